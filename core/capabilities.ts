@@ -1,0 +1,86 @@
+/**
+ * Everything an extension can ask for. `interfaces` are the WIT interfaces (package `alga:extension`) whose calls need it;
+ * `provided` says whether this platform serves it: a version that requires one that is not provided is refused at publish.
+ */
+interface CapabilityEntry {
+  interfaces: readonly string[];
+  provided: boolean;
+  /** Granted to every install, without consent. */
+  always?: true;
+  /** What the admin reads at consent. */
+  summary: string;
+}
+
+const CATALOGUE = {
+  'context.read': {
+    interfaces: ['context'],
+    provided: true,
+    always: true,
+    summary: 'Know which tenant and install it runs for',
+  },
+  'log.emit': { interfaces: ['logging'], provided: true, always: true, summary: 'Write log lines' },
+  'user.read': {
+    interfaces: ['user', 'user-v2'],
+    provided: true,
+    always: true,
+    summary: 'Know which user called it',
+  },
+  'config.read': { interfaces: ['context-v2'], provided: true, summary: 'Read its settings' },
+  'secrets.get': { interfaces: ['secrets'], provided: true, summary: 'Read the secrets set for it' },
+  'storage.kv': { interfaces: ['storage'], provided: true, summary: 'Keep its own records' },
+  'http.fetch': { interfaces: ['http'], provided: false, summary: 'Call other systems over HTTP' },
+  'ui.proxy': {
+    interfaces: ['ui-proxy'],
+    provided: false,
+    summary: 'Call named routes of the host application',
+  },
+  'scheduler.manage': {
+    interfaces: ['scheduler'],
+    provided: false,
+    summary: 'Run its handlers on a schedule',
+  },
+  'events.emit': { interfaces: [], provided: false, summary: 'Publish events' },
+  'events.subscribe': { interfaces: [], provided: false, summary: 'Receive events' },
+  'metrics.emit': { interfaces: [], provided: false, summary: 'Report metrics' },
+  'invoice.manual.create': { interfaces: ['invoicing'], provided: false, summary: 'Create invoices' },
+  'client.read': { interfaces: ['clients'], provided: false, summary: 'Read clients' },
+  'service.read': { interfaces: ['services'], provided: false, summary: 'Read services' },
+} as const satisfies Record<string, CapabilityEntry>;
+
+export type CapabilityName = keyof typeof CATALOGUE;
+
+export const CAPABILITY_NAMES = Object.keys(CATALOGUE) as [CapabilityName, ...CapabilityName[]];
+
+/** What a capability is narrowed to; keys depend on the capability (`hosts`, `namespaces`, `names`, `routes`, `topics`). */
+export type CapabilityScope = Readonly<Record<string, readonly string[]>>;
+
+/** A capability allowed to an install. */
+export interface Grant {
+  capability: CapabilityName;
+  scope: CapabilityScope;
+}
+
+/** Accepts a name with or without the `cap:` prefix; undefined if it is none of ours. */
+export function capabilityName(text: string): CapabilityName | undefined {
+  const name = text.startsWith('cap:') ? text.slice('cap:'.length) : text;
+  return Object.hasOwn(CATALOGUE, name) ? (name as CapabilityName) : undefined;
+}
+
+export function capabilityEntry(name: CapabilityName): CapabilityEntry {
+  return CATALOGUE[name];
+}
+
+export const ALWAYS_GRANTED: readonly CapabilityName[] = CAPABILITY_NAMES.filter(
+  (name) => capabilityEntry(name).always,
+);
+
+/** The capability that a WIT interface of `alga:extension` needs, by the interface's bare name; undefined for `types`. */
+export function capabilityOfInterface(interfaceName: string): CapabilityName | undefined {
+  return CAPABILITY_NAMES.find((name) => capabilityEntry(name).interfaces.includes(interfaceName));
+}
+
+/** Whether a grant's scope allows a value. An absent key means the whole capability was granted. */
+export function scopeAllows(scope: CapabilityScope, key: string, value: string): boolean {
+  const allowed = scope[key];
+  return allowed === undefined || allowed.includes(value);
+}

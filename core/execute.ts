@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { CAPABILITY_NAMES } from './capabilities.ts';
+import { isContentHash } from './ids.ts';
+
+// The wire contract of the runner's POST /v1/execute. Snake case: it exists already.
+
+export const TRIGGERS = ['http', 'ui-proxy', 'probe', 'warm', 'event', 'schedule'] as const;
+export type Trigger = (typeof TRIGGERS)[number];
+
+const headerMap = z.record(z.string(), z.union([z.string(), z.array(z.string())]));
+export type HeaderMap = z.infer<typeof headerMap>;
+
+const executeContext = z.strictObject({
+  request_id: z.string().min(1).max(128),
+  execution_id: z.uuid(),
+  tenant_id: z.uuid(),
+  extension_id: z.uuid(),
+  install_id: z.uuid(),
+  version_id: z.uuid(),
+  content_hash: z.string().refine(isContentHash, 'sha256:<64 hex>'),
+  config_version: z.int().nonnegative(),
+  trigger: z.enum(TRIGGERS),
+});
+
+const executeLimits = z.strictObject({
+  timeout_ms: z.int().min(1).max(300_000),
+  memory_mb: z.int().min(1).max(1024),
+  response_bytes: z.int().min(0),
+});
+
+const provider = z.strictObject({
+  capability: z.enum(CAPABILITY_NAMES),
+  scope: z.record(z.string(), z.array(z.string())),
+});
+
+const secretEnvelope = z.strictObject({
+  version: z.int(),
+  algorithm: z.literal('HPKE-X25519-HKDF-SHA256-AES-256-GCM'),
+  expires_at: z.iso.datetime(),
+  entries: z.record(z.string(), z.string()),
+  key_id: z.string(),
+});
+/** Secrets sealed one by one to the runner's key; RFC 9180. */
+export type SecretEnvelope = z.infer<typeof secretEnvelope>;
+
+const executeUser = z.strictObject({
+  user_id: z.string(),
+  user_email: z.string(),
+  user_name: z.string(),
+  user_type: z.string(),
+  client_id: z.string().optional(),
+  client_name: z.string().optional(),
+  additional_fields: z.record(z.string(), z.string()).optional(),
+});
+
+/** Body of `POST /v1/execute`; `http.body_b64` is absent when the body travels as bytes in a framed request. */
+export const executeRequest = z.strictObject({
+  context: executeContext,
+  http: z.strictObject({
+    method: z.string().min(1).max(16),
+    path: z.string().startsWith('/'),
+    query: z.string(),
+    headers: headerMap,
+    body_b64: z.base64().optional(),
+  }),
+  limits: executeLimits,
+  config: z.record(z.string(), z.json()),
+  providers: z.array(provider),
+  secret_envelope: secretEnvelope.optional(),
+  user: executeUser.optional(),
+});
+export type ExecuteRequest = z.infer<typeof executeRequest>;
+
+/** What happened to the guest. The runner's own HTTP status speaks about the runner alone. */
+export interface ExecuteResponse {
+  status: number;
+  headers: HeaderMap;
+  body_b64?: string;
+  metrics: { duration_ms: number; cpu_ms: number; fuel: number; memory_bytes: number; egress_bytes: number };
+  error?: { code: string; message: string };
+}
+
+/** Content type of an execute body that carries its bytes as they are: see `core/execute-frame.ts`. */
+export const EXECUTE_FRAME_TYPE = 'application/vnd.alga.execute-frame';

@@ -1,0 +1,43 @@
+/** Temporal task queue of workflows and of activities on the database and the object store. */
+export const LIFECYCLE_TASK_QUEUE = 'extensions';
+/** Temporal task queue of the CPU-heavy activities: component inspection and jco. */
+export const PRECOMPILE_TASK_QUEUE = 'extensions-precompile';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const CONTENT_HASH = /^sha256:[0-9a-f]{64}$/;
+
+export function isUuid(value: string): boolean {
+  return UUID.test(value);
+}
+
+/** `sha256:<64 hex>` of the bundle bytes. */
+export function isContentHash(value: string): boolean {
+  return CONTENT_HASH.test(value);
+}
+
+/** The hex part of a content hash, as object keys use it. */
+export function contentHashHex(contentHash: string): string {
+  return contentHash.slice('sha256:'.length);
+}
+
+export function publishWorkflowId(uploadId: string): string {
+  return `publish:${uploadId}`;
+}
+
+/** Everything that changes one install runs under this id, so operations on it cannot race. */
+export function installWorkflowId(tenantId: string, extensionId: string): string {
+  return `install:${tenantId}:${extensionId}`;
+}
+
+/** Lower case, runs of other characters than a-z0-9 as one '-', none at the ends. The first dot of `publisher.name` divides. */
+export function publisherSlug(publisher: string): string {
+  return publisher
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '');
+}
+
+/** `publisher.name`, the readable address of an extension. */
+export function extensionAddress(slug: string, name: string): string {
+  return `${slug}.${name}`;
+}

@@ -1,0 +1,77 @@
+import type { ErrorCode } from './errors.ts';
+
+/** Steps of a publish, in order. */
+export const PUBLISH_STEPS = ['verify', 'promote', 'precompile', 'register'] as const;
+export type PublishStepName = (typeof PUBLISH_STEPS)[number];
+
+/** Steps of an install, in order. */
+export const INSTALL_STEPS = ['open', 'consent', 'configure', 'warm', 'probe', 'activate'] as const;
+export type InstallStepName = (typeof INSTALL_STEPS)[number];
+
+export const PUBLISH_STATUSES = [
+  'uploading',
+  'verifying',
+  'precompiling',
+  'registering',
+  'published',
+  'rejected', // the bundle is at fault: a check failed, the publisher is another's, or the version exists
+  'aborted', // by the publisher, before finalize
+  'failed', // the platform is at fault
+] as const;
+export type PublishStatus = (typeof PUBLISH_STATUSES)[number];
+export const PUBLISH_ENDED: readonly PublishStatus[] = ['published', 'rejected', 'aborted', 'failed'];
+
+export const INSTALL_STATUSES = [
+  'installing',
+  'awaiting-consent',
+  'awaiting-settings',
+  'declined',
+  'active',
+  'disabled',
+  'paused',
+  'quarantined',
+  'failed',
+  'uninstalling',
+  'uninstalled',
+] as const;
+export type InstallStatus = (typeof INSTALL_STATUSES)[number];
+/** Statuses in which an install operation has ended or waits for a person. */
+export const INSTALL_SETTLED: readonly InstallStatus[] = [
+  'awaiting-consent',
+  'awaiting-settings',
+  'declined',
+  'active',
+  'failed',
+  'uninstalled',
+];
+
+export type StepStatus = 'pending' | 'running' | 'done' | 'failed' | 'undone';
+
+/** What a person is shown of a failure: a code and a sentence, never a stack. */
+export interface FailureReason {
+  code: ErrorCode;
+  message: string;
+}
+
+/** One step as queries, rows and routes show it. Times are RFC 3339 UTC. */
+export interface Step<Name extends string = string> {
+  name: Name;
+  status: StepStatus;
+  /** Attempts of the step's activities so far, the running one included. */
+  attempts: number;
+  startedAt?: string;
+  endedAt?: string;
+  error?: FailureReason;
+}
+
+/** One verification check. A failed `required` one rejects the bundle; a failed optional one is advice. */
+export interface Check {
+  name: string;
+  result: 'passed' | 'failed' | 'skipped';
+  required: boolean;
+  detail?: string;
+}
+
+export function pendingSteps<Name extends string>(names: readonly Name[]): Step<Name>[] {
+  return names.map((name) => ({ name, status: 'pending', attempts: 0 }));
+}

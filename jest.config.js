@@ -1,0 +1,29 @@
+const swc = [
+  '@swc/jest',
+  { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' } },
+];
+
+const project = (displayName, testMatch, extra = {}) => ({
+  displayName,
+  testMatch,
+  testEnvironment: 'node',
+  transform: { '^.+\\.ts$': swc },
+  extensionsToTreatAsEsm: ['.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/.data/', '<rootDir>/dist/'],
+  ...extra,
+});
+
+export default {
+  projects: [
+    project('unit', [
+      '<rootDir>/{core,platform,workflows,activities,workers,runner,api,starter,scripts,test/support,test/lint}/**/*.test.ts',
+    ]),
+    project('integration', ['<rootDir>/test/integration/**/*.test.ts'], {
+      globalSetup: '<rootDir>/test/support/integration-setup.ts',
+      globalTeardown: '<rootDir>/test/support/integration-teardown.ts',
+    }),
+    project('e2e', ['<rootDir>/test/e2e/**/*.test.ts']),
+  ],
+  testTimeout: 60_000,
+  maxWorkers: 2,
+};

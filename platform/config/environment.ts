@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { PlatformError } from '../../core/errors.ts';
+import { SecretValue } from '../../core/secret-value.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Replaces each `NAME_FILE` by `NAME` with the file's text, so that any secret may come from a mounted file. */
+export function withSecretFiles(env: Environment, names: readonly string[]): Environment {
+  const merged: Record<string, string | undefined> = { ...env };
+  for (const name of names) {
+    const file = env[`${name}_FILE`];
+    if (file === undefined || merged[name] !== undefined) continue;
+    try {
+      merged[name] = readFileSync(file, 'utf8').trim();
+    } catch (cause) {
+      throw new PlatformError('CONFIG_INVALID', `${name}_FILE names a file that cannot be read`, { cause });
+    }
+  }
+  return merged;
+}
+
+/** Reports every bad variable at once, by name; never their values. */
+export function parseEnvironment<Schema extends z.ZodType>(
+  schema: Schema,
+  env: Environment,
+): z.infer<Schema> {
+  // An empty variable means unset: that is what an empty line in an env file or a compose file gives.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue) => ({
+    path: issue.path.join('.'),
+    code: issue.code,
+    message: issue.message,
+  }));
+  const faults = issues.map(({ path, message }) => `  ${path}: ${message}`).join('\n');
+  throw new PlatformError('CONFIG_INVALID', `the environment has faults:\n${faults}`, { issues });
+}
+
+export const port = z.coerce.number().int().min(0).max(65_535);
+export const secret = z
+  .string()
+  .min(1)
+  .transform((value) => new SecretValue(value));
+/** Base64 of a key; the adapters that use it check what is inside. */
+export const keySecret = z.base64().transform((value) => new SecretValue(value));
+
+export const logging = z.object({
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+export const database = z.object({
+  DATABASE_URL: secret,
+  DATABASE_POOL_MAX: z.coerce.number().int().min(1).default(10),
+});
+export const temporal = z.object({
+  TEMPORAL_ADDRESS: z.string().min(1),
+  TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
+  /** AES-256-GCM key of the payload codec, 32 bytes. */
+  PAYLOAD_CODEC_KEY: keySecret,
+});
+
+const storageEnv = z.object({
+  BUNDLE_STORE_BASE: z
+    .string()
+    .regex(/^[a-z0-9/-]+\/$/, 'a prefix that ends in "/"')
+    .default('sha256/'),
+  STORAGE_FOLDER: z.string().optional(),
+  STORAGE_S3_ENDPOINT: z.url().optional(),
+  STORAGE_S3_ACCESS_KEY: z.string().optional(),
+  STORAGE_S3_SECRET_KEY: secret.optional(),
+  STORAGE_S3_BUCKET: z.string().optional(),
+  STORAGE_S3_REGION: z.string().default('us-east-1'),
+  STORAGE_S3_FORCE_PATH_STYLE: z.stringbool().default(true),
+});
+
+export type ObjectStoreConfig =
+  | { kind: 'folder'; folder: string; base: string }
+  | {
+      kind: 's3';
+      endpoint: string;
+      accessKey: string;
+      secretKey: SecretValue;
+      bucket: string;
+      region: string;
+      forcePathStyle: boolean;
+      base: string;
+    };
+
+/** S3 or a folder, never half of one. */
+export function loadObjectStoreConfig(env: Environment): ObjectStoreConfig {
+  const v = parseEnvironment(storageEnv, env);
+  const base = v.BUNDLE_STORE_BASE;
+  if (v.STORAGE_S3_ENDPOINT === undefined) {
+    if (v.STORAGE_FOLDER === undefined) {
+      throw new PlatformError('CONFIG_INVALID', 'set STORAGE_S3_ENDPOINT or STORAGE_FOLDER');
+    }
+    return { kind: 'folder', folder: v.STORAGE_FOLDER, base };
+  }
+  const { STORAGE_S3_ACCESS_KEY: accessKey, STORAGE_S3_SECRET_KEY: secretKey, STORAGE_S3_BUCKET: bucket } = v;
+  if (accessKey === undefined || secretKey === undefined || bucket === undefined) {
+    throw new PlatformError(
+      'CONFIG_INVALID',
+      'STORAGE_S3_ENDPOINT needs STORAGE_S3_ACCESS_KEY, STORAGE_S3_SECRET_KEY and STORAGE_S3_BUCKET beside it',
+    );
+  }
+  return {
+    kind: 's3',
+    endpoint: v.STORAGE_S3_ENDPOINT,
+    accessKey,
+    secretKey,
+    bucket,
+    region: v.STORAGE_S3_REGION,
+    forcePathStyle: v.STORAGE_S3_FORCE_PATH_STYLE,
+    base,
+  };
+}
+
+/** Variables that hold a secret and may come as `NAME_FILE`. */
+export const SECRET_VARIABLES = [
+  'DATABASE_URL',
+  'STORAGE_S3_SECRET_KEY',
+  'PAYLOAD_CODEC_KEY',
+  'EXECUTION_TOKEN_PRIVATE_KEY',
+  'RUNNER_SERVICE_TOKEN',
+  'RUNNER_GATEWAY_TOKEN',
+  'WORKER_GATEWAY_TOKEN',
+  'ARTIFACT_SIGNING_PRIVATE_KEY',
+  'SECRETS_PRIVATE_KEY',
+] as const;

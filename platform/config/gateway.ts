@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import type { SecretValue } from '../../core/secret-value.ts';
+import {
+  database,
+  keySecret,
+  loadObjectStoreConfig,
+  logging,
+  parseEnvironment,
+  port,
+  secret,
+  SECRET_VARIABLES,
+  temporal,
+  withSecretFiles,
+  type Environment,
+  type ObjectStoreConfig,
+} from './environment.ts';
+
+/** What the gateway reads from its environment. */
+export const gatewayEnv = z.object({
+  ...logging.shape,
+  ...database.shape,
+  ...temporal.shape,
+  GATEWAY_HOST: z.string().default('127.0.0.1'),
+  GATEWAY_PORT: port.default(8080),
+  /** Private address of the runner; also the audience of execution tokens. */
+  RUNNER_BASE_URL: z.url(),
+  /** Origin that browsers load extension UIs from. */
+  RUNNER_PUBLIC_BASE: z.url(),
+  /** Upper bound of one execution, milliseconds. */
+  EXT_GATEWAY_TIMEOUT_MS: z.coerce.number().int().min(100).max(300_000).default(30_000),
+  EXECUTION_TOKEN_PRIVATE_KEY: keySecret,
+  RUNNER_SERVICE_TOKEN: secret,
+  RUNNER_GATEWAY_TOKEN: secret,
+  WORKER_GATEWAY_TOKEN: secret,
+  /** Public half of the key that secrets are sealed to: base64 of the 32 bytes. */
+  SECRETS_PUBLIC_KEY: z.base64(),
+});
+
+export interface GatewayConfig {
+  logLevel: string;
+  host: string;
+  port: number;
+  database: { url: SecretValue; poolMax: number };
+  temporal: { address: string; namespace: string; codecKey: SecretValue };
+  objects: ObjectStoreConfig;
+  runner: { baseUrl: string; publicBase: string; serviceToken: SecretValue };
+  executionTimeoutMs: number;
+  executionTokenKey: SecretValue;
+  /** Credentials that callers of /api/internal present. */
+  credentials: { runner: SecretValue; worker: SecretValue };
+  secretsPublicKey: string;
+}
+
+export function loadGatewayConfig(environment: Environment): GatewayConfig {
+  const env = withSecretFiles(environment, SECRET_VARIABLES);
+  const v = parseEnvironment(gatewayEnv, env);
+  return {
+    logLevel: v.LOG_LEVEL,
+    host: v.GATEWAY_HOST,
+    port: v.GATEWAY_PORT,
+    database: { url: v.DATABASE_URL, poolMax: v.DATABASE_POOL_MAX },
+    temporal: { address: v.TEMPORAL_ADDRESS, namespace: v.TEMPORAL_NAMESPACE, codecKey: v.PAYLOAD_CODEC_KEY },
+    objects: loadObjectStoreConfig(env),
+    runner: {
+      baseUrl: v.RUNNER_BASE_URL,
+      publicBase: v.RUNNER_PUBLIC_BASE,
+      serviceToken: v.RUNNER_SERVICE_TOKEN,
+    },
+    executionTimeoutMs: v.EXT_GATEWAY_TIMEOUT_MS,
+    executionTokenKey: v.EXECUTION_TOKEN_PRIVATE_KEY,
+    credentials: { runner: v.RUNNER_GATEWAY_TOKEN, worker: v.WORKER_GATEWAY_TOKEN },
+    secretsPublicKey: v.SECRETS_PUBLIC_KEY,
+  };
+}

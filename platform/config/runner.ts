@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import type { SecretValue } from '../../core/secret-value.ts';
+import {
+  keySecret,
+  loadObjectStoreConfig,
+  logging,
+  parseEnvironment,
+  port,
+  secret,
+  SECRET_VARIABLES,
+  withSecretFiles,
+  type Environment,
+  type ObjectStoreConfig,
+} from './environment.ts';
+
+/** What the runner reads. It has no database and no Temporal. */
+export const runnerEnv = z.object({
+  ...logging.shape,
+  RUNNER_HOST: z.string().default('127.0.0.1'),
+  RUNNER_PORT: port.default(8090),
+  RUNNER_UI_PORT: port.default(8091),
+  /** This runner's private address, as the gateway knows it: the audience its execution tokens must name. */
+  RUNNER_BASE_URL: z.url(),
+  GATEWAY_BASE_URL: z.url(),
+  /** What the gateway presents to the runner, and the runner to the gateway. */
+  RUNNER_SERVICE_TOKEN: secret,
+  RUNNER_GATEWAY_TOKEN: secret,
+  /** Ed25519 public keys, base64 of SPKI DER. */
+  EXECUTION_TOKEN_PUBLIC_KEY: z.base64(),
+  ARTIFACT_SIGNING_PUBLIC_KEY: z.base64(),
+  /** X25519 private key that opens sealed secrets: base64 of the 32 bytes. */
+  SECRETS_PRIVATE_KEY: keySecret,
+  RUNNER_CACHE_DIR: z.string().min(1),
+  RUNNER_CACHE_MAX_BYTES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(2 * 1024 ** 3),
+  /** Sandbox processes started ahead, bound to no tenant yet. */
+  SANDBOX_SPARES: z.coerce.number().int().min(0).max(16).default(1),
+  /** Sandbox processes at most, spares included. */
+  SANDBOX_MAX: z.coerce.number().int().min(1).default(64),
+  /** Executions of one tenant at once. */
+  RUNNER_TENANT_CONCURRENCY: z.coerce.number().int().min(1).default(32),
+});
+
+export interface RunnerConfig {
+  logLevel: string;
+  host: string;
+  port: number;
+  uiPort: number;
+  baseUrl: string;
+  gateway: { baseUrl: string; token: SecretValue };
+  serviceToken: SecretValue;
+  executionTokenKey: string;
+  artifactKey: string;
+  secretsKey: SecretValue;
+  objects: ObjectStoreConfig;
+  cache: { folder: string; maxBytes: number };
+  sandbox: { spares: number; max: number; tenantConcurrency: number };
+}
+
+export function loadRunnerConfig(environment: Environment): RunnerConfig {
+  const env = withSecretFiles(environment, SECRET_VARIABLES);
+  const v = parseEnvironment(runnerEnv, env);
+  return {
+    logLevel: v.LOG_LEVEL,
+    host: v.RUNNER_HOST,
+    port: v.RUNNER_PORT,
+    uiPort: v.RUNNER_UI_PORT,
+    baseUrl: v.RUNNER_BASE_URL,
+    gateway: { baseUrl: v.GATEWAY_BASE_URL, token: v.RUNNER_GATEWAY_TOKEN },
+    serviceToken: v.RUNNER_SERVICE_TOKEN,
+    executionTokenKey: v.EXECUTION_TOKEN_PUBLIC_KEY,
+    artifactKey: v.ARTIFACT_SIGNING_PUBLIC_KEY,
+    secretsKey: v.SECRETS_PRIVATE_KEY,
+    objects: loadObjectStoreConfig(env),
+    cache: { folder: v.RUNNER_CACHE_DIR, maxBytes: v.RUNNER_CACHE_MAX_BYTES },
+    sandbox: { spares: v.SANDBOX_SPARES, max: v.SANDBOX_MAX, tenantConcurrency: v.RUNNER_TENANT_CONCURRENCY },
+  };
+}

@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import type { SecretValue } from '../../core/secret-value.ts';
+import {
+  database,
+  keySecret,
+  loadObjectStoreConfig,
+  logging,
+  parseEnvironment,
+  secret,
+  SECRET_VARIABLES,
+  temporal,
+  withSecretFiles,
+  type Environment,
+  type ObjectStoreConfig,
+} from './environment.ts';
+
+/** What both kinds of worker read. */
+const workerEnv = z.object({
+  ...logging.shape,
+  ...temporal.shape,
+});
+
+export const lifecycleWorkerEnv = z.object({
+  ...workerEnv.shape,
+  ...database.shape,
+  WORKER_KIND: z.literal('lifecycle'),
+  GATEWAY_BASE_URL: z.url(),
+  WORKER_GATEWAY_TOKEN: secret,
+  /** Workflow code bundled ahead of time by `npm run build:workflows`. */
+  WORKFLOW_BUNDLE: z.string().min(1),
+});
+
+export const precompileWorkerEnv = z.object({
+  ...workerEnv.shape,
+  WORKER_KIND: z.literal('precompile'),
+  /** Ed25519 private key, base64 of PKCS#8 DER: counter-signs artifacts. */
+  ARTIFACT_SIGNING_PRIVATE_KEY: keySecret,
+});
+
+interface WorkerConfig {
+  logLevel: string;
+  temporal: { address: string; namespace: string; codecKey: SecretValue };
+  objects: ObjectStoreConfig;
+}
+
+export interface LifecycleWorkerConfig extends WorkerConfig {
+  kind: 'lifecycle';
+  database: { url: SecretValue; poolMax: number };
+  gateway: { baseUrl: string; token: SecretValue };
+  workflowBundle: string;
+}
+
+export interface PrecompileWorkerConfig extends WorkerConfig {
+  kind: 'precompile';
+  artifactSigningKey: SecretValue;
+}
+
+export function loadWorkerConfig(environment: Environment): LifecycleWorkerConfig | PrecompileWorkerConfig {
+  const env = withSecretFiles(environment, SECRET_VARIABLES);
+  const v = parseEnvironment(
+    z.discriminatedUnion('WORKER_KIND', [lifecycleWorkerEnv, precompileWorkerEnv]),
+    env,
+  );
+  const shared = {
+    logLevel: v.LOG_LEVEL,
+    temporal: { address: v.TEMPORAL_ADDRESS, namespace: v.TEMPORAL_NAMESPACE, codecKey: v.PAYLOAD_CODEC_KEY },
+    objects: loadObjectStoreConfig(env),
+  };
+  if (v.WORKER_KIND === 'precompile') {
+    return { ...shared, kind: 'precompile', artifactSigningKey: v.ARTIFACT_SIGNING_PRIVATE_KEY };
+  }
+  return {
+    ...shared,
+    kind: 'lifecycle',
+    database: { url: v.DATABASE_URL, poolMax: v.DATABASE_POOL_MAX },
+    gateway: { baseUrl: v.GATEWAY_BASE_URL, token: v.WORKER_GATEWAY_TOKEN },
+    workflowBundle: v.WORKFLOW_BUNDLE,
+  };
+}

@@ -1,0 +1,33 @@
+export type ByteSource = Uint8Array | AsyncIterable<Uint8Array>;
+
+export interface PutOptions {
+  signal?: AbortSignal;
+}
+
+export interface PutOnceOptions extends PutOptions {
+  /** Hex sha256 and length of the bytes; a write that turns out different stores nothing. */
+  sha256: string;
+  size: number;
+}
+
+export interface StoredObject {
+  size: number;
+  body: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Where bundles live. Keys come from `keys.ts` alone.
+ * Errors: OBJECT_STORE_UNAVAILABLE (retryable), OBJECT_CONFLICT (a write-once key holds other bytes).
+ */
+export interface ObjectStore {
+  /** Undefined if there is no such object. */
+  read(key: string, options?: { signal?: AbortSignal }): Promise<StoredObject | undefined>;
+  /** Writes or overwrites; readers never see part of an object. Answers the number of bytes written. */
+  put(key: string, source: ByteSource, options?: PutOptions): Promise<number>;
+  /** Writes if absent. If present, succeeds only when the stored bytes have the same sha256. */
+  putOnce(key: string, source: ByteSource, options: PutOnceOptions): Promise<void>;
+  /** Nothing to remove is no error. */
+  remove(key: string): Promise<void>;
+  /** Endpoint and bucket, or folder: for messages. */
+  describe(): string;
+}

@@ -1,0 +1,125 @@
+import { createHash, createPrivateKey, createPublicKey, randomUUID, type KeyObject } from 'node:crypto';
+import { jwtVerify, SignJWT } from 'jose';
+import { z } from 'zod';
+import { canonicalJson } from '../../core/canonical-json.ts';
+import { PlatformError } from '../../core/errors.ts';
+import type { ExecuteRequest } from '../../core/execute.ts';
+
+const ISSUER = 'alga-gateway';
+const ALGORITHM = 'EdDSA';
+/** A token outlives its execution's deadline by this much, so that the last host call still has one. */
+const GRACE_SECONDS = 5;
+
+const claims = z.object({
+  jti: z.uuid(),
+  exp: z.int(),
+  tenant: z.uuid(),
+  extension: z.uuid(),
+  install: z.uuid(),
+  version: z.uuid(),
+  hash: z.string(),
+  execution: z.uuid(),
+  user: z.string().optional(),
+  /** sha256 of the canonical JSON of those parts of the body. */
+  providers: z.string(),
+  limits: z.string(),
+  envelope: z.string(),
+});
+
+/** What a verified token says; `digest` fields tie it to one request body. */
+export type ExecutionClaims = z.infer<typeof claims>;
+
+/** Ed25519 private key from base64 of its PKCS#8 DER. */
+export function readPrivateKey(base64: string): KeyObject {
+  return createPrivateKey({ key: Buffer.from(base64, 'base64'), format: 'der', type: 'pkcs8' });
+}
+
+/** Ed25519 public key from base64 of its SPKI DER. */
+export function readPublicKey(base64: string): KeyObject {
+  return createPublicKey({ key: Buffer.from(base64, 'base64'), format: 'der', type: 'spki' });
+}
+
+function digest(value: unknown): string {
+  return createHash('sha256')
+    .update(canonicalJson(value ?? null))
+    .digest('base64url');
+}
+
+function bodyDigests(request: ExecuteRequest): Pick<ExecutionClaims, 'providers' | 'limits' | 'envelope'> {
+  return {
+    providers: digest(request.providers),
+    limits: digest(request.limits),
+    envelope: digest(request.secret_envelope),
+  };
+}
+
+/** Signs one attempt of an execution for one runner. Only the gateway holds the key. */
+export async function mintExecutionToken(
+  key: KeyObject,
+  audience: string,
+  request: ExecuteRequest,
+): Promise<string> {
+  const { context, limits } = request;
+  return new SignJWT({
+    tenant: context.tenant_id,
+    extension: context.extension_id,
+    install: context.install_id,
+    version: context.version_id,
+    hash: context.content_hash,
+    execution: context.execution_id,
+    ...(request.user && { user: request.user.user_id }),
+    ...bodyDigests(request),
+  })
+    .setProtectedHeader({ alg: ALGORITHM })
+    .setIssuer(ISSUER)
+    .setAudience(audience)
+    .setJti(randomUUID())
+    .setExpirationTime(Math.ceil((Date.now() + limits.timeout_ms) / 1000) + GRACE_SECONDS)
+    .sign(key);
+}
+
+/** Throws TOKEN_INVALID. An audience of undefined accepts any runner: the gateway checks tokens that runners present. */
+export async function verifyExecutionToken(
+  key: KeyObject,
+  token: string,
+  audience: string | undefined,
+): Promise<ExecutionClaims> {
+  try {
+    const options = { issuer: ISSUER, algorithms: [ALGORITHM], requiredClaims: ['exp', 'jti'] };
+    const { payload } = await jwtVerify(
+      token,
+      key,
+      audience === undefined ? options : { ...options, audience },
+    );
+    return claims.parse(payload);
+  } catch (cause) {
+    throw new PlatformError(
+      'TOKEN_INVALID',
+      'the execution token is missing, expired, or for another runner',
+      { cause },
+    );
+  }
+}
+
+/** Throws TOKEN_INVALID if the body is not the one the gateway signed for. */
+export function checkBodyAgainstClaims(request: ExecuteRequest, token: ExecutionClaims): void {
+  const { context } = request;
+  const expected = {
+    tenant: context.tenant_id,
+    extension: context.extension_id,
+    install: context.install_id,
+    version: context.version_id,
+    hash: context.content_hash,
+    execution: context.execution_id,
+    user: request.user?.user_id,
+    ...bodyDigests(request),
+  };
+  for (const [name, value] of Object.entries(expected)) {
+    if (token[name as keyof typeof expected] !== value) {
+      throw new PlatformError(
+        'TOKEN_INVALID',
+        `the request's ${name} is not the one its token was issued for`,
+      );
+    }
+  }
+}
