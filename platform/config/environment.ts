@@ -60,7 +60,7 @@ export const temporal = z.object({
   PAYLOAD_CODEC_KEY: keySecret,
 });
 
-const storageEnv = z.object({
+export const storageEnv = z.object({
   BUNDLE_STORE_BASE: z
     .string()
     .regex(/^[a-z0-9/-]+\/$/, 'a prefix that ends in "/"')

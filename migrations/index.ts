@@ -1,0 +1,13 @@
+import type { Knex } from 'knex';
+import * as createTenantsAndApiKeys from './20261121T100000-create-tenants-and-api-keys.ts';
+import * as createRegistry from './20261121T100100-create-registry.ts';
+import * as createInstalls from './20261121T100200-create-installs.ts';
+import * as createExecutionsAndStorage from './20261121T100300-create-executions-and-storage.ts';
+
+/** Every migration in order, by the name the database records: no file extension, so that builds do not change it. */
+export const migrations: Readonly<Record<string, Knex.Migration>> = {
+  '20261121T100000-create-tenants-and-api-keys': createTenantsAndApiKeys,
+  '20261121T100100-create-registry': createRegistry,
+  '20261121T100200-create-installs': createInstalls,
+  '20261121T100300-create-executions-and-storage': createExecutionsAndStorage,
+};

@@ -1,0 +1,102 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { PlatformError } from '../../core/errors.ts';
+import { loadObjectStoreConfig, SECRET_VARIABLES, storageEnv, withSecretFiles } from './environment.ts';
+import { gatewayEnv, loadGatewayConfig } from './gateway.ts';
+import { loadRunnerConfig, runnerEnv } from './runner.ts';
+import { lifecycleWorkerEnv, loadWorkerConfig, precompileWorkerEnv } from './worker.ts';
+
+const schemas = [gatewayEnv, runnerEnv, lifecycleWorkerEnv, precompileWorkerEnv, storageEnv];
+
+function faultsOf(load: () => unknown): PlatformError {
+  try {
+    load();
+  } catch (err) {
+    return err as PlatformError;
+  }
+  throw new Error('it loaded');
+}
+
+function exampleNames(): string[] {
+  const text = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');
+  return [...text.matchAll(/^([A-Z0-9_]+)=/gm)].map(([, name]) => name ?? '');
+}
+
+describe('.env.example', () => {
+  it('names every variable of every process, once', () => {
+    const names = exampleNames();
+    expect(new Set(names).size).toBe(names.length);
+    const known = schemas.flatMap((schema) => Object.keys(schema.shape));
+    expect(names).toEqual(expect.arrayContaining(known));
+  });
+
+  it('names no variable that nothing reads', () => {
+    const starterOnly = ['DATA_DIR', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'POSTGRES_PORT', 'TEMPORAL_CLI'];
+    const known = [...schemas.flatMap((schema) => Object.keys(schema.shape)), ...starterOnly];
+    expect(known).toEqual(expect.arrayContaining(exampleNames()));
+  });
+
+  it('holds no value for a secret', () => {
+    const text = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');
+    for (const name of SECRET_VARIABLES) expect(text).toMatch(new RegExp(`^${name}=$`, 'm'));
+  });
+});
+
+describe('loading the environment', () => {
+  it('reports every fault at once and by name', () => {
+    const faults = faultsOf(() => loadGatewayConfig({ GATEWAY_PORT: 'eighty', STORAGE_FOLDER: 'x' }));
+    expect(faults.code).toBe('CONFIG_INVALID');
+    const paths = faults.issues.map(({ path }) => path);
+    expect(paths).toEqual(
+      expect.arrayContaining(['GATEWAY_PORT', 'DATABASE_URL', 'EXECUTION_TOKEN_PRIVATE_KEY']),
+    );
+  });
+
+  it('shows no value of a secret in a fault', () => {
+    const faults = faultsOf(() =>
+      loadRunnerConfig({ SECRETS_PRIVATE_KEY: '!!hunter2!!', STORAGE_FOLDER: 'x' }),
+    );
+    expect(JSON.stringify([faults.message, faults.issues, faults.details])).not.toContain('hunter2');
+  });
+
+  it('takes an empty variable as unset', () => {
+    expect(
+      faultsOf(() => loadRunnerConfig({ RUNNER_SERVICE_TOKEN: '' })).issues.map(({ path }) => path),
+    ).toContain('RUNNER_SERVICE_TOKEN');
+  });
+
+  it('refuses a kind of worker that does not exist', () => {
+    expect(faultsOf(() => loadWorkerConfig({ WORKER_KIND: 'other' })).code).toBe('CONFIG_INVALID');
+  });
+
+  it('reads a secret from the file that NAME_FILE names', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'secret-'));
+    try {
+      writeFileSync(join(folder, 'url'), 'postgres://there\n');
+      const env = withSecretFiles({ DATABASE_URL_FILE: join(folder, 'url') }, SECRET_VARIABLES);
+      expect(env.DATABASE_URL).toBe('postgres://there');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('names the variable whose file cannot be read', () => {
+    const faults = faultsOf(() => withSecretFiles({ DATABASE_URL_FILE: '/nowhere' }, SECRET_VARIABLES));
+    expect(faults.message).toContain('DATABASE_URL_FILE');
+  });
+});
+
+describe('the object store', () => {
+  it('is a folder or S3, never half of one', () => {
+    expect(loadObjectStoreConfig({ STORAGE_FOLDER: 'bundles' })).toMatchObject({
+      kind: 'folder',
+      base: 'sha256/',
+    });
+    expect(faultsOf(() => loadObjectStoreConfig({})).code).toBe('CONFIG_INVALID');
+    const half = { STORAGE_S3_ENDPOINT: 'http://127.0.0.1:9000', STORAGE_S3_BUCKET: 'bundles' };
+    expect(faultsOf(() => loadObjectStoreConfig(half)).message).toContain('STORAGE_S3_ACCESS_KEY');
+  });
+});

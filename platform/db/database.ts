@@ -1,0 +1,20 @@
+import knex, { type Knex } from 'knex';
+import pg from 'pg';
+import type { SecretValue } from '../../core/secret-value.ts';
+
+// Sizes and revisions fit a double exactly up to 2^53; text would leak into every caller.
+pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`bigint ${text} is out of range`);
+  return value;
+});
+
+/** Opens a pool. The caller destroys it. */
+export function openDatabase({ url, poolMax }: { url: SecretValue; poolMax: number }): Knex {
+  return knex({
+    client: 'pg',
+    connection: { connectionString: url.reveal(), application_name: 'alga' },
+    pool: { min: 0, max: poolMax },
+    acquireConnectionTimeout: 10_000,
+  });
+}

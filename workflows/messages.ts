@@ -1,0 +1,88 @@
+import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import type {
+  Check,
+  InstallStatus,
+  InstallStepName,
+  PublishStatus,
+  PublishStepName,
+  Step,
+} from '../core/progress.ts';
+
+// The whole contract between the gateway and the workflows. The gateway imports this file and the workflows' types, nothing else.
+
+/** Input of `publishBundle`, under the id `publish:{uploadId}`. The bytes wait in staging. */
+export interface PublishBundleInput {
+  tenantId: string;
+  uploadId: string;
+}
+
+export interface PublishProgress {
+  status: PublishStatus;
+  step?: PublishStepName;
+  steps: Step<PublishStepName>[];
+  checks: Check[];
+}
+
+/** Which operation on an install is running; `digest` identifies its input, keyed so that it tells nothing of secrets in it. */
+export interface InstallOperation {
+  operation: 'install' | 'configure';
+  digest: string;
+}
+
+/** Input of `installExtension`, under `install:{tenant}:{extension}`. Settings and sealed secrets wait in the draft. */
+export interface InstallExtensionInput {
+  tenantId: string;
+  extensionId: string;
+  installId: string;
+  versionId: string;
+  contentHash: string;
+  version: string;
+  draftId: string;
+  /** Capabilities the admin consents to; the rest is asked for, unless it is optional. */
+  consent: 'all' | readonly string[];
+  requestedBy: string;
+  digest: string;
+}
+
+export interface InstallProgress {
+  status: InstallStatus;
+  step?: InstallStepName;
+  steps: Step<InstallStepName>[];
+}
+
+/** Input of `configureInstall`, under `install:{tenant}:{extension}`: replaces settings or secrets by the draft's. */
+export interface ConfigureInstallInput {
+  tenantId: string;
+  extensionId: string;
+  installId: string;
+  draftId: string;
+  requestedBy: string;
+  digest: string;
+}
+
+export interface ConfigureInstallResult {
+  configVersion: number;
+  secretsVersion: number;
+}
+
+export interface ConsentDecision {
+  decision: 'grant' | 'decline';
+  /** With `grant`: which optional capabilities as well; absent means all that were asked for. */
+  capabilities?: readonly string[];
+  decidedBy: string;
+}
+
+export const publishProgressQuery = defineQuery<PublishProgress>('publishProgress');
+export const installProgressQuery = defineQuery<InstallProgress>('installProgress');
+
+/** Answers once the workflow's row is written, so that a caller who was told 202 finds it. Rethrows what opening failed with. */
+export const publishOpenedUpdate = defineUpdate<{ status: PublishStatus }>('publishOpened');
+
+/**
+ * The same for operations on an install. The validator refuses a caller whose input has another digest than the running operation's:
+ * failure type OPERATION_RUNNING, details [InstallOperation].
+ */
+export const installOpenedUpdate = defineUpdate<{ installId: string }, [InstallOperation]>('installOpened');
+
+/** Refused (STATE_CONFLICT) while the install does not wait for consent. */
+export const consentUpdate = defineUpdate<{ status: InstallStatus }, [ConsentDecision]>('consent');
