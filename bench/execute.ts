@@ -1,0 +1,193 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Pool } from 'undici';
+import { decodeFrame, encodeFrame } from '../core/execute-frame.ts';
+import { EXECUTE_FRAME_TYPE, executeRequest, type ExecuteRequest } from '../core/execute.ts';
+import { readPrivateKey } from '../platform/tokens/ed25519.ts';
+import { mintExecutionToken } from '../platform/tokens/execution-token.ts';
+import { measure, type Measurement } from './load.ts';
+
+// Needs a running platform: `npm start`, then `npm run bench`. Every figure comes from this one run, so compare within it.
+
+const CALLS = Number(process.argv[2] ?? 2000);
+const dataDir = process.env['DATA_DIR'] ?? '.data';
+
+interface Local {
+  gateway: string;
+  runner: string;
+  tenantId: string;
+  keys: { user: string };
+}
+interface Secrets {
+  tokens: { gatewayToRunner: string; workerToGateway: string };
+  executionToken: { privateKey: string };
+}
+const local = JSON.parse(readFileSync(join(dataDir, 'local.json'), 'utf8')) as Local;
+const secrets = JSON.parse(readFileSync(join(dataDir, 'secrets.json'), 'utf8')) as Secrets;
+
+interface Call {
+  method: 'GET' | 'POST';
+  path: string;
+  headers: Record<string, string>;
+  body?: Uint8Array;
+}
+
+function client(origin: string): { send(call: Call): Promise<Buffer>; close(): Promise<void> } {
+  const pool = new Pool(origin, { connections: 64 });
+  return {
+    async send(call) {
+      const { statusCode, body } = await pool.request({ ...call, body: call.body ?? null });
+      const bytes = Buffer.from(await body.arrayBuffer());
+      if (statusCode !== 200)
+        throw new Error(`${call.method} ${call.path} answered ${statusCode}: ${bytes.toString('utf8')}`);
+      return bytes;
+    },
+    close: () => pool.close(),
+  };
+}
+
+async function startBareExpress(body: string): Promise<{ origin: string; stop(): void }> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'bare-express.ts'), body], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const port = await new Promise<string>((resolve, reject) => {
+    child
+      .once('error', reject)
+      .once('exit', () => reject(new Error('the bare Express server did not start')));
+    child.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString('utf8').trim()));
+  });
+  return { origin: `http://127.0.0.1:${port}`, stop: () => void child.kill() };
+}
+
+/** What the gateway would send the runner for one call, with a token of its own. */
+async function directCall(hydrated: Hydrated): Promise<Call> {
+  const request: ExecuteRequest = executeRequest.parse({
+    context: {
+      request_id: 'bench',
+      execution_id: randomUUID(),
+      tenant_id: local.tenantId,
+      extension_id: hydrated.extensionId,
+      install_id: hydrated.installId,
+      version_id: hydrated.versionId,
+      content_hash: hydrated.contentHash,
+      config_version: hydrated.configVersion,
+      trigger: 'http',
+    },
+    http: { method: 'GET', path: '/hello/Ada', query: '', headers: {} },
+    limits: { timeout_ms: 60_000, memory_mb: 128, response_bytes: 1_000_000 },
+    config: hydrated.config,
+    providers: hydrated.providers,
+  });
+  const token = await mintExecutionToken(
+    readPrivateKey(secrets.executionToken.privateKey),
+    local.runner,
+    request,
+  );
+  return {
+    method: 'POST',
+    path: '/v1/execute',
+    headers: {
+      authorization: `Bearer ${secrets.tokens.gatewayToRunner}`,
+      'x-execution-token': token,
+      'content-type': EXECUTE_FRAME_TYPE,
+    },
+    body: Buffer.concat(encodeFrame(request, new Uint8Array())),
+  };
+}
+
+interface Hydrated {
+  extensionId: string;
+  installId: string;
+  versionId: string;
+  contentHash: string;
+  config: Record<string, unknown>;
+  configVersion: number;
+  providers: unknown[];
+}
+
+async function hydrate(gateway: ReturnType<typeof client>): Promise<Hydrated> {
+  const installs = await gateway.send({
+    method: 'GET',
+    path: '/api/v1/installs',
+    headers: { authorization: `Bearer ${local.keys.user}` },
+  });
+  const { items } = JSON.parse(installs.toString('utf8')) as {
+    items: { installId: string; extensionId: string; extension: string }[];
+  };
+  const hello = items.find(({ extension }) => extension === 'alga.hello');
+  if (!hello) throw new Error('alga.hello is not installed; start the platform once with its example');
+  const config = await gateway.send({
+    method: 'POST',
+    path: '/api/internal/ext-runner/install-config',
+    headers: {
+      authorization: `Bearer ${secrets.tokens.workerToGateway}`,
+      'content-type': 'application/json',
+    },
+    body: Buffer.from(JSON.stringify({ tenantId: local.tenantId, installId: hello.installId })),
+  });
+  return {
+    ...hello,
+    ...(JSON.parse(config.toString('utf8')) as Omit<Hydrated, 'extensionId' | 'installId'>),
+  };
+}
+
+async function bothLoads(
+  prepare: () => Promise<(index: number) => Promise<void>>,
+): Promise<{ alone: Measurement; crowd: Measurement }> {
+  await measure(await prepare(), { calls: Math.min(CALLS, 300), clients: 4 });
+  const alone = await measure(await prepare(), { calls: CALLS, clients: 1 });
+  const crowd = await measure(await prepare(), { calls: CALLS, clients: 16 });
+  return { alone, crowd };
+}
+
+const gateway = client(local.gateway);
+const runner = client(local.runner);
+const hydrated = await hydrate(gateway);
+
+const through: Call = {
+  method: 'GET',
+  path: '/api/ext/alga.hello/hello/Ada',
+  headers: { authorization: `Bearer ${local.keys.user}` },
+};
+const answer = await gateway.send(through);
+const bare = await startBareExpress(answer.toString('utf8'));
+const express = client(bare.origin);
+
+const rows = {
+  'bare Express route': await bothLoads(() =>
+    Promise.resolve(
+      async () => void (await express.send({ method: 'GET', path: '/hello/Ada', headers: {} })),
+    ),
+  ),
+  'runner called directly': await bothLoads(async () => {
+    const calls = await Promise.all(Array.from({ length: CALLS }, () => directCall(hydrated)));
+    return async (index) => {
+      const call = calls[index];
+      const frame = call && decodeFrame(await runner.send(call));
+      const head = frame?.head as { error?: unknown } | undefined;
+      if (!head || head.error) throw new Error(`the guest failed: ${JSON.stringify(head?.error)}`);
+    };
+  }),
+  'whole path': await bothLoads(() => Promise.resolve(async () => void (await gateway.send(through)))),
+};
+
+const base = rows['bare Express route'];
+console.table(
+  Object.fromEntries(
+    Object.entries(rows).map(([name, { alone, crowd }]) => [
+      name,
+      {
+        'p50 ms, 1 client': alone.p50.toFixed(2),
+        'p99 ms, 1 client': alone.p99.toFixed(2),
+        'calls/s, 16 clients': crowd.perSecond.toFixed(0),
+        'p50 against Express': `${(alone.p50 / base.alone.p50).toFixed(1)}×`,
+        'calls/s against Express': `${(crowd.perSecond / base.crowd.perSecond).toFixed(2)}×`,
+      },
+    ]),
+  ),
+);
+
+await Promise.all([gateway.close(), runner.close(), express.close()]);
+bare.stop();
