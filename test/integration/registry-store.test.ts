@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createRegistryStore, type RegistryStore } from '../../platform/db/registry.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { registrationOf, seedManifest, seedTenant, seedVersion } from '../support/seed.ts';
+
+let database: TestDatabase;
+let registry: RegistryStore;
+beforeAll(async () => {
+  database = await createTestDatabase('registry');
+  registry = createRegistryStore(database.db);
+});
+afterAll(() => database.drop());
+
+const named = (name: string, more: Record<string, unknown> = {}) =>
+  seedManifest({ name, publisher: `Publisher of ${name}`, ...more });
+
+describe('registering a version', () => {
+  it('makes publisher, extension, version, bundle and endpoints at once', async () => {
+    const tenantId = await seedTenant(database.db);
+    const registered = await registry.register(registrationOf(tenantId, named('whole')));
+    const version = await registry.findVersionById(registered.versionId);
+    expect(version).toMatchObject({
+      extension: 'publisher-of-whole.whole',
+      version: '1.0.0',
+      status: 'published',
+    });
+    const endpoints: unknown = await database
+      .db('extension_api_endpoint')
+      .where({ version_id: registered.versionId })
+      .orderBy('position')
+      .select('method', 'path', 'permission');
+    expect(endpoints).toEqual([
+      { method: 'GET', path: '/notes/:id', permission: 'extension:read' },
+      { method: 'POST', path: '/notes', permission: 'extension:write' },
+    ]);
+  });
+
+  it('answers the same version when repeated for the same upload', async () => {
+    const tenantId = await seedTenant(database.db);
+    const registration = registrationOf(tenantId, named('repeated'));
+    const first = await registry.register(registration);
+    expect(await registry.register(registration)).toEqual(first);
+    expect(await registry.publishedVersions(first.extensionId)).toEqual(['1.0.0']);
+  });
+
+  it('refuses the same number a second time', async () => {
+    const tenantId = await seedTenant(database.db);
+    await registry.register(registrationOf(tenantId, named('immutable')));
+    await expect(registry.register(registrationOf(tenantId, named('immutable')))).rejects.toMatchObject({
+      code: 'VERSION_EXISTS',
+    });
+    await expect(registry.checkPublishable(tenantId, named('immutable'))).rejects.toMatchObject({
+      code: 'VERSION_EXISTS',
+    });
+  });
+
+  it('lets one of many publishes of the same number win', async () => {
+    const tenantId = await seedTenant(database.db);
+    const attempts = Array.from({ length: 6 }, () =>
+      registry.register(registrationOf(tenantId, named('raced'))),
+    );
+    const settled = await Promise.allSettled(attempts);
+    expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    for (const attempt of settled) {
+      if (attempt.status === 'rejected') expect(attempt.reason).toMatchObject({ code: 'VERSION_EXISTS' });
+    }
+  });
+
+  it("refuses another tenant's publisher and leaves nothing behind", async () => {
+    const owner = await seedTenant(database.db);
+    const other = await seedTenant(database.db);
+    await registry.register(registrationOf(owner, named('owned')));
+    const attempt = registrationOf(other, named('owned', { version: '2.0.0' }));
+    await expect(registry.checkPublishable(other, attempt.manifest)).rejects.toMatchObject({
+      code: 'PUBLISHER_NOT_YOURS',
+    });
+    await expect(registry.register(attempt)).rejects.toMatchObject({ code: 'PUBLISHER_NOT_YOURS' });
+    expect(await database.db('extension_bundle').where({ content_hash: attempt.contentHash })).toEqual([]);
+  });
+
+  it('gives a wildcard the next patch', async () => {
+    const tenantId = await seedTenant(database.db);
+    const publish = (version: string) =>
+      registry.register(registrationOf(tenantId, named('wild', { version })));
+    expect((await publish('1.2.*')).version).toBe('1.2.0');
+    expect((await publish('1.2.*')).version).toBe('1.2.1');
+    await publish('1.2.7');
+    expect((await publish('1.2.*')).version).toBe('1.2.8');
+  });
+});
+
+describe('finding an extension', () => {
+  it('works by id and by publisher.name, also when the name has dots', async () => {
+    const tenantId = await seedTenant(database.db);
+    const { extensionId } = await seedVersion(database.db, tenantId, {
+      name: 'com.acme.notes',
+      publisher: 'Dotted, Inc.',
+    });
+    expect((await registry.findExtension(extensionId))?.extension).toBe('dotted-inc.com.acme.notes');
+    expect((await registry.findExtension('dotted-inc.com.acme.notes'))?.extensionId).toBe(extensionId);
+  });
+
+  it.each(['', '.', 'nodot', 'no.such', randomUUID(), "x'; drop table tenant; --.y"])(
+    'finds nothing under %j',
+    async (ref) => {
+      expect(await registry.findExtension(ref)).toBeUndefined();
+    },
+  );
+});
+
+describe('lists', () => {
+  it('page through everything once, in order', async () => {
+    const tenantId = await seedTenant(database.db);
+    let extensionId = '';
+    for (const patch of [0, 1, 2, 3, 4]) {
+      ({ extensionId } = await seedVersion(database.db, tenantId, {
+        name: 'paged',
+        publisher: 'Paged',
+        version: `1.0.${patch}`,
+      }));
+    }
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await registry.listVersions(extensionId, { limit: 2, cursor });
+      seen.push(...page.items.map(({ version }) => version));
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined);
+    expect(seen).toEqual(['1.0.4', '1.0.3', '1.0.2', '1.0.1', '1.0.0']);
+  });
+
+  it.each([
+    'x',
+    'bnVsbA',
+    Buffer.from('["now","x"]').toString('base64url'),
+    Buffer.from(JSON.stringify(["'", randomUUID()])).toString('base64url'),
+  ])('refuse a cursor that is not theirs: %s', async (cursor) => {
+    await expect(registry.listVersions(randomUUID(), { limit: 2, cursor })).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+    });
+  });
+});

@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto';
+import type { Knex } from 'knex';
+import { parseManifest } from '../../core/manifest/manifest.ts';
+import type { Manifest } from '../../core/manifest/manifest.ts';
+import { createRegistryStore, type Registration } from '../../platform/db/registry.ts';
+
+/** A tenant row; answers its id. */
+export async function seedTenant(db: Knex, name = 'Tenant'): Promise<string> {
+  const tenantId = randomUUID();
+  await db('tenant').insert({ tenant_id: tenantId, name });
+  return tenantId;
+}
+
+/** A small valid manifest; `overrides` replace top-level fields. */
+export function seedManifest(overrides: Record<string, unknown> = {}): Manifest {
+  return parseManifest(
+    JSON.stringify({
+      name: 'sample',
+      publisher: 'Acme Tools',
+      version: '1.0.0',
+      displayName: 'Sample',
+      runtime: 'wasm-js@1',
+      capabilities: [{ name: 'storage.kv', scope: { namespaces: ['notes'] } }],
+      api: {
+        endpoints: [
+          { method: 'GET', path: '/notes/:id', handler: 'read', permission: 'extension:read' },
+          { method: 'POST', path: '/notes', handler: 'write', permission: 'extension:write' },
+        ],
+      },
+      ...overrides,
+    }),
+  );
+}
+
+export function registrationOf(
+  tenantId: string,
+  manifest: Manifest,
+  overrides: Partial<Registration> = {},
+): Registration {
+  return {
+    tenantId,
+    uploadId: randomUUID(),
+    contentHash: `sha256:${randomUUID().replaceAll('-', '').padEnd(64, '0')}`,
+    sizeBytes: 1024,
+    manifest,
+    checks: [{ name: 'manifest', result: 'passed', required: true }],
+    artifact: { target: 'jco-test', sha256: 'a'.repeat(64), sizeBytes: 2048 },
+    ...overrides,
+  };
+}
+
+/** A published version of the sample extension. */
+export async function seedVersion(
+  db: Knex,
+  tenantId: string,
+  overrides: Record<string, unknown> = {},
+): Promise<{
+  extensionId: string;
+  versionId: string;
+  version: string;
+  contentHash: string;
+  manifest: Manifest;
+}> {
+  const manifest = seedManifest(overrides);
+  const registration = registrationOf(tenantId, manifest);
+  const registered = await createRegistryStore(db).register(registration);
+  return { ...registered, contentHash: registration.contentHash, manifest };
+}
