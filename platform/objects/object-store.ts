@@ -12,12 +12,14 @@ export interface PutOnceOptions extends PutOptions {
 
 export interface StoredObject {
   size: number;
+  /** Readable once. A body that is never read may hold a connection: ask for an object only to read it. */
   body: AsyncIterable<Uint8Array>;
 }
 
 /**
  * Where bundles live. Keys come from `keys.ts` alone.
- * Errors: OBJECT_STORE_UNAVAILABLE (retryable), OBJECT_CONFLICT (a write-once key holds other bytes).
+ * Errors: OBJECT_STORE_UNAVAILABLE (retryable), OBJECT_CONFLICT (a write-once key holds other bytes), BUNDLE_CORRUPT (the bytes are
+ * not those announced). What the source throws is passed on, an aborted signal's reason too; neither leaves an object behind.
  */
 export interface ObjectStore {
   /** Undefined if there is no such object. */

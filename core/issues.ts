@@ -1,0 +1,78 @@
+import type { z } from 'zod';
+import type { Issue } from './errors.ts';
+
+type ZodIssue = z.core.$ZodIssue;
+
+/** A parse failure as issues a person can act on. Parse with `reportInput: true`, or missing members read as wrong ones. */
+export function issuesOf(error: z.ZodError, base: readonly PropertyKey[] = []): Issue[] {
+  return error.issues.flatMap((issue) => toIssues(issue, base));
+}
+
+/** `api.endpoints[0].method`; the empty path is the value itself. */
+export function jsonPath(path: readonly PropertyKey[]): string {
+  return path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('')
+    .replace(/^\./, '');
+}
+
+function toIssues(issue: ZodIssue, base: readonly PropertyKey[]): Issue[] {
+  const path = [...base, ...issue.path];
+  const at = (message: string, expected?: string): Issue[] => [
+    { path: jsonPath(path), code: codeOf(issue), message, ...(expected === undefined ? {} : { expected }) },
+  ];
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => ({
+        path: jsonPath([...path, key]),
+        code: issue.code,
+        message: 'is not a known key; check its spelling or remove it',
+      }));
+    case 'invalid_union': {
+      // The branch that got furthest is the one that was meant.
+      const branches = issue.errors.toSorted((a, b) => depthOf(b) - depthOf(a));
+      const [meant] = branches;
+      if (meant === undefined || depthOf(meant) === 0) return at(unionMessage(issue));
+      return meant.flatMap((inner) => toIssues(inner, path));
+    }
+    case 'invalid_type':
+      return issue.input === undefined
+        ? at(`is missing; give ${withArticle(issue.expected)}`, issue.expected)
+        : at(`must be ${withArticle(issue.expected)}`, issue.expected);
+    case 'invalid_value': {
+      const allowed = issue.values.map((value) => JSON.stringify(value)).join(', ');
+      return at(issue.values.length === 1 ? `must be ${allowed}` : `must be one of ${allowed}`, allowed);
+    }
+    case 'invalid_key':
+    case 'invalid_element':
+      return issue.issues.flatMap((inner) => toIssues({ ...inner, path: [] }, path));
+    default:
+      return at(issue.message);
+  }
+}
+
+function unionMessage(issue: z.core.$ZodIssueInvalidUnion): string {
+  if (issue.discriminator !== undefined) return issue.message;
+  const types = issue.errors
+    .flat()
+    .flatMap((inner) => (inner.code === 'invalid_type' ? [inner.expected] : []));
+  return types.length === 0 ? issue.message : `must be ${types.map(withArticle).join(' or ')}`;
+}
+
+/** How far into a value a branch of a union came; a wrong type at the top is no way at all. */
+function depthOf(branch: readonly ZodIssue[]): number {
+  return Math.max(
+    0,
+    ...branch.map((issue) => (issue.code === 'invalid_type' ? issue.path.length : issue.path.length + 1)),
+  );
+}
+
+/** Refinements name their own code in `params`; everything else keeps the schema library's. */
+function codeOf(issue: ZodIssue): string {
+  const code: unknown = issue.code === 'custom' ? issue.params?.['code'] : undefined;
+  return typeof code === 'string' ? code : issue.code;
+}
+
+function withArticle(type: string): string {
+  return `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`;
+}

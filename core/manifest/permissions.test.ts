@@ -1,0 +1,24 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseManifest } from './manifest.ts';
+import { permissionsOf } from './permissions.ts';
+
+describe('permissionsOf', () => {
+  it('lists what is asked for with its scope and reason, then what every install has', () => {
+    const scope = { namespaces: ['a'] };
+    const manifest = parseManifest(
+      JSON.stringify({
+        name: 'hello',
+        publisher: 'Alga',
+        version: '1.0.0',
+        runtime: 'wasm-js@1',
+        capabilities: ['log.emit', { name: 'storage.kv', scope, optional: true, reason: 'To remember' }],
+      }),
+    );
+    expect(permissionsOf(manifest)).toMatchObject([
+      { capability: 'log.emit', always: true, optional: false },
+      { capability: 'storage.kv', always: false, scope, optional: true, reason: 'To remember' },
+      { capability: 'context.read', always: true },
+      { capability: 'user.read', always: true },
+    ]);
+  });
+});

@@ -1,0 +1,35 @@
+import { ALWAYS_GRANTED, capabilityEntry } from '../capabilities.ts';
+import type { CapabilityName, CapabilityScope } from '../capabilities.ts';
+import type { Manifest } from './manifest.ts';
+
+/** One line of what an admin is asked to consent to. */
+export interface ExtensionPermission {
+  capability: CapabilityName;
+  /** What it is narrowed to; empty means all of it. */
+  scope: CapabilityScope;
+  /** May be declined, and the extension still works. */
+  optional: boolean;
+  /** Every install has it, asked for or not: there is nothing to consent to. */
+  always: boolean;
+  /** The platform's own words. */
+  summary: string;
+  /** The author's words. */
+  reason?: string;
+}
+
+/** Everything an install of this version may do: what it asks for in its order, then what every install has anyway. */
+export function permissionsOf(manifest: Manifest): ExtensionPermission[] {
+  const asked = manifest.capabilities.map(({ name, scope, optional, reason }) => ({
+    ...permission(name),
+    scope,
+    optional,
+    ...(reason === undefined ? {} : { reason }),
+  }));
+  const names = new Set(asked.map(({ capability }) => capability));
+  return [...asked, ...ALWAYS_GRANTED.filter((name) => !names.has(name)).map(permission)];
+}
+
+function permission(name: CapabilityName): ExtensionPermission {
+  const { summary, always = false } = capabilityEntry(name);
+  return { capability: name, scope: {}, optional: false, always, summary };
+}

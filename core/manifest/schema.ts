@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { publisherSlug } from '../ids.ts';
+import { isExactVersion, isWildcardVersion } from '../version.ts';
+import { api, handlerName, timeoutMs } from './api.ts';
+import { capabilityRequest, topic } from './capability-request.ts';
+import { settingName, settingsSchema } from './settings-schema.ts';
+import { ui, uiFile } from './ui.ts';
+
+export const MANIFEST_LIMITS = {
+  timeoutMs: 10_000,
+  memoryMb: { default: 128, min: 16, max: 512 },
+  responseBytes: { default: 6 * 1024 * 1024, max: 32 * 1024 * 1024 },
+} as const;
+
+const name = z
+  .string()
+  .max(100)
+  .regex(
+    /^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*$/,
+    'must be lower case words with "-", alone or in reverse-domain form: hello-world or com.example.hello',
+  );
+
+const publisher = z
+  .string()
+  .max(100)
+  .regex(/^[^\p{C}]*$/u, 'must not have control characters')
+  .refine((text) => publisherSlug(text) !== '', 'must have a letter a-z or a digit');
+
+const version = z
+  .string()
+  .max(64)
+  .refine(
+    (text) => isExactVersion(text) || isWildcardVersion(text),
+    'must be a version such as 1.2.3, 1.3.0-beta.1 or 1.2.* (for the next patch)',
+  );
+
+const limits = z.strictObject({
+  /** Of a call whose endpoint names no time of its own. */
+  timeoutMs: timeoutMs.default(MANIFEST_LIMITS.timeoutMs),
+  memoryMb: z
+    .int()
+    .min(MANIFEST_LIMITS.memoryMb.min)
+    .max(MANIFEST_LIMITS.memoryMb.max)
+    .default(MANIFEST_LIMITS.memoryMb.default),
+  /** Instructions of one call; absent: time alone bounds it. */
+  fuel: z.int().min(1).optional(),
+  responseBytes: z
+    .int()
+    .min(1024)
+    .max(MANIFEST_LIMITS.responseBytes.max)
+    .default(MANIFEST_LIMITS.responseBytes.default),
+});
+
+const secret = z.strictObject({
+  name: settingName,
+  description: z.string().max(500).optional(),
+  required: z.boolean().default(false),
+});
+
+const cron = z
+  .string()
+  .max(100)
+  .regex(
+    /^[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4}$/,
+    'must be a cron expression of five fields, such as 0 6 * * 1',
+  );
+const zone = z.string().refine(isTimeZone, 'must be a time zone such as Europe/Berlin');
+
+/**
+ * Manifest v2, the one definition of it. Its input is what an author writes, its output what the platform works with: defaults filled
+ * in, capabilities in one form.
+ */
+export const manifestSchema = z
+  .strictObject({
+    /** For editors; the platform does not read it. */
+    $schema: z.string().optional(),
+    name,
+    publisher,
+    version,
+    displayName: z.string().min(1).max(100).optional(),
+    description: z.string().max(2000).optional(),
+    icon: uiFile.optional(),
+    runtime: z.literal('wasm-js@1'),
+    capabilities: z.array(capabilityRequest).max(50).default([]),
+    api: api.optional(),
+    ui: ui.optional(),
+    settings: settingsSchema.optional(),
+    secrets: z.array(secret).max(100).default([]),
+    events: z
+      .array(z.strictObject({ topic, handler: handlerName }))
+      .max(100)
+      .default([]),
+    schedules: z
+      .array(z.strictObject({ cron, zone: zone.default('UTC'), handler: handlerName }))
+      .max(50)
+      .default([]),
+    /** Path of a declared GET endpoint that answers 2xx within 5 s. Absent: instantiation is the probe. */
+    health: z.string().max(200).startsWith('/', 'must be the path of an endpoint').optional(),
+    // Filled from an empty object, so that each limit has its own default and no other.
+    limits: limits.prefault({}),
+    instance: z.enum(['fresh', 'shared']).default('fresh'),
+    /** Which files under ui/ are served, as patterns. */
+    assets: z.array(z.string().max(255).startsWith('ui/', 'must begin with "ui/"')).max(100).optional(),
+    sbom: z.literal('sbom.spdx.json').optional(),
+  })
+  .transform((manifest) => ({ ...manifest, displayName: manifest.displayName ?? manifest.name }));
+
+function isTimeZone(text: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false; // a RangeError is how an unknown zone is told
+  }
+}

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { PlatformError } from './errors.ts';
+import { issuesOf } from './issues.ts';
+import { settingValue } from './manifest/settings-schema.ts';
+import type { SettingValue, SettingsSchema } from './manifest/settings-schema.ts';
+
+/** What an extension is configured with. */
+export type SettingsConfig = Record<string, SettingValue>;
+
+/**
+ * The settings with their defaults, or SETTINGS_INVALID with one issue per fault. Without a schema an extension takes no settings.
+ * Nothing of the schema is ever compiled to code.
+ */
+export function validateSettings(schema: SettingsSchema | undefined, values: unknown): SettingsConfig {
+  const required = new Set(schema?.required);
+  const shape = Object.fromEntries(
+    Object.entries(schema?.properties ?? {}).map(([name, rules]) => {
+      const value = settingValue(rules);
+      // A default fills in for an absent value, so a required setting that has one is never missing.
+      if (rules.default !== undefined) return [name, value.default(rules.default)];
+      return [name, required.has(name) ? value : value.optional()];
+    }),
+  );
+  const parsed = z.strictObject(shape).safeParse(values, { reportInput: true });
+  if (!parsed.success) {
+    const issues = issuesOf(parsed.error);
+    const faults = issues
+      .map(({ path, message }) => `${path === '' ? 'settings' : path}: ${message}`)
+      .join('; ');
+    throw new PlatformError('SETTINGS_INVALID', `the settings do not fit the extension: ${faults}`, {
+      issues,
+    });
+  }
+  return Object.fromEntries(
+    Object.entries(parsed.data).filter((entry): entry is [string, SettingValue] => entry[1] !== undefined),
+  );
+}
+
+/** The settings of an install on which nobody has set anything; what is required and has no default is missing from it. */
+export function defaultSettings(schema: SettingsSchema | undefined): SettingsConfig {
+  return Object.fromEntries(
+    Object.entries(schema?.properties ?? {}).flatMap(([name, rules]) =>
+      rules.default === undefined ? [] : [[name, rules.default]],
+    ),
+  );
+}

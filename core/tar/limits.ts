@@ -1,0 +1,44 @@
+import { PlatformError } from '../errors.ts';
+
+const MIB = 1024 * 1024;
+
+/** What an archive may cost its reader. Sizes in bytes. */
+export interface ArchiveLimits {
+  compressedBytes: number;
+  /** The whole tar, headers and padding included. */
+  expandedBytes: number;
+  /** One file. */
+  entryBytes: number;
+  /** Headers of any kind. */
+  entries: number;
+  /** Expanded over compressed bytes at any point of the stream, once RATIO_FLOOR bytes have come out. */
+  ratio: number;
+  /** UTF-8 bytes of one path. */
+  pathBytes: number;
+}
+
+/** Below this many expanded bytes no ratio is judged: a few small files are mostly padding. */
+export const RATIO_FLOOR = 4 * MIB;
+
+export const DEFAULT_BUNDLE_LIMITS: ArchiveLimits = {
+  compressedBytes: 200 * MIB,
+  expandedBytes: 512 * MIB,
+  entryBytes: 128 * MIB,
+  entries: 5000,
+  ratio: 200,
+  pathBytes: 255,
+};
+
+export type ArchiveLimitName = keyof ArchiveLimits;
+
+/** ARCHIVE_LIMIT_EXCEEDED with the limit and what is over it. */
+export function archiveLimitExceeded(
+  limits: ArchiveLimits,
+  name: ArchiveLimitName,
+  what: string,
+): PlatformError {
+  const limit = limits[name];
+  return new PlatformError('ARCHIVE_LIMIT_EXCEEDED', `${what}; the limit is ${limit}`, {
+    details: { limit: name, value: limit },
+  });
+}

@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { PlatformError } from '../../core/errors.ts';
+import type { ManifestInput } from '../../core/manifest/manifest.ts';
+import { MAX_MANIFEST_BYTES } from '../../core/manifest/manifest.ts';
+import { DEFAULT_BUNDLE_LIMITS } from '../../core/tar/limits.ts';
+import { packTarZst } from './pack.ts';
+import { readBundle, verifyBundle } from './read-bundle.ts';
+
+const MANIFEST: ManifestInput = { name: 'hello', publisher: 'Alga', version: '1.0.0', runtime: 'wasm-js@1' };
+const WITH_UI = { ...MANIFEST, ui: { type: 'iframe', entry: 'ui/index.html' } };
+const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** A bundle of a manifest and a component; `undefined` leaves a file out. */
+function bundleOf(changes: Record<string, string | undefined> = {}): Promise<Uint8Array> {
+  const files: Record<string, string | undefined> = {
+    'manifest.json': JSON.stringify(MANIFEST),
+    'entry.wasm': 'component',
+    ...changes,
+  };
+  const entries = Object.entries(files).flatMap(([path, text]) =>
+    text === undefined ? [] : [{ path, bytes: bytesOf(text) }],
+  );
+  return packTarZst(entries);
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+async function outcomeOf(
+  bytes: Uint8Array,
+  expectedSha256?: string,
+): Promise<{ results: string[]; code?: string }> {
+  const { checks, bundle, fault } = await verifyBundle(bytes, { expectedSha256 });
+  expect(checks.map((check) => check.name)).toEqual(['digest', 'archive', 'manifest', 'files']);
+  expect(bundle === undefined).toBe(fault !== undefined);
+  for (const check of checks) expect(check.detail === undefined).toBe(check.result === 'passed');
+  return { results: checks.map((check) => check.result), ...(fault && { code: fault.code }) };
+}
+
+describe('verifyBundle', () => {
+  it('answers the bundle when every check passes', async () => {
+    const bytes = await bundleOf({ 'manifest.json': JSON.stringify(WITH_UI), 'ui/index.html': '<p>' });
+    const { bundle, checks } = await verifyBundle(bytes, { expectedSha256: sha256(bytes) });
+    expect(checks.every((check) => check.result === 'passed')).toBe(true);
+    expect(bundle).toMatchObject({
+      contentHash: `sha256:${sha256(bytes)}`,
+      size: bytes.length,
+      manifest: { name: 'hello', limits: { memoryMb: 128 } },
+      files: [
+        { path: 'entry.wasm', size: 9 },
+        { path: 'manifest.json', size: JSON.stringify(WITH_UI).length },
+        { path: 'ui/index.html', size: 3 },
+      ],
+    });
+    expect(Buffer.from(bundle?.component ?? []).toString()).toBe('component');
+    expect(Buffer.from(bundle?.manifestBytes ?? []).toString()).toBe(JSON.stringify(WITH_UI));
+  });
+
+  it.each<[string, Record<string, string | undefined>]>([
+    ['a component at dist/main.wasm', { 'entry.wasm': undefined, 'dist/main.wasm': 'component' }],
+    [
+      'everything a bundle may hold',
+      {
+        'sbom.spdx.json': '{}',
+        'metadata.json': '{}',
+        'wit/a.wit': '',
+        'entry.js.map': '',
+        'dist/main.js.map': '',
+      },
+    ],
+  ])('takes %s', async (_what, changes) => {
+    expect(await outcomeOf(await bundleOf(changes))).toEqual({
+      results: ['passed', 'passed', 'passed', 'passed'],
+    });
+  });
+
+  it.each<[string, Record<string, string | undefined>, string[], string]>([
+    [
+      'no manifest',
+      { 'manifest.json': undefined },
+      ['passed', 'passed', 'failed', 'passed'],
+      'MANIFEST_INVALID',
+    ],
+    [
+      'a wrong manifest',
+      { 'manifest.json': '{}' },
+      ['passed', 'passed', 'failed', 'passed'],
+      'MANIFEST_INVALID',
+    ],
+    [
+      'a huge manifest',
+      { 'manifest.json': ' '.repeat(MAX_MANIFEST_BYTES + 1) },
+      ['passed', 'passed', 'failed', 'passed'],
+      'MANIFEST_INVALID',
+    ],
+    [
+      'no component',
+      { 'entry.wasm': undefined },
+      ['passed', 'passed', 'passed', 'failed'],
+      'BUNDLE_REJECTED',
+    ],
+    [
+      'two components',
+      { 'dist/main.wasm': 'x' },
+      ['passed', 'passed', 'passed', 'failed'],
+      'BUNDLE_REJECTED',
+    ],
+    [
+      'precompiled code',
+      { 'precompiled/a.tar.zst': 'x' },
+      ['passed', 'passed', 'passed', 'failed'],
+      'BUNDLE_REJECTED',
+    ],
+    [
+      'a file with no place',
+      { 'node_modules/a.js': 'x' },
+      ['passed', 'passed', 'passed', 'failed'],
+      'BUNDLE_REJECTED',
+    ],
+    [
+      'a UI entry that is not there',
+      { 'manifest.json': JSON.stringify(WITH_UI) },
+      ['passed', 'passed', 'passed', 'failed'],
+      'MANIFEST_INVALID',
+    ],
+    [
+      'neither manifest nor component',
+      { 'manifest.json': undefined, 'entry.wasm': undefined },
+      ['passed', 'passed', 'failed', 'failed'],
+      'MANIFEST_INVALID',
+    ],
+  ])('refuses %s', async (_what, changes, results, code) => {
+    expect(await outcomeOf(await bundleOf(changes))).toEqual({ results, code });
+  });
+
+  it('refuses bytes that are not those announced', async () => {
+    expect(await outcomeOf(await bundleOf(), '0'.repeat(64))).toEqual({
+      results: ['failed', 'passed', 'passed', 'passed'],
+      code: 'BUNDLE_CORRUPT',
+    });
+  });
+
+  it('refuses a damaged archive and skips what it could not see', async () => {
+    const bytes = await bundleOf();
+    expect(await outcomeOf(bytes.subarray(0, -1), sha256(bytes))).toEqual({
+      results: ['skipped', 'failed', 'skipped', 'skipped'],
+      code: 'BUNDLE_CORRUPT',
+    });
+  });
+
+  it('throws what is no fault of the bundle', async () => {
+    const away = new PlatformError('OBJECT_STORE_UNAVAILABLE', 'away');
+    async function* failing(): AsyncGenerator<Uint8Array> {
+      yield (await bundleOf()).subarray(0, 50);
+      throw away;
+    }
+    await expect(verifyBundle(failing())).rejects.toBe(away);
+  });
+});
+
+describe('readBundle', () => {
+  it('answers the bundle', async () => {
+    expect((await readBundle(await bundleOf())).manifest.name).toBe('hello');
+  });
+
+  it('throws the fault of the first check that failed', async () => {
+    await expect(readBundle(await bundleOf({ 'entry.wasm': undefined }))).rejects.toMatchObject({
+      code: 'BUNDLE_REJECTED',
+    });
+    const limits = { ...DEFAULT_BUNDLE_LIMITS, entries: 1 };
+    await expect(readBundle(await bundleOf(), limits)).rejects.toMatchObject({
+      code: 'ARCHIVE_LIMIT_EXCEEDED',
+    });
+  });
+});

@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto';
+import type { Knex } from 'knex';
+import type { Permission } from '../../core/permissions.ts';
+import { fetchPage, type Page, type PageRequest } from './page.ts';
+
+/** What lists show of a key. */
+export interface ApiKey {
+  id: string;
+  keyId: string;
+  tenantId: string;
+  name: string;
+  permissions: Permission[];
+  expiresAt?: Date;
+  revokedAt?: Date;
+  createdBy: string;
+  createdAt: Date;
+}
+
+/** What authentication needs on top. */
+export interface ApiKeyCredential extends ApiKey {
+  /** sha256 of the secret half. */
+  digest: Buffer;
+}
+
+export interface NewApiKey {
+  keyId: string;
+  name: string;
+  digest: Buffer;
+  permissions: readonly Permission[];
+  expiresAt?: Date | undefined;
+  createdBy: string;
+}
+
+interface ApiKeyRow {
+  id: string;
+  key_id: string;
+  tenant_id: string;
+  name: string;
+  digest: Buffer;
+  permissions: Permission[];
+  expires_at: Date | null;
+  revoked_at: Date | null;
+  created_by: string;
+  created_at: Date;
+}
+
+export type ApiKeyStore = ReturnType<typeof createApiKeyStore>;
+
+export function createApiKeyStore(db: Knex) {
+  const newRow = (tenantId: string, key: NewApiKey) => ({
+    id: randomUUID(),
+    key_id: key.keyId,
+    tenant_id: tenantId,
+    name: key.name,
+    digest: key.digest,
+    permissions: key.permissions,
+    expires_at: key.expiresAt ?? null,
+    created_by: key.createdBy,
+  });
+
+  return {
+    async create(tenantId: string, key: NewApiKey): Promise<ApiKey> {
+      const [row] = (await db('api_key').insert(newRow(tenantId, key)).returning('*')) as [ApiKeyRow];
+      return toApiKey(row);
+    },
+
+    /** For seeding: a key that is there already stays as it is, revoked or not. */
+    async ensure(tenantId: string, key: NewApiKey): Promise<void> {
+      await db('api_key').insert(newRow(tenantId, key)).onConflict('key_id').ignore();
+    },
+
+    /** The one verb without a tenant: the key is what names it. Expired and revoked keys are found too. */
+    async findByKeyId(keyId: string): Promise<ApiKeyCredential | undefined> {
+      const row = (await db('api_key').where({ key_id: keyId }).first()) as ApiKeyRow | undefined;
+      return row && { ...toApiKey(row), digest: row.digest };
+    },
+
+    list(tenantId: string, page: PageRequest): Promise<Page<ApiKey>> {
+      const query = db('api_key').where({ tenant_id: tenantId }).select('*');
+      return fetchPage(db, query, { time: 'created_at', id: 'id' }, page, toApiKey);
+    },
+
+    /** False if the tenant has no such key; revoking twice is no error and keeps the first time. */
+    async revoke(tenantId: string, id: string): Promise<boolean> {
+      const updated = await db('api_key')
+        .where({ tenant_id: tenantId, id })
+        .update({ revoked_at: db.raw('coalesce(revoked_at, now())') });
+      return updated > 0;
+    },
+  };
+}
+
+function toApiKey(row: ApiKeyRow): ApiKey {
+  return {
+    id: row.id,
+    keyId: row.key_id,
+    tenantId: row.tenant_id,
+    name: row.name,
+    permissions: row.permissions,
+    ...(row.expires_at && { expiresAt: row.expires_at }),
+    ...(row.revoked_at && { revokedAt: row.revoked_at }),
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+  };
+}

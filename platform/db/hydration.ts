@@ -1,0 +1,140 @@
+import type { Knex } from 'knex';
+import type { Grant } from '../../core/capabilities.ts';
+import { isExtensionRef, isUuid } from '../../core/ids.ts';
+import type { Manifest } from '../../core/manifest/manifest.ts';
+import type { InstallStatus } from '../../core/progress.ts';
+
+export interface HydratedEndpoint {
+  method: string;
+  path: string;
+  permission: string;
+  timeoutMs: number | null;
+}
+
+/** Everything one execution needs to know of an install and one of its versions. */
+export interface HydratedInstall {
+  tenantId: string;
+  installId: string;
+  extensionId: string;
+  status: InstallStatus;
+  /** Whether this version is the one that serves. */
+  isActiveVersion: boolean;
+  versionId: string;
+  versionStatus: 'published' | 'revoked';
+  contentHash: string;
+  limits: Manifest['limits'];
+  endpoints: HydratedEndpoint[];
+  config: Record<string, unknown>;
+  configVersion: number;
+  grants: Grant[];
+  secrets: { name: string; sealed: string; keyId: string }[];
+  secretsVersion: number;
+}
+
+interface HydrationRow {
+  tenant_id: string;
+  install_id: string;
+  extension_id: string;
+  status: InstallStatus;
+  active_version_id: string | null;
+  secrets_version: number;
+  version_id: string;
+  version_status: 'published' | 'revoked';
+  content_hash: string;
+  limits: Manifest['limits'];
+  config: Record<string, unknown> | null;
+  config_version: number | null;
+  endpoints: HydratedEndpoint[] | null;
+  grants: Grant[] | null;
+  secrets: HydratedInstall['secrets'] | null;
+}
+
+const SELECT = `
+  select i.tenant_id, i.install_id, i.extension_id, i.status, i.active_version_id, i.secrets_version,
+    v.version_id, v.status as version_status, v.content_hash, v.manifest->'limits' as limits,
+    c.config, c.version as config_version,
+    (select jsonb_agg(jsonb_build_object('method', p.method, 'path', p.path, 'permission', p.permission,
+                                         'timeoutMs', p.timeout_ms) order by p.position)
+       from extension_api_endpoint p where p.version_id = v.version_id) as endpoints,
+    (select jsonb_agg(jsonb_build_object('capability', g.capability, 'scope', g.scope) order by g.capability)
+       from tenant_extension_grant g where g.tenant_id = i.tenant_id and g.install_id = i.install_id) as grants,
+    (select jsonb_agg(jsonb_build_object('name', s.name, 'sealed', s.sealed, 'keyId', s.key_id) order by s.name)
+       from tenant_extension_install_secrets s
+      where s.tenant_id = i.tenant_id and s.install_id = i.install_id) as secrets
+  from tenant_extension_install i
+  left join tenant_extension_install_config c on c.tenant_id = i.tenant_id and c.install_id = i.install_id`;
+
+export type HydrationStore = ReturnType<typeof createHydrationStore>;
+
+/** Reads all that a call needs in one round trip. */
+export function createHydrationStore(db: Knex) {
+  async function first(sql: string, bindings: Record<string, string>): Promise<HydratedInstall | undefined> {
+    const { rows } = await db.raw<{ rows: HydrationRow[] }>(`${SELECT} ${sql}`, bindings);
+    return rows[0] && toHydrated(rows[0]);
+  }
+
+  return {
+    /** The install that serves an extension (registry UUID or `publisher.name`) in a tenant, with its active version. */
+    async byExtension(tenantId: string, ref: string): Promise<HydratedInstall | undefined> {
+      const active = 'join extension_version v on v.version_id = i.active_version_id';
+      if (isUuid(ref)) {
+        return first(`${active} where i.tenant_id = :tenantId and i.extension_id = :ref`, { tenantId, ref });
+      }
+      if (!isExtensionRef(ref)) return undefined;
+      const dot = ref.indexOf('.');
+      return first(
+        `${active} join extension_registry e on e.extension_id = i.extension_id
+         where i.tenant_id = :tenantId and e.publisher_slug = :publisher and e.name = :name`,
+        { tenantId, publisher: ref.slice(0, dot), name: ref.slice(dot + 1) },
+      );
+    },
+
+    /**
+     * For our own workers, who address an install and not a tenant: the row names the tenant. Any version of the install's extension,
+     * serving or not; without one the active version.
+     */
+    async byInstall(installId: string, versionId?: string): Promise<HydratedInstall | undefined> {
+      if (versionId === undefined) {
+        return first(
+          'join extension_version v on v.version_id = i.active_version_id where i.install_id = :installId',
+          { installId },
+        );
+      }
+      return first(
+        `join extension_version v on v.extension_id = i.extension_id and v.version_id = :versionId
+         where i.install_id = :installId`,
+        { installId, versionId },
+      );
+    },
+
+    /** The UI of a bundle, if some install serves that version of the extension; which tenant's does not matter, assets are public. */
+    async servedUi(extensionId: string, contentHash: string): Promise<Manifest['ui']> {
+      const row = (await db('tenant_extension_install as i')
+        .join('extension_version as v', 'v.version_id', 'i.active_version_id')
+        .where({ 'i.extension_id': extensionId, 'v.content_hash': contentHash, 'v.status': 'published' })
+        .whereIn('i.status', ['active', 'paused'])
+        .first({ ui: db.raw("v.manifest->'ui'") })) as { ui: Manifest['ui'] | null } | undefined;
+      return row?.ui ?? undefined;
+    },
+  };
+}
+
+function toHydrated(row: HydrationRow): HydratedInstall {
+  return {
+    tenantId: row.tenant_id,
+    installId: row.install_id,
+    extensionId: row.extension_id,
+    status: row.status,
+    isActiveVersion: row.active_version_id === row.version_id,
+    versionId: row.version_id,
+    versionStatus: row.version_status,
+    contentHash: row.content_hash,
+    limits: row.limits,
+    endpoints: row.endpoints ?? [],
+    config: row.config ?? {},
+    configVersion: row.config_version ?? 0,
+    grants: row.grants ?? [],
+    secrets: row.secrets ?? [],
+    secretsVersion: row.secrets_version,
+  };
+}

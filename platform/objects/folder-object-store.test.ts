@@ -1,0 +1,46 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describeObjectStore } from '../../test/conformance/object-store-conformance.ts';
+import { createFolderObjectStore } from './folder-object-store.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'objects-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describeObjectStore('a folder', () =>
+  Promise.resolve(createFolderObjectStore({ folder: path.join(folder, 'all') })),
+);
+
+describe('createFolderObjectStore', () => {
+  it('leaves no other file behind, whether a write ended well or not', async () => {
+    const root = path.join(folder, 'tidy');
+    const store = createFolderObjectStore({ folder: root });
+    await store.put('a/b', randomBytes(10));
+    await expect(
+      store.putOnce('a/c', randomBytes(10), { sha256: '0'.repeat(64), size: 10 }),
+    ).rejects.toMatchObject({ code: 'BUNDLE_CORRUPT' });
+    expect(await readdir(path.join(root, 'a'))).toEqual(['b']);
+  });
+
+  it('says that it is unavailable when its folder cannot be used, and keeps the cause', async () => {
+    const file = path.join(folder, 'a-file');
+    await writeFile(file, '');
+    const store = createFolderObjectStore({ folder: file });
+    const refused = { code: 'OBJECT_STORE_UNAVAILABLE', retryable: true, cause: { code: 'ENOTDIR' } };
+    await expect(store.read('a/b')).rejects.toMatchObject(refused);
+    await expect(store.put('a/b', randomBytes(1))).rejects.toMatchObject({
+      code: 'OBJECT_STORE_UNAVAILABLE',
+    });
+  });
+
+  it('takes a folder for no object', async () => {
+    const store = createFolderObjectStore({ folder: path.join(folder, 'folders') });
+    await store.put('a/b', randomBytes(1));
+    expect(await store.read('a')).toBeUndefined();
+  });
+});

@@ -1,0 +1,153 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { PlatformError } from '../../core/errors.ts';
+import { createByteCount } from './announced-bytes.ts';
+import { assertObjectKey } from './object-key.ts';
+import type { ByteSource, ObjectStore, PutOnceOptions, PutOptions } from './object-store.ts';
+
+/**
+ * Objects as files below one folder. A write goes to a file of its own beside its target and becomes visible whole, by `rename`, or by
+ * `link` where nothing may be replaced; what a crash leaves behind begins with "." and is no object.
+ */
+export function createFolderObjectStore({ folder }: { folder: string }): ObjectStore {
+  const unavailable = (cause: unknown): PlatformError =>
+    new PlatformError('OBJECT_STORE_UNAVAILABLE', `the object store (folder ${folder}) did not do its part`, {
+      cause,
+    });
+
+  /** Runs file system calls, and nothing of the caller's, so that every error is the store's. */
+  async function disk<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
+  function fileOf(key: string): string {
+    assertObjectKey(key);
+    return path.join(folder, ...key.split('/'));
+  }
+
+  /** Writes the bytes beside `file`, durably, has them `published`, and takes away what is left. */
+  async function write(
+    file: string,
+    source: ByteSource,
+    { signal, announced }: { signal?: AbortSignal | undefined; announced?: PutOnceOptions },
+    publish: (temporary: string) => Promise<void>,
+  ): Promise<number> {
+    const parent = path.dirname(file);
+    const temporary = path.join(parent, `.${path.basename(file)}.${randomUUID()}`);
+    const count = createByteCount(announced);
+    await disk(() => mkdir(parent, { recursive: true }));
+    const handle = await disk(() => open(temporary, 'wx', 0o600));
+    try {
+      try {
+        for await (const chunk of source instanceof Uint8Array ? [source] : source) {
+          signal?.throwIfAborted();
+          count.add(chunk);
+          await disk(() => handle.writeFile(chunk));
+        }
+        count.end();
+        await disk(() => handle.sync());
+      } finally {
+        await disk(() => handle.close());
+      }
+      await publish(temporary);
+      await disk(() => syncFolder(parent));
+    } finally {
+      await disk(() => rm(temporary, { force: true }));
+    }
+    return count.size;
+  }
+
+  return {
+    async read(key, { signal } = {}) {
+      const file = fileOf(key);
+      const size = await disk(() => sizeOf(file));
+      if (size === undefined) return undefined;
+      // Opened when it is read, so that an answer nobody reads holds no file open.
+      async function* body(): AsyncGenerator<Uint8Array> {
+        const stream = createReadStream(file) as AsyncIterable<Uint8Array>;
+        try {
+          for await (const chunk of stream) {
+            if (signal?.aborted) break;
+            yield chunk;
+          }
+        } catch (cause) {
+          throw unavailable(cause);
+        }
+        signal?.throwIfAborted();
+      }
+      return { size, body: body() };
+    },
+
+    async put(key, source, options: PutOptions = {}) {
+      const file = fileOf(key);
+      return write(file, source, { signal: options.signal }, (temporary) =>
+        disk(() => rename(temporary, file)),
+      );
+    },
+
+    async putOnce(key, source, options) {
+      const file = fileOf(key);
+      await write(file, source, { signal: options.signal, announced: options }, async (temporary) => {
+        if (await disk(() => linkIfAbsent(temporary, file))) return;
+        if ((await disk(() => sha256Of(file))) === options.sha256) return;
+        throw new PlatformError('OBJECT_CONFLICT', `the object ${key} is there already with other bytes`);
+      });
+    },
+
+    async remove(key) {
+      const file = fileOf(key);
+      await disk(() => rm(file, { force: true }));
+    },
+
+    describe: () => `folder ${folder}`,
+  };
+}
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  try {
+    const stats = await stat(file);
+    return stats.isFile() ? stats.size : undefined;
+  } catch (err) {
+    if (isErrno(err, 'ENOENT')) return undefined;
+    throw err;
+  }
+}
+
+/** False if there is a file already, which stays as it is. */
+async function linkIfAbsent(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (err) {
+    if (isErrno(err, 'EEXIST')) return false;
+    throw err;
+  }
+}
+
+async function sha256Of(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(file) as AsyncIterable<Uint8Array>) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+/** Makes a new name in a folder survive a power cut. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return; // has no handle for a folder
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function isErrno(err: unknown, code: string): boolean {
+  // Not `instanceof Error`: Node's own errors come from another realm under Jest.
+  return typeof err === 'object' && err !== null && 'code' in err && err.code === code;
+}

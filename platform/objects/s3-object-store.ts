@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+import { PlatformError, isPlatformError } from '../../core/errors.ts';
+import type { ObjectStoreConfig } from '../config/environment.ts';
+import { assertObjectKey } from './object-key.ts';
+import type { ObjectStore, PutOnceOptions, StoredObject } from './object-store.ts';
+import { SHA256_METADATA, uploadObject } from './s3-upload.ts';
+
+const CONNECT_MS = 5_000;
+/** Without a byte in either direction. */
+const SILENCE_MS = 30_000;
+const ATTEMPTS = 3;
+
+export type S3Config = Omit<Extract<ObjectStoreConfig, { kind: 's3' }>, 'kind' | 'base'>;
+
+/**
+ * Objects in one bucket, which must exist. Needs s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on
+ * its keys, and s3:ListBucket, without which S3 answers 403 where nothing is.
+ */
+export function createS3ObjectStore(config: S3Config): ObjectStore {
+  const { bucket } = config;
+  const where = `bucket ${bucket} at ${new URL(config.endpoint).host}`;
+  const client = new S3Client({
+    endpoint: config.endpoint,
+    region: config.region,
+    credentials: { accessKeyId: config.accessKey, secretAccessKey: config.secretKey.reveal() },
+    forcePathStyle: config.forcePathStyle,
+    // The newer checksums are not understood by every S3; ours are the content hashes.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    maxAttempts: ATTEMPTS,
+    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
+  });
+
+  function unavailable(cause: unknown): PlatformError {
+    const answer = cause instanceof S3ServiceException ? ` (${cause.name})` : '';
+    return new PlatformError(
+      'OBJECT_STORE_UNAVAILABLE',
+      `the object store (${where}) did not do its part${answer}`,
+      {
+        cause,
+      },
+    );
+  }
+
+  /** Runs S3 calls, and nothing of the caller's, so that every error is the store's. */
+  async function s3<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
+  async function read(
+    key: string,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<StoredObject | undefined> {
+    assertObjectKey(key);
+    const abortable = options.signal === undefined ? {} : { abortSignal: options.signal };
+    try {
+      const { Body, ContentLength } = await client.send(
+        new GetObjectCommand({ Bucket: bucket, Key: key }),
+        abortable,
+      );
+      if (Body === undefined || ContentLength === undefined) throw new TypeError('an answer without a body');
+      return {
+        size: ContentLength,
+        body: bodyOf(Body as AsyncIterable<Uint8Array>, ContentLength, options.signal),
+      };
+    } catch (cause) {
+      if (isAnswer(cause, 'NoSuchKey')) return undefined;
+      options.signal?.throwIfAborted();
+      throw unavailable(cause);
+    }
+  }
+
+  async function* bodyOf(
+    body: AsyncIterable<Uint8Array>,
+    size: number,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array> {
+    let left = size;
+    try {
+      for await (const chunk of body) {
+        if (signal?.aborted) break;
+        left -= chunk.length;
+        yield chunk;
+      }
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+    signal?.throwIfAborted();
+    if (left !== 0) throw unavailable(new Error(`the body is ${left} bytes short of its length`));
+  }
+
+  /** Whether the object that is there has these bytes: by the sha256 its writer proved, else by reading it. */
+  async function holds(key: string, { sha256, size }: PutOnceOptions): Promise<boolean> {
+    const head = await s3(() => client.send(new HeadObjectCommand({ Bucket: bucket, Key: key })));
+    if (head.ContentLength !== size) return false;
+    const recorded = head.Metadata?.[SHA256_METADATA];
+    if (recorded !== undefined) return recorded === sha256;
+    const object = await read(key);
+    const hash = createHash('sha256');
+    for await (const chunk of object?.body ?? []) hash.update(chunk);
+    return hash.digest('hex') === sha256;
+  }
+
+  return {
+    read,
+
+    async put(key, source, options = {}) {
+      assertObjectKey(key);
+      return uploadObject({ client, bucket, key, source, signal: options.signal, s3 });
+    },
+
+    async putOnce(key, source, options) {
+      assertObjectKey(key);
+      try {
+        await uploadObject({ client, bucket, key, source, signal: options.signal, once: options, s3 });
+      } catch (err) {
+        if (!isAnswer(causeOf(err), 'PreconditionFailed')) throw err;
+        if (await holds(key, options)) return;
+        throw new PlatformError('OBJECT_CONFLICT', `the object ${key} is there already with other bytes`);
+      }
+    },
+
+    async remove(key) {
+      assertObjectKey(key);
+      await s3(() => client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key })));
+    },
+
+    describe: () => `S3 ${where}`,
+  };
+}
+
+function isAnswer(err: unknown, name: string): boolean {
+  return err instanceof S3ServiceException && err.name === name;
+}
+
+function causeOf(err: unknown): unknown {
+  return isPlatformError(err) ? err.cause : undefined;
+}

@@ -1,0 +1,206 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import type { ByteSource, ObjectStore } from '../../platform/objects/object-store.ts';
+
+/** More than two parts of a multipart upload. */
+const LARGE = 20 * 1024 * 1024 + 12_345;
+
+const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+const announced = (bytes: Uint8Array): { sha256: string; size: number } => ({
+  sha256: createHash('sha256').update(bytes).digest('hex'),
+  size: bytes.length,
+});
+
+async function* inChunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield await Promise.resolve(bytes.subarray(at, at + size));
+}
+
+/** A source that ends with an error after these bytes. */
+async function* broken(bytes: Uint8Array, err: Error): AsyncGenerator<Uint8Array> {
+  yield* inChunks(bytes, 1_000_000);
+  throw err;
+}
+
+/** What every object store promises. `provide` answers a store in which nothing else writes under the keys of these tests. */
+export function describeObjectStore(name: string, provide: () => Promise<ObjectStore>): void {
+  describe(`${name} as an object store`, () => {
+    let store: ObjectStore;
+    beforeAll(async () => {
+      store = await provide();
+    });
+
+    const freshKey = (): string => `test/${randomUUID()}/object.bin`;
+    async function contentOf(key: string): Promise<Buffer | undefined> {
+      const object = await store.read(key);
+      if (object === undefined) return undefined;
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of object.body) chunks.push(chunk);
+      const content = Buffer.concat(chunks);
+      expect(content.length).toBe(object.size);
+      return content;
+    }
+    async function expectContent(key: string, bytes: Uint8Array): Promise<void> {
+      expect(Buffer.compare((await contentOf(key)) ?? Buffer.from('nothing is there'), bytes)).toBe(0);
+    }
+
+    it('answers undefined for an object that is not there', async () => {
+      expect(await store.read(freshKey())).toBeUndefined();
+    });
+
+    it.each<[string, Uint8Array]>([
+      ['no bytes', new Uint8Array()],
+      ['a few bytes', bytesOf('hello')],
+      ['bytes of a whole part', new Uint8Array(8 * 1024 * 1024).fill(7)],
+      ['many bytes', randomBytes(LARGE)],
+    ])('gives back %s that were put, and says how many', async (_what, bytes) => {
+      const key = freshKey();
+      expect(await store.put(key, inChunks(bytes, 700_001))).toBe(bytes.length);
+      await expectContent(key, bytes);
+    });
+
+    it('takes bytes in one piece', async () => {
+      const key = freshKey();
+      expect(await store.put(key, bytesOf('one'))).toBe(3);
+      await expectContent(key, bytesOf('one'));
+    });
+
+    it('overwrites with put', async () => {
+      const key = freshKey();
+      await store.put(key, bytesOf('a longer first text'));
+      await store.put(key, bytesOf('second'));
+      await expectContent(key, bytesOf('second'));
+    });
+
+    it.each([
+      ['few bytes', 5],
+      ['many bytes', LARGE],
+    ])('writes %s once and takes the same bytes again', async (_what, size) => {
+      const key = freshKey();
+      const bytes = randomBytes(size);
+      await store.putOnce(key, inChunks(bytes, 700_001), announced(bytes));
+      await store.putOnce(key, inChunks(bytes, 300_001), announced(bytes));
+      await expectContent(key, bytes);
+    });
+
+    it.each([
+      ['few bytes', 5],
+      ['many bytes', LARGE],
+    ])('refuses other bytes where %s were written once, and keeps the first', async (_what, size) => {
+      const key = freshKey();
+      const first = randomBytes(size);
+      const second = randomBytes(size);
+      await store.putOnce(key, first, announced(first));
+      await expect(store.putOnce(key, second, announced(second))).rejects.toMatchObject({
+        code: 'OBJECT_CONFLICT',
+      });
+      await expectContent(key, first);
+    });
+
+    it('compares the bytes themselves with an object that put wrote', async () => {
+      const key = freshKey();
+      await store.put(key, bytesOf('same!'));
+      await store.putOnce(key, bytesOf('same!'), announced(bytesOf('same!')));
+      await expect(store.putOnce(key, bytesOf('other'), announced(bytesOf('other')))).rejects.toMatchObject({
+        code: 'OBJECT_CONFLICT',
+      });
+    });
+
+    it('lets one of several writers at once win', async () => {
+      const key = freshKey();
+      const writers = Array.from({ length: 6 }, (_, at) => bytesOf(`writer ${at}`));
+      const results = await Promise.allSettled(
+        writers.map((bytes) => store.putOnce(key, inChunks(bytes, 3), announced(bytes))),
+      );
+      const winners = results.flatMap((result, at) => (result.status === 'fulfilled' ? [writers[at]] : []));
+      expect(winners).toHaveLength(1);
+      await expectContent(key, winners[0] ?? new Uint8Array());
+      for (const result of results) {
+        if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'OBJECT_CONFLICT' });
+      }
+    });
+
+    it.each<[string, Uint8Array, Partial<ReturnType<typeof announced>>]>([
+      ['other bytes than announced', bytesOf('hello'), { sha256: announced(bytesOf('jello')).sha256 }],
+      ['fewer bytes than announced', bytesOf('hello'), { size: 6 }],
+      ['more bytes than announced', bytesOf('hello'), { size: 4 }],
+      ['many other bytes than announced', randomBytes(LARGE), { sha256: announced(bytesOf('jello')).sha256 }],
+      ['many more bytes than announced', randomBytes(LARGE), { size: LARGE - 1 }],
+    ])('stores nothing of %s', async (_what, bytes, wrong) => {
+      const key = freshKey();
+      await expect(
+        store.putOnce(key, inChunks(bytes, 700_001), { ...announced(bytes), ...wrong }),
+      ).rejects.toMatchObject({ code: 'BUNDLE_CORRUPT' });
+      expect(await contentOf(key)).toBeUndefined();
+    });
+
+    it.each([
+      ['at once', 0],
+      ['after many bytes', LARGE],
+    ])('keeps what was there when a source fails %s, and passes its error on', async (_what, size) => {
+      const key = freshKey();
+      const gone = new Error('the client went away');
+      await store.put(key, bytesOf('before'));
+      await expect(store.put(key, broken(randomBytes(size), gone))).rejects.toBe(gone);
+      await expectContent(key, bytesOf('before'));
+      const other = freshKey();
+      await expect(
+        store.putOnce(other, broken(randomBytes(size), gone), announced(new Uint8Array(LARGE))),
+      ).rejects.toBe(gone);
+      expect(await contentOf(other)).toBeUndefined();
+    });
+
+    it('stops writing when it is told to, and stores nothing', async () => {
+      const key = freshKey();
+      const stop = new AbortController();
+      const reason = new Error('enough');
+      async function* endless(): ByteSource & AsyncGenerator<Uint8Array> {
+        for (let sent = 0; ; sent += 1) {
+          if (sent === 10) stop.abort(reason);
+          yield await Promise.resolve(new Uint8Array(1024 * 1024));
+        }
+      }
+      await expect(store.put(key, endless(), { signal: stop.signal })).rejects.toBe(reason);
+      expect(await contentOf(key)).toBeUndefined();
+    });
+
+    it('lets a reader leave early', async () => {
+      const key = freshKey();
+      await store.put(key, randomBytes(LARGE));
+      const object = await store.read(key);
+      for await (const chunk of object?.body ?? []) {
+        expect(chunk.length).toBeGreaterThan(0);
+        break;
+      }
+      expect((await contentOf(key))?.length).toBe(LARGE);
+    });
+
+    it('removes an object, and nothing where nothing is', async () => {
+      const key = freshKey();
+      await store.put(key, bytesOf('x'));
+      await store.remove(key);
+      expect(await store.read(key)).toBeUndefined();
+      await store.remove(key);
+    });
+
+    it.each([
+      '',
+      '/etc/passwd',
+      '../x',
+      'a/../b',
+      'a//b',
+      'a/',
+      'a\\b',
+      '.hidden',
+      'a/.hidden',
+      'a\0b',
+      'ä',
+      'a b',
+    ])('refuses %j as a key, for every verb', async (key) => {
+      const refused = { code: 'INTERNAL' };
+      await expect(store.read(key)).rejects.toMatchObject(refused);
+      await expect(store.put(key, bytesOf('x'))).rejects.toMatchObject(refused);
+      await expect(store.putOnce(key, bytesOf('x'), announced(bytesOf('x')))).rejects.toMatchObject(refused);
+      await expect(store.remove(key)).rejects.toMatchObject(refused);
+    });
+  });
+}
