@@ -62,9 +62,11 @@ const CODES = {
   // State of the world
   NOT_FOUND: { kind: 'not_found' }, // nothing there, or not for this tenant: the same answer
   OPERATION_RUNNING: { kind: 'conflict' }, // another operation holds this install
+  OPERATION_CANCELLED: { kind: 'conflict' }, // an operator cancelled the workflow; what it had done was undone
   INSTALL_EXISTS: { kind: 'conflict' }, // installed already at another version
   STATE_CONFLICT: { kind: 'conflict' }, // the row is not in a state that allows this
   CAPABILITY_UNAVAILABLE: { kind: 'conflict', status: 422 }, // the version needs a capability this platform does not provide
+  INSTALL_PAUSED: { kind: 'unavailable' }, // calls are refused until an admin resumes it
 
   // Storage capability
   STORAGE_MISSING: { kind: 'not_found' }, // no such record
@@ -85,6 +87,7 @@ const CODES = {
   // What we depend on
   BUNDLE_UNAVAILABLE: { kind: 'unavailable' }, // artifact not in the object store
   ARTIFACT_INVALID: { kind: 'internal' }, // artifact's digest or counter-signature is wrong
+  SECRET_UNREADABLE: { kind: 'internal' }, // sealed to another key, tenant, install or name, or damaged
   RUNNER_BUSY: { kind: 'unavailable' }, // runner has no free sandbox, or is draining
   RUNNER_UNAVAILABLE: { kind: 'unavailable' }, // runner did not answer
   GATEWAY_UNAVAILABLE: { kind: 'unavailable' }, // worker or runner could not reach the gateway
@@ -132,7 +135,7 @@ export class PlatformError extends Error {
   }
 
   get kind(): ErrorKind {
-    return CODES[this.code].kind;
+    return kindOf(this.code);
   }
 
   get status(): number {
@@ -152,6 +155,10 @@ export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(CODES, code);
 }
 
+export function kindOf(code: ErrorCode): ErrorKind {
+  return CODES[code].kind;
+}
+
 /** HTTP status of a code. */
 export function statusOf(code: ErrorCode): number {
   const entry: CodeEntry = CODES[code];
@@ -160,6 +167,6 @@ export function statusOf(code: ErrorCode): number {
 
 /** Limits pass, dependencies come back, and a fix for a bug of ours may be deployed; nothing else is worth a second try. */
 export function isRetryable(code: ErrorCode): boolean {
-  const { kind } = CODES[code];
+  const kind = kindOf(code);
   return kind === 'limit' || kind === 'unavailable' || kind === 'internal';
 }

@@ -72,13 +72,20 @@ export const executeRequest = z.strictObject({
 export type ExecuteRequest = z.infer<typeof executeRequest>;
 
 /** What happened to the guest. The runner's own HTTP status speaks about the runner alone. */
-export interface ExecuteResponse {
-  status: number;
-  headers: HeaderMap;
-  body_b64?: string;
-  metrics: { duration_ms: number; cpu_ms: number; fuel: number; memory_bytes: number; egress_bytes: number };
-  error?: { code: string; message: string };
-}
+export const executeResponse = z.object({
+  status: z.int().min(200).max(599),
+  headers: headerMap,
+  body_b64: z.base64().optional(),
+  metrics: z.object({
+    duration_ms: z.number().nonnegative(),
+    cpu_ms: z.number().nonnegative(),
+    fuel: z.number().nonnegative(),
+    memory_bytes: z.number().nonnegative(),
+    egress_bytes: z.number().nonnegative(),
+  }),
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+});
+export type ExecuteResponse = z.infer<typeof executeResponse>;
 
 /** Content type of an execute body that carries its bytes as they are: see `core/execute-frame.ts`. */
 export const EXECUTE_FRAME_TYPE = 'application/vnd.alga.execute-frame';

@@ -37,6 +37,13 @@ export function publisherSlug(publisher: string): string {
     .replace(/^-+|-+$/g, '');
 }
 
+const EXTENSION_ADDRESS = /^[a-z0-9-]{1,100}\.[a-z0-9.-]{1,100}$/;
+
+/** Whether the text may stand for an extension in a path: its registry UUID, or `publisher.name`. */
+export function isExtensionRef(text: string): boolean {
+  return isUuid(text) || EXTENSION_ADDRESS.test(text);
+}
+
 /** `publisher.name`, the readable address of an extension. */
 export function extensionAddress(slug: string, name: string): string {
   return `${slug}.${name}`;

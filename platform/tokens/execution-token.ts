@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, createPublicKey, randomUUID, type KeyObject } from 'node:crypto';
+import { createHash, randomUUID, type KeyObject } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { canonicalJson } from '../../core/canonical-json.ts';
@@ -28,16 +28,6 @@ const claims = z.object({
 
 /** What a verified token says; `digest` fields tie it to one request body. */
 export type ExecutionClaims = z.infer<typeof claims>;
-
-/** Ed25519 private key from base64 of its PKCS#8 DER. */
-export function readPrivateKey(base64: string): KeyObject {
-  return createPrivateKey({ key: Buffer.from(base64, 'base64'), format: 'der', type: 'pkcs8' });
-}
-
-/** Ed25519 public key from base64 of its SPKI DER. */
-export function readPublicKey(base64: string): KeyObject {
-  return createPublicKey({ key: Buffer.from(base64, 'base64'), format: 'der', type: 'spki' });
-}
 
 function digest(value: unknown): string {
   return createHash('sha256')

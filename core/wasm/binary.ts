@@ -1,0 +1,106 @@
+import { PlatformError } from '../errors.ts';
+
+const HEADER = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+
+export interface Section {
+  id: number;
+  body: Uint8Array;
+}
+
+/** Reads a WebAssembly core module front to back. Throws COMPONENT_INVALID where the bytes end early or make no sense. */
+export class BinaryReader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get done(): boolean {
+    return this.#at >= this.#bytes.length;
+  }
+
+  get position(): number {
+    return this.#at;
+  }
+
+  byte(): number {
+    const value = this.#bytes[this.#at];
+    if (value === undefined) throw malformed('it ends early');
+    this.#at += 1;
+    return value;
+  }
+
+  /** An unsigned 32-bit LEB128 number. */
+  u32(): number {
+    let value = 0;
+    for (let shift = 0; shift <= 28; shift += 7) {
+      const byte = this.byte();
+      if (shift === 28 && byte > 0x0f) break;
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+    throw malformed('a number has more than 32 bits');
+  }
+
+  take(length: number): Uint8Array {
+    const end = this.#at + length;
+    if (end > this.#bytes.length) throw malformed('it ends early');
+    const taken = this.#bytes.subarray(this.#at, end);
+    this.#at = end;
+    return taken;
+  }
+
+  /** A vector's count, then a length-prefixed name is a vector of bytes. */
+  name(): void {
+    this.take(this.u32());
+  }
+}
+
+export function malformed(what: string): PlatformError {
+  return new PlatformError(
+    'COMPONENT_INVALID',
+    `the component holds a core module that is malformed: ${what}`,
+  );
+}
+
+/** Throws COMPONENT_INVALID if the bytes are no core module of version 1. */
+export function readSections(module: Uint8Array): Section[] {
+  if (HEADER.some((byte, index) => module[index] !== byte))
+    throw malformed('its header is not that of version 1');
+  const reader = new BinaryReader(module.subarray(HEADER.length));
+  const sections: Section[] = [];
+  while (!reader.done) {
+    const id = reader.byte();
+    sections.push({ id, body: reader.take(reader.u32()) });
+  }
+  return sections;
+}
+
+export function writeSections(sections: readonly Section[]): Uint8Array {
+  return concat([
+    Uint8Array.from(HEADER),
+    ...sections.flatMap(({ id, body }) => [Uint8Array.from([id, ...encodeU32(body.length)]), body]),
+  ]);
+}
+
+export function encodeU32(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  do {
+    const low = rest % 128;
+    rest = Math.floor(rest / 128);
+    bytes.push(rest > 0 ? low + 128 : low);
+  } while (rest > 0);
+  return bytes;
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}

@@ -1,0 +1,48 @@
+import { writeSync } from 'node:fs';
+import { buffer } from 'node:stream/consumers';
+import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
+import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import { limitOwnMemory } from './limit-own-memory.ts';
+import { ANSWER_DESCRIPTOR, childTask, type ChildAnswer } from './precompile-protocol.ts';
+
+// A process of its own for one component: bytes in on standard input, one frame out. It holds no credential and may write no file.
+
+async function run(): Promise<{ answer: ChildAnswer; body: Uint8Array }> {
+  try {
+    const frame = decodeFrame(await buffer(process.stdin));
+    if (!frame) throw new PlatformError('INTERNAL', 'the task is no frame');
+    const task = childTask.parse(frame.head);
+    limitOwnMemory(task.toolMemoryMb);
+    if (task.kind === 'inspect') {
+      const { inspectComponent } = await import('./inspect-component.ts');
+      return {
+        answer: { kind: 'inspected', inspection: await inspectComponent(frame.body) },
+        body: new Uint8Array(),
+      };
+    }
+    const { transpileComponent } = await import('./transpile-component.ts');
+    const { glue, coreModules, imports } = await transpileComponent(frame.body, task);
+    const files = [{ name: 'glue', bytes: glue }];
+    for (const [name, bytes] of Object.entries(coreModules)) files.push({ name, bytes });
+    return {
+      answer: {
+        kind: 'precompiled',
+        imports,
+        files: files.map(({ name, bytes }) => ({ name, size: bytes.length })),
+      },
+      body: Buffer.concat(files.map(({ bytes }) => bytes)),
+    };
+  } catch (error) {
+    if (!isPlatformError(error)) throw error;
+    const { code, message, details, issues } = error;
+    return {
+      answer: { kind: 'failed', code, message, details, issues: [...issues] },
+      body: new Uint8Array(),
+    };
+  }
+}
+
+const { answer, body } = await run();
+for (const part of encodeFrame(answer, body)) {
+  for (let sent = 0; sent < part.length;) sent += writeSync(ANSWER_DESCRIPTOR, part, sent);
+}

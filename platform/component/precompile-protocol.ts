@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { CAPABILITY_NAMES } from '../../core/capabilities.ts';
+import { isErrorCode } from '../../core/errors.ts';
+
+/** The child answers on a descriptor of its own, since libraries may print to standard output. */
+export const ANSWER_DESCRIPTOR = 3;
+
+/** What the WebAssembly tools of the child may use. */
+const toolMemoryMb = z.int().positive();
+
+export const childTask = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('inspect'), toolMemoryMb }),
+  z.strictObject({ kind: z.literal('precompile'), toolMemoryMb, memoryMb: z.int().positive() }),
+]);
+export type ChildTask = z.infer<typeof childTask>;
+
+/** A child that a component took over can answer anything: the worker believes only what has this shape. */
+export const childAnswer = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('inspected'),
+    inspection: z.strictObject({
+      imports: z.array(z.string()),
+      exports: z.array(z.string()),
+      capabilities: z.array(z.enum(CAPABILITY_NAMES)),
+      findings: z.array(z.strictObject({ import: z.string(), message: z.string() })),
+    }),
+  }),
+  z.strictObject({
+    kind: z.literal('precompiled'),
+    imports: z.array(z.string()),
+    /** In the order of their bytes in the frame's body; the first is the glue. */
+    files: z.array(z.strictObject({ name: z.string(), size: z.int().nonnegative() })).min(1),
+  }),
+  z.strictObject({
+    kind: z.literal('failed'),
+    code: z.string().refine(isErrorCode),
+    message: z.string(),
+    details: z.record(z.string(), z.unknown()),
+    issues: z.array(
+      z.strictObject({
+        path: z.string(),
+        code: z.string(),
+        message: z.string(),
+        expected: z.string().optional(),
+      }),
+    ),
+  }),
+]);
+export type ChildAnswer = z.input<typeof childAnswer>;

@@ -1,0 +1,55 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { capabilityOfInterface } from '../../core/capabilities.ts';
+import { camelCase, extensionInterface, TYPES_INTERFACE, worldFunctions, WORLD } from '../../core/world.ts';
+
+const folder = join(import.meta.dirname, '..', '..', 'wit');
+const wit = readdirSync(folder)
+  .map((file) => readFileSync(join(folder, file), 'utf8').replace(/\/\/.*$/gm, ''))
+  .join('\n');
+
+function functionsInWit(): Record<string, Record<string, string>> {
+  const interfaces: Record<string, Record<string, string>> = {};
+  for (const [, name, body] of wit.matchAll(/^interface ([a-z0-9-]+) \{\n(.*?)^\}/gms)) {
+    const functions = [...(body ?? '').matchAll(/^ +([a-z-]+): func\([^)]*\)(?: -> (\w+))?/gm)];
+    interfaces[name ?? ''] = Object.fromEntries(
+      functions.map(([, fn = '', answer]) => [fn, answer === 'result' ? 'result' : 'value'] as const),
+    );
+  }
+  return interfaces;
+}
+
+describe('the table of the world', () => {
+  it('is what wit/ says', () => {
+    const { [TYPES_INTERFACE]: types, ...callable } = functionsInWit();
+    expect(types).toEqual({});
+    expect(callable).toEqual(WORLD);
+  });
+
+  it('holds exactly what world runner imports', () => {
+    const imported = [...wit.matchAll(/^ {4}import ([a-z0-9-]+);/gm)].map(([, name]) => name);
+    expect(imported).toEqual(Object.keys(WORLD));
+  });
+
+  it('has a capability for every interface', () => {
+    for (const name of Object.keys(WORLD)) expect(capabilityOfInterface(name)).toBeDefined();
+  });
+
+  it('knows no interface that an object inherits', () => {
+    expect(worldFunctions('constructor')).toBeUndefined();
+    expect(worldFunctions('storage')).toHaveProperty('list-entries', 'result');
+  });
+
+  it('reads an import with and without its version, and none of another package', () => {
+    expect(extensionInterface('alga:extension/user-v2')).toBe('user-v2');
+    expect(extensionInterface('alga:extension/user-v2@1.2.0')).toBe('user-v2');
+    expect(extensionInterface('wasi:io/poll@0.2.12')).toBeUndefined();
+    expect(extensionInterface('alga:extensions/storage')).toBeUndefined();
+  });
+
+  it('names functions as the glue does', () => {
+    expect(camelCase('list-entries')).toBe('listEntries');
+    expect(camelCase('delete')).toBe('delete');
+  });
+});

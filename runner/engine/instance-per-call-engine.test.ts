@@ -1,0 +1,105 @@
+import { describe, expect, it } from '@jest/globals';
+import type { EngineArtifact, GuestRequest, Host, HostReply } from './engine.ts';
+import { createInstancePerCallEngine } from './instance-per-call-engine.ts';
+
+// Real components run in test/integration/engine.test.ts; here glue is written by hand to show what the engine does around it.
+
+const EMPTY_MODULE = Uint8Array.from([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
+/** One memory of a page, at most two, exported as "m". */
+const ONE_PAGE = Uint8Array.from([...EMPTY_MODULE, 5, 4, 1, 1, 1, 2, 7, 5, 1, 1, 0x6d, 2, 0]);
+
+const request: GuestRequest = {
+  context: { tenantId: 't', extensionId: 'e' },
+  http: { method: 'GET', url: '/', headers: [] },
+};
+
+function artifact(body: string, more: Partial<EngineArtifact> = {}): EngineArtifact {
+  const glue = `export function instantiate(getCoreModule, imports, instantiateCore) { ${body} }`;
+  return {
+    contentHash: 'sha256:x',
+    glue: Buffer.from(glue),
+    coreModules: { 'm.wasm': ONE_PAGE },
+    imports: [],
+    ...more,
+  };
+}
+
+function hostThat(reply: HostReply): Host {
+  return { call: () => Promise.resolve(reply), output: () => undefined };
+}
+
+async function run(loaded: EngineArtifact, host = hostThat({ ok: undefined })) {
+  const engine = createInstancePerCallEngine();
+  await engine.load(loaded);
+  return engine.execute(loaded.contentHash, request, host);
+}
+
+/** Glue whose handler answers with what an expression gives, as text. */
+const answering = (expression: string): string =>
+  `return { handler: async () => ({ status: 200, headers: [], body: new TextEncoder().encode(String(${expression})) }) };`;
+
+async function answerOf(expression: string, imports: string[], host?: Host): Promise<string> {
+  const outcome = await run(artifact(answering(expression), { imports }), host);
+  if (!outcome.ok) throw new Error(outcome.message);
+  return Buffer.from(outcome.response.body ?? []).toString();
+}
+
+describe('the engine', () => {
+  it('gives a guest the imports it names and nothing else', async () => {
+    const names = ['alga:extension/storage', 'wasi:random/random', 'wasi:keyvalue/store'];
+    expect(await answerOf('Object.keys(imports)', names)).toBe('alga:extension/storage,wasi:random/random');
+    const functions = "Object.keys(imports['alga:extension/storage'])";
+    expect(await answerOf(functions, names)).toBe('get,put,delete,listEntries');
+  });
+
+  it('serves interfaces under the version that the glue asks for', async () => {
+    const names = ['alga:extension/user-v2@1.0.0', 'wasi:io/poll@0.2.3'];
+    expect(await answerOf('Object.keys(imports)', names)).toBe(names.join());
+  });
+
+  it('throws the error case of a result in the shape of the glue', async () => {
+    const read = "await imports['alga:extension/storage'].get('a', 'b').catch((error) => error.payload)";
+    expect(await answerOf(read, ['alga:extension/storage'], hostThat({ err: 'missing' }))).toBe('missing');
+  });
+
+  it('is rejected when the host answers a function without error case with one', async () => {
+    const glue = artifact(answering("await imports['alga:extension/logging'].logInfo('x')"), {
+      imports: ['alga:extension/logging'],
+    });
+    await expect(run(glue, hostThat({ err: 'denied' }))).rejects.toThrow('no error case');
+  });
+
+  it('refuses a core module that is instantiated twice, which would double its memory', async () => {
+    const twice = "instantiateCore(getCoreModule('m.wasm'));".repeat(2);
+    const outcome = await run(artifact(twice));
+    expect(outcome).toMatchObject({ ok: false, code: 'GUEST_TRAPPED', memoryBytes: 64 * 1024 });
+  });
+
+  it.each([
+    ['a trap with half of the memory in use', 'RuntimeError', true, 'GUEST_OUT_OF_MEMORY'],
+    ['a trap with little memory in use', 'RuntimeError', false, 'GUEST_TRAPPED'],
+  ])('takes %s as such', async (_what, error, withMemory, code) => {
+    const instantiate = withMemory ? "instantiateCore(getCoreModule('m.wasm'));" : '';
+    const fail = `return { handler: async () => { throw new WebAssembly.${error}('x'); } };`;
+    expect(await run(artifact(instantiate + fail))).toMatchObject({ ok: false, code });
+  });
+
+  it('takes an error of the glue as an answer that is none', async () => {
+    const fail = "return { handler: async () => { throw new TypeError('not a u16'); } };";
+    expect(await run(artifact(fail))).toMatchObject({ ok: false, code: 'GUEST_ERROR' });
+  });
+
+  it('compiles a component once, and again after a load that failed', async () => {
+    const engine = createInstancePerCallEngine();
+    const broken = artifact(answering('1'), { coreModules: { 'm.wasm': Uint8Array.of(1) } });
+    await expect(engine.load(broken)).rejects.toThrow();
+    expect(engine.isLoaded(broken.contentHash)).toBe(false);
+    const whole = artifact(answering('1'));
+    await Promise.all([engine.load(whole), engine.load(whole)]);
+    expect(engine.isLoaded(whole.contentHash)).toBe(true);
+    await engine.load(broken);
+    expect(await engine.execute(whole.contentHash, request, hostThat({ ok: undefined }))).toMatchObject({
+      ok: true,
+    });
+  });
+});

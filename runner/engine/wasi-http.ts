@@ -1,0 +1,171 @@
+import { InputStream, OutputStream, Pollable, UnheldResource, witError } from './wasi-streams.ts';
+
+// Enough of wasi:http for a guest to build a request, and to learn from `handle` that it may not be sent.
+
+type Entry = [name: string, value: Uint8Array];
+
+class Fields {
+  #entries: Entry[] = [];
+
+  static fromList(entries: readonly Entry[]): Fields {
+    const fields = new Fields();
+    fields.#entries = entries.map(([name, value]) => [name, value]);
+    return fields;
+  }
+
+  get(name: string): Uint8Array[] {
+    return this.#entries.filter(([key]) => sameName(key, name)).map(([, value]) => value);
+  }
+
+  has(name: string): boolean {
+    return this.#entries.some(([key]) => sameName(key, name));
+  }
+
+  set(name: string, values: readonly Uint8Array[]): void {
+    this.delete(name);
+    for (const value of values) this.append(name, value);
+  }
+
+  append(name: string, value: Uint8Array): void {
+    this.#entries.push([name, value]);
+  }
+
+  delete(name: string): void {
+    this.#entries = this.#entries.filter(([key]) => !sameName(key, name));
+  }
+
+  entries(): Entry[] {
+    return this.#entries;
+  }
+
+  clone(): Fields {
+    return Fields.fromList(this.#entries);
+  }
+}
+
+function sameName(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}
+
+class OutgoingBody {
+  write(): OutputStream {
+    return new OutputStream(() => {
+      // The request it belongs to is never sent.
+    });
+  }
+
+  static finish(): void {
+    // The request it belongs to is never sent.
+  }
+}
+
+class OutgoingRequest {
+  readonly #headers: Fields;
+  #method: unknown = { tag: 'get' };
+  #scheme: unknown;
+  #authority: string | undefined;
+  #path: string | undefined;
+
+  constructor(headers: Fields) {
+    this.#headers = headers;
+  }
+
+  body(): OutgoingBody {
+    return new OutgoingBody();
+  }
+
+  headers(): Fields {
+    return this.#headers;
+  }
+
+  method(): unknown {
+    return this.#method;
+  }
+
+  setMethod(method: unknown): void {
+    this.#method = method;
+  }
+
+  scheme(): unknown {
+    return this.#scheme;
+  }
+
+  setScheme(scheme: unknown): void {
+    this.#scheme = scheme;
+  }
+
+  authority(): string | undefined {
+    return this.#authority;
+  }
+
+  setAuthority(authority: string | undefined): void {
+    this.#authority = authority;
+  }
+
+  pathWithQuery(): string | undefined {
+    return this.#path;
+  }
+
+  setPathWithQuery(path: string | undefined): void {
+    this.#path = path;
+  }
+}
+
+class RequestOptions {
+  connectTimeout(): undefined {
+    return undefined;
+  }
+
+  firstByteTimeout(): undefined {
+    return undefined;
+  }
+
+  betweenBytesTimeout(): undefined {
+    return undefined;
+  }
+
+  setConnectTimeout(): void {
+    // Accepted: no request is sent that could run into it.
+  }
+
+  setFirstByteTimeout(): void {
+    // Accepted: no request is sent that could run into it.
+  }
+
+  setBetweenBytesTimeout(): void {
+    // Accepted: no request is sent that could run into it.
+  }
+}
+
+class FutureIncomingResponse extends UnheldResource {}
+class FutureTrailers extends UnheldResource {}
+class IncomingBody extends UnheldResource {}
+class IncomingRequest extends UnheldResource {}
+class IncomingResponse extends UnheldResource {}
+class OutgoingResponse extends UnheldResource {}
+class ResponseOutparam extends UnheldResource {}
+
+export const wasiHttp = {
+  'wasi:http/outgoing-handler': {
+    handle: (): never => {
+      throw witError({ tag: 'HTTP-request-denied' });
+    },
+  },
+  'wasi:http/types': {
+    Fields,
+    FutureIncomingResponse,
+    FutureTrailers,
+    IncomingBody,
+    IncomingRequest,
+    IncomingResponse,
+    InputStream,
+    OutgoingBody,
+    OutgoingRequest,
+    OutgoingResponse,
+    OutputStream,
+    Pollable,
+    RequestOptions,
+    ResponseOutparam,
+    httpErrorCode: (): undefined => undefined,
+  },
+};
