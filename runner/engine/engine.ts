@@ -61,7 +61,10 @@ export type GuestOutcome =
  * this seam and nowhere else.
  */
 export interface Engine {
-  /** Compiles the modules once per process; a second load of the same hash does nothing. */
+  /**
+   * Compiles the modules once per process, and instantiates them once to see that it works; a second load of the same hash does
+   * nothing. Throws GUEST_TRAPPED if the component cannot be instantiated; anything else is a fault of the artifact.
+   */
   load(artifact: EngineArtifact): Promise<void>;
   isLoaded(contentHash: string): boolean;
   /** Never rejects for what a guest does: that is the outcome. */

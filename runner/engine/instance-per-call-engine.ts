@@ -1,3 +1,4 @@
+import { PlatformError } from '../../core/errors.ts';
 import { memoryMaximumBytes } from '../../core/wasm/limit-memory.ts';
 import { camelCase, extensionInterface, withoutVersion, worldFunctions } from '../../core/world.ts';
 import type {
@@ -27,6 +28,16 @@ interface Loaded {
   imports: readonly string[];
   /** Bytes that all memories of one instance may grow to. */
   memoryMaximum: number;
+  /** Made while nobody waited, for the next call. */
+  spare?: Instance | undefined;
+}
+
+/** A component instance that has served nobody yet. */
+interface Instance {
+  handler: (request: GuestRequest) => Promise<GuestResponse>;
+  memories: ReadonlySet<WebAssembly.Memory>;
+  /** Gives the instance its one call. */
+  bind(call: Call): void;
 }
 
 /** Fresh state by a new instance for every call; calls run at once, each suspended (JSPI) while the host works for it. */
@@ -68,31 +79,62 @@ async function compile({ glue, coreModules, imports }: EngineArtifact): Promise<
     ),
   ]);
   const memoryMaximum = Object.values(coreModules).reduce((sum, bytes) => sum + memoryMaximumBytes(bytes), 0);
-  return { glue: namespace, modules: new Map(modules), imports, memoryMaximum };
+  const component: Loaded = { glue: namespace, modules: new Map(modules), imports, memoryMaximum };
+  try {
+    component.spare = instantiate(component);
+  } catch (cause) {
+    throw new PlatformError('GUEST_TRAPPED', 'the component cannot be instantiated', { cause });
+  }
+  return component;
 }
 
 async function runOnce(component: Loaded, request: GuestRequest, host: Host): Promise<GuestOutcome> {
-  const memories = new Set<WebAssembly.Memory>();
   const call: Call = { host, wroteToStderr: false };
-  let instance: ReturnType<Glue['instantiate']>;
+  let instance: Instance | undefined;
   try {
-    instance = component.glue.instantiate(
-      (name) => coreModule(component, name),
-      buildImports(component.imports, call),
-      createInstantiateCore(memories),
-    );
-  } catch (error) {
-    const message = `the component cannot be instantiated: ${String(error)}`;
-    return { ok: false, code: 'GUEST_TRAPPED', message, memoryBytes: memoryBytes(memories) };
-  }
-  try {
+    instance = component.spare ?? instantiate(component);
+    component.spare = undefined;
+    instance.bind(call);
     const response = await instance.handler(request);
-    return { ok: true, response, memoryBytes: memoryBytes(memories) };
+    return { ok: true, response, memoryBytes: memoryBytes(instance) };
   } catch (error) {
     if (call.hostFault) throw call.hostFault.cause;
-    const used = memoryBytes(memories);
+    const used = memoryBytes(instance);
     return { ok: false, ...classify(error, call, used, component.memoryMaximum), memoryBytes: used };
+  } finally {
+    // Instantiating is most of a small call's cost; the answer does not wait for the next call's share of it.
+    setImmediate(prepare, component);
   }
+}
+
+function prepare(component: Loaded): void {
+  if (component.spare) return;
+  try {
+    component.spare = instantiate(component);
+  } catch {
+    // The next call instantiates by itself and answers with the fault.
+  }
+}
+
+function instantiate(component: Loaded): Instance {
+  const memories = new Set<WebAssembly.Memory>();
+  let bound: Call | undefined;
+  const currentCall = (): Call => {
+    if (!bound) throw new WebAssembly.LinkError('the component calls the host while it is instantiated');
+    return bound;
+  };
+  const { handler } = component.glue.instantiate(
+    (name) => coreModule(component, name),
+    buildImports(component.imports, currentCall),
+    createInstantiateCore(memories),
+  );
+  return {
+    handler,
+    memories,
+    bind: (call) => {
+      bound = call;
+    },
+  };
 }
 
 function coreModule({ modules }: Loaded, name: string): WebAssembly.Module {
@@ -125,25 +167,31 @@ interface Call {
   hostFault?: { cause: unknown };
 }
 
-function buildImports(names: readonly string[], call: Call): Record<string, Record<string, unknown>> {
+function buildImports(
+  names: readonly string[],
+  currentCall: () => Call,
+): Record<string, Record<string, unknown>> {
   const wasi = createWasi((stream, bytes) => {
+    const call = currentCall();
     if (stream === 'stderr') call.wroteToStderr = true;
     call.host.output(stream, bytes);
   });
   const imports: Record<string, Record<string, unknown>> = {};
   for (const name of names) {
     const interfaceName = extensionInterface(name);
-    const provided = interfaceName === undefined ? wasi[withoutVersion(name)] : forward(interfaceName, call);
+    const provided =
+      interfaceName === undefined ? wasi[withoutVersion(name)] : forward(interfaceName, currentCall);
     if (provided) imports[name] = provided;
   }
   return imports;
 }
 
 /** The functions of one interface of the world, each a call to the host. */
-function forward(interfaceName: string, call: Call): Record<string, unknown> {
+function forward(interfaceName: string, currentCall: () => Call): Record<string, unknown> {
   const functions: Record<string, unknown> = {};
   for (const [name, kind] of Object.entries(worldFunctions(interfaceName) ?? {})) {
     functions[camelCase(name)] = async (...args: WitValue[]): Promise<WitValue> => {
+      const call = currentCall();
       const reply = await ask(call, interfaceName, name, args);
       if ('ok' in reply) return reply.ok;
       if (kind === 'result') throw witError(reply.err);
@@ -164,9 +212,9 @@ async function ask(call: Call, interfaceName: string, name: string, args: WitVal
   }
 }
 
-function memoryBytes(memories: Iterable<WebAssembly.Memory>): number {
+function memoryBytes(instance: Instance | undefined): number {
   let sum = 0;
-  for (const memory of memories) sum += memory.buffer.byteLength;
+  for (const memory of instance?.memories ?? []) sum += memory.buffer.byteLength;
   return sum;
 }
 

@@ -1,0 +1,57 @@
+import type { z } from 'zod';
+import type { CapabilityName } from '../../core/capabilities.ts';
+import type { ExecuteRequest } from '../../core/execute.ts';
+import type { SecretValue } from '../../core/secret-value.ts';
+import type { HostReply, WitValue } from '../engine/engine.ts';
+
+/** A host function: what the guest passed, as WIT lowers it. Checks its arguments, because the sandbox is not trusted. */
+export type HostFunction = (args: readonly WitValue[]) => Promise<HostReply> | HostReply;
+
+/** Host functions by WIT interface (bare name) and function. */
+export type HostInterfaces = Readonly<Record<string, Readonly<Record<string, HostFunction>>>>;
+
+export type LogLevel = 'info' | 'warn' | 'error';
+
+/** One execution, as capabilities see it. */
+export interface CallContext {
+  request: ExecuteRequest;
+  /** Presented to the gateway with every host call. */
+  executionToken: string;
+  /** Aborts when the execution ends, however it ends. */
+  signal: AbortSignal;
+  guestLog: (level: LogLevel, message: string) => void;
+}
+
+/** What capabilities reach the outside through. */
+export interface CapabilityDeps {
+  hostApi: HostApi;
+  secretsKey: SecretValue;
+  now: () => number;
+}
+
+/** The gateway's host API: `POST /api/internal/host/{capability}/{verb}`. */
+export interface HostApi {
+  /** Answers the JSON body of a 200, or the code of a problem; GATEWAY_UNAVAILABLE when it could not be asked. */
+  call(path: string, body: unknown, call: CallContext): Promise<{ body: unknown } | { code: string }>;
+}
+
+/** One thing a guest may be allowed to do. Its scope is checked when an execution's providers are bound. */
+export interface Capability<Scope = unknown> {
+  readonly name: CapabilityName;
+  readonly settings: z.ZodType<Scope>;
+  bind(call: CallContext, scope: Scope, deps: CapabilityDeps): HostInterfaces;
+}
+
+/** Keeps the scope's type inside the capability, so that capabilities of different scopes fit one list. */
+export function defineCapability<Scope>(capability: Capability<Scope>): BoundCapability {
+  return {
+    name: capability.name,
+    bind: (call, scope, deps) => capability.bind(call, capability.settings.parse(scope), deps),
+  };
+}
+
+export interface BoundCapability {
+  readonly name: CapabilityName;
+  /** Throws a ZodError for a scope the capability does not know. */
+  bind(call: CallContext, scope: unknown, deps: CapabilityDeps): HostInterfaces;
+}

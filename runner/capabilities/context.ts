@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { defineCapability } from './capability.ts';
+
+const noSettings = z.strictObject({});
+
+/** Which tenant, install and request this is, and what started it. */
+export const contextCapability = defineCapability({
+  name: 'context.read',
+  settings: noSettings,
+  bind({ request: { context } }) {
+    const data = {
+      requestId: context.request_id,
+      tenantId: context.tenant_id,
+      extensionId: context.extension_id,
+      installId: context.install_id,
+      versionId: context.version_id,
+    };
+    return {
+      context: { 'get-context': () => ({ ok: data }) },
+      'context-v2': { 'get-trigger': () => ({ ok: context.trigger }) },
+    };
+  },
+});
+
+/** The install's settings. */
+export const configCapability = defineCapability({
+  name: 'config.read',
+  settings: noSettings,
+  bind({ request }) {
+    return { 'context-v2': { 'get-config': () => ({ ok: JSON.stringify(request.config) }) } };
+  },
+});

@@ -1,0 +1,63 @@
+import { ALWAYS_GRANTED } from '../../core/capabilities.ts';
+import { PlatformError } from '../../core/errors.ts';
+import type { HostReply, WitValue } from '../engine/engine.ts';
+import type { BoundCapability, CallContext, CapabilityDeps, HostFunction } from './capability.ts';
+import { configCapability, contextCapability } from './context.ts';
+import { replyWithoutGrant } from './denied.ts';
+import { loggingCapability } from './logging.ts';
+import { secretsCapability } from './secrets.ts';
+import { storageCapability } from './storage.ts';
+import { userCapability } from './user.ts';
+
+/** Everything a guest could ever reach. */
+const CAPABILITIES: readonly BoundCapability[] = [
+  contextCapability,
+  configCapability,
+  loggingCapability,
+  userCapability,
+  secretsCapability,
+  storageCapability,
+];
+
+export type HostCall = (
+  interfaceName: string,
+  functionName: string,
+  args: readonly WitValue[],
+) => Promise<HostReply>;
+
+/**
+ * The host as one execution sees it: starts from nothing, and a function is there only because a grant put it there.
+ * Throws INPUT_INVALID for a grant that no capability serves or whose scope it does not know. The answer throws for functions
+ * outside the world and for arguments of a wrong shape.
+ */
+export function bindHost(call: CallContext, deps: CapabilityDeps): HostCall {
+  const granted = new Map<string, HostFunction>();
+
+  const put = (capability: BoundCapability, scope: unknown): void => {
+    for (const [interfaceName, functions] of Object.entries(capability.bind(call, scope, deps))) {
+      for (const [name, serve] of Object.entries(functions)) granted.set(`${interfaceName}.${name}`, serve);
+    }
+  };
+  for (const capability of CAPABILITIES) {
+    if (ALWAYS_GRANTED.includes(capability.name)) put(capability, {});
+  }
+  for (const { capability: name, scope } of call.request.providers) {
+    const capability = CAPABILITIES.find((candidate) => candidate.name === name);
+    if (capability === undefined) {
+      throw new PlatformError('INPUT_INVALID', `cap:${name} is not served by this runner`);
+    }
+    try {
+      put(capability, scope);
+    } catch (cause) {
+      throw new PlatformError('INPUT_INVALID', `the scope of cap:${name} is not one it knows`, { cause });
+    }
+  }
+
+  return async (interfaceName, functionName, args) => {
+    const serve = granted.get(`${interfaceName}.${functionName}`);
+    if (serve !== undefined) return serve(args);
+    const reply = replyWithoutGrant(interfaceName, functionName);
+    if (reply !== undefined) return reply;
+    throw new PlatformError('INTERNAL', `${interfaceName}.${functionName} is no function of the world`);
+  };
+}

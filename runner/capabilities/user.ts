@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { defineCapability } from './capability.ts';
+import type { HostReply } from '../engine/engine.ts';
+
+/** Who called; `not-available` when no user did. */
+export const userCapability = defineCapability({
+  name: 'user.read',
+  settings: z.strictObject({}),
+  bind({ request: { user, context } }) {
+    const reply: HostReply =
+      user === undefined
+        ? { err: 'not-available' }
+        : {
+            ok: {
+              tenantId: context.tenant_id,
+              clientName: user.client_name ?? '',
+              userId: user.user_id,
+              userEmail: user.user_email,
+              userName: user.user_name,
+              userType: user.user_type,
+              clientId: user.client_id,
+            },
+          };
+    const functions = { 'get-user': () => reply };
+    return { user: functions, 'user-v2': functions };
+  },
+});

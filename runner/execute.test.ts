@@ -1,0 +1,267 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { PlatformError } from '../core/errors.ts';
+import { EXECUTE_FRAME_TYPE, type ExecuteRequest, type ExecuteResponse } from '../core/execute.ts';
+import { decodeFrame, encodeFrame } from '../core/execute-frame.ts';
+import { SecretValue } from '../core/secret-value.ts';
+import { createLogger } from '../platform/logger.ts';
+import { mintExecutionToken } from '../platform/tokens/execution-token.ts';
+import { createCredentialCheck } from './credentials.ts';
+import { createExecuteHandler } from './execute.ts';
+import { closeServer, listen } from './listen.ts';
+import type { ExecutionInput, ExecutionResult } from './run-execution.ts';
+import { createPrivateServer } from './server.ts';
+
+const AUDIENCE = 'http://runner.test:8090';
+const keys = generateKeyPairSync('ed25519');
+const logger = createLogger({ level: 'silent', process: 'runner' });
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  await Promise.all(cleanups.splice(0).map((cleanup) => cleanup()));
+});
+
+function executeRequest(overrides: Partial<ExecuteRequest> = {}): ExecuteRequest {
+  return {
+    context: {
+      request_id: 'r',
+      execution_id: randomUUID(),
+      tenant_id: randomUUID(),
+      extension_id: randomUUID(),
+      install_id: randomUUID(),
+      version_id: randomUUID(),
+      content_hash: `sha256:${'a'.repeat(64)}`,
+      config_version: 1,
+      trigger: 'http',
+    },
+    http: { method: 'POST', path: '/echo', query: '', headers: {} },
+    limits: { timeout_ms: 1000, memory_mb: 64, response_bytes: 1000 },
+    config: {},
+    providers: [],
+    ...overrides,
+  };
+}
+
+const fine: ExecutionResult = {
+  ok: true,
+  response: { status: 201, headers: { 'x-a': ['1', '2'] }, body: Buffer.from('answer') },
+  cpuMs: 1,
+  memoryBytes: 2,
+};
+
+type Runs = (input: ExecutionInput) => Promise<ExecutionResult>;
+
+async function setup(run: Runs = () => Promise.resolve(fine)) {
+  const inputs: ExecutionInput[] = [];
+  let ready = true;
+  const execute = createExecuteHandler({
+    runExecution: (input) => {
+      inputs.push(input);
+      return run(input);
+    },
+    tokenKey: keys.publicKey,
+    audience: AUDIENCE,
+    logger,
+    now: Date.now,
+  });
+  const server = createPrivateServer({
+    checkCredential: createCredentialCheck(new SecretValue('service')),
+    execute,
+    warm: (_req, res) => void res.end(),
+    isReady: () => ready,
+    logger,
+  });
+  await listen(server, 0, '127.0.0.1');
+  cleanups.push(() => closeServer(server, 0));
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  const post = async (body: string | Uint8Array, headers: Record<string, string> = {}) =>
+    fetch(`${base}/v1/execute`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer service', 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : new Blob([new Uint8Array(body)]),
+    });
+  const token = (request: ExecuteRequest, audience = AUDIENCE, key = keys.privateKey) =>
+    mintExecutionToken(key, audience, request);
+  const send = async (request: ExecuteRequest, headers: Record<string, string> = {}) =>
+    post(JSON.stringify(request), { 'x-execution-token': await token(request), ...headers });
+  return { base, inputs, post, send, token, setReady: (value: boolean) => (ready = value) };
+}
+
+async function problemOf(response: Response): Promise<[number, string]> {
+  expect(response.headers.get('content-type')).toBe('application/problem+json');
+  return [response.status, ((await response.json()) as { code: string }).code];
+}
+
+describe('POST /v1/execute', () => {
+  it('hands the body on as bytes and answers JSON with base64', async () => {
+    const { send, inputs } = await setup();
+    const http = { method: 'POST', path: '/echo', query: '', headers: {}, body_b64: 'AAEC' };
+    const response = await send(executeRequest({ http }));
+    expect(response.status).toBe(200);
+    const answer = (await response.json()) as ExecuteResponse;
+    expect(answer).toMatchObject({ status: 201, headers: { 'x-a': ['1', '2'] }, body_b64: 'YW5zd2Vy' });
+    expect(answer.metrics).toMatchObject({ cpu_ms: 1, memory_bytes: 2, fuel: 0, egress_bytes: 0 });
+    expect(answer.metrics.duration_ms).toBeGreaterThan(0);
+    expect(inputs.map(({ body }) => [...(body ?? [])])).toEqual([[0, 1, 2]]);
+  });
+
+  it('answers a frame with a frame', async () => {
+    const { post, token, inputs } = await setup();
+    const request = executeRequest();
+    const response = await post(Buffer.concat(encodeFrame(request, Buffer.from('raw'))), {
+      'content-type': EXECUTE_FRAME_TYPE,
+      'x-execution-token': await token(request),
+    });
+    expect(response.headers.get('content-type')).toBe(EXECUTE_FRAME_TYPE);
+    const frame = decodeFrame(new Uint8Array(await response.arrayBuffer()));
+    expect(frame?.head).toMatchObject({ status: 201 });
+    expect(frame?.head).not.toHaveProperty('body_b64');
+    expect(Buffer.from(frame?.body ?? []).toString()).toBe('answer');
+    expect(Buffer.from(inputs[0]?.body ?? []).toString()).toBe('raw');
+  });
+
+  it("tells what happened to the guest in a 200's body", async () => {
+    const { send } = await setup(() =>
+      Promise.resolve({ ok: false, code: 'GUEST_TIMEOUT', message: 'late', cpuMs: 0, memoryBytes: 0 }),
+    );
+    const response = await send(executeRequest());
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ status: 504, error: { code: 'GUEST_TIMEOUT' } });
+  });
+
+  it.each([
+    ['CONCURRENCY_LIMITED', 429],
+    ['RUNNER_BUSY', 503],
+  ] as const)('answers %s with its own status and when to retry', async (code, status) => {
+    const { send } = await setup(() => Promise.reject(new PlatformError(code, 'busy')));
+    const response = await send(executeRequest());
+    expect(response.headers.get('retry-after')).toBe('1');
+    expect(await problemOf(response)).toEqual([status, code]);
+  });
+
+  it('hides what went wrong inside', async () => {
+    const { send } = await setup(() => Promise.reject(new Error('password=hunter2')));
+    const response = await send(executeRequest());
+    expect(await response.clone().text()).not.toContain('hunter2');
+    expect(await problemOf(response)).toEqual([500, 'INTERNAL']);
+  });
+
+  it.each([
+    ['no', {}],
+    ['a wrong', { authorization: 'Bearer other' }],
+    ['another scheme of', { authorization: 'Basic service' }],
+  ])('refuses %s service credential', async (_name, headers) => {
+    const { base, inputs } = await setup();
+    const response = await fetch(`${base}/v1/execute`, {
+      method: 'POST',
+      headers: headers as Record<string, string>,
+    });
+    expect(await problemOf(response)).toEqual([401, 'UNAUTHENTICATED']);
+    expect(inputs).toEqual([]);
+  });
+
+  it('refuses a missing token, a token of another key and a token for another runner', async () => {
+    const { post, token, inputs } = await setup();
+    const request = executeRequest();
+    const foreign = generateKeyPairSync('ed25519').privateKey;
+    for (const bad of [
+      '',
+      'x',
+      await token(request, AUDIENCE, foreign),
+      await token(request, 'http://other'),
+    ]) {
+      const response = await post(JSON.stringify(request), { 'x-execution-token': bad });
+      expect(await problemOf(response)).toEqual([401, 'TOKEN_INVALID']);
+    }
+    expect(inputs).toEqual([]);
+  });
+
+  it('refuses an expired token', async () => {
+    const { post, token } = await setup();
+    // A deadline that lay in the past by more than the grace when the token was made.
+    const request = executeRequest();
+    const old = await token({ ...request, limits: { ...request.limits, timeout_ms: -20_000 } });
+    expect(await problemOf(await post(JSON.stringify(request), { 'x-execution-token': old }))).toEqual([
+      401,
+      'TOKEN_INVALID',
+    ]);
+  });
+
+  it('refuses a token the second time', async () => {
+    const { post, token, inputs } = await setup();
+    const request = executeRequest();
+    const headers = { 'x-execution-token': await token(request) };
+    expect((await post(JSON.stringify(request), headers)).status).toBe(200);
+    expect(await problemOf(await post(JSON.stringify(request), headers))).toEqual([401, 'TOKEN_INVALID']);
+    expect(inputs).toHaveLength(1);
+  });
+
+  it.each<[string, (request: ExecuteRequest) => ExecuteRequest]>([
+    ['tenant', (r) => ({ ...r, context: { ...r.context, tenant_id: randomUUID() } })],
+    ['install', (r) => ({ ...r, context: { ...r.context, install_id: randomUUID() } })],
+    ['hash', (r) => ({ ...r, context: { ...r.context, content_hash: `sha256:${'b'.repeat(64)}` } })],
+    ['grants', (r) => ({ ...r, providers: [{ capability: 'storage.kv', scope: {} }] })],
+    ['limits', (r) => ({ ...r, limits: { ...r.limits, memory_mb: 1024 } })],
+  ])('refuses a body whose %s is not the one its token was made for', async (_what, change) => {
+    const { post, token, inputs } = await setup();
+    const request = executeRequest();
+    const headers = { 'x-execution-token': await token(request) };
+    expect(await problemOf(await post(JSON.stringify(change(request)), headers))).toEqual([
+      401,
+      'TOKEN_INVALID',
+    ]);
+    expect(inputs).toEqual([]);
+  });
+
+  it.each([
+    ['that is not JSON', '{', {}, [400, 'INPUT_INVALID']],
+    ['of a wrong shape', '{}', {}, [400, 'INPUT_INVALID']],
+    ['of another type', 'x', { 'content-type': 'text/plain' }, [415, 'MEDIA_TYPE_UNSUPPORTED']],
+    ['that is no frame', 'xx', { 'content-type': EXECUTE_FRAME_TYPE }, [400, 'INPUT_INVALID']],
+  ] as [string, string, Record<string, string>, [number, string]][])(
+    'refuses a body %s',
+    async (_what, body, headers, problem) => {
+      const { post, inputs } = await setup();
+      expect(await problemOf(await post(body, headers))).toEqual(problem);
+      expect(inputs).toEqual([]);
+    },
+  );
+
+  it('refuses a body over its cap, announced or not', async () => {
+    const { post, base } = await setup();
+    const large = new Uint8Array(18 * 1024 * 1024);
+    expect(await problemOf(await post(large, { 'content-type': EXECUTE_FRAME_TYPE }))).toEqual([
+      413,
+      'BODY_TOO_LARGE',
+    ]);
+    const stream = new Blob([large]).stream();
+    const unannounced = { method: 'POST', body: stream, duplex: 'half' } as RequestInit;
+    const response = await fetch(`${base}/v1/execute`, {
+      ...unannounced,
+      headers: { authorization: 'Bearer service', 'content-type': EXECUTE_FRAME_TYPE },
+    });
+    expect(await problemOf(response)).toEqual([413, 'BODY_TOO_LARGE']);
+  });
+});
+
+describe('the private listener', () => {
+  it('tells its health without a credential, and when it drains', async () => {
+    const { base, setReady } = await setup();
+    expect((await fetch(`${base}/healthz`)).status).toBe(200);
+    expect((await fetch(`${base}/readyz`)).status).toBe(200);
+    setReady(false);
+    expect((await fetch(`${base}/readyz`)).status).toBe(503);
+  });
+
+  it('knows no other route and no other method', async () => {
+    const { base } = await setup();
+    const headers = { authorization: 'Bearer service' };
+    expect(await problemOf(await fetch(`${base}/constructor`, { headers }))).toEqual([404, 'NOT_FOUND']);
+    const get = await fetch(`${base}/v1/execute`, { headers });
+    expect(get.headers.get('allow')).toBe('POST');
+    expect(await problemOf(get)).toEqual([405, 'METHOD_NOT_ALLOWED']);
+    expect(await problemOf(await fetch(`${base}/nowhere`))).toEqual([401, 'UNAUTHENTICATED']);
+  });
+});

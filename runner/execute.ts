@@ -1,0 +1,127 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { KeyObject } from 'node:crypto';
+import { statusOf } from '../core/errors.ts';
+import { PlatformError } from '../core/errors.ts';
+import {
+  EXECUTE_FRAME_TYPE,
+  executeRequest,
+  type ExecuteRequest,
+  type ExecuteResponse,
+} from '../core/execute.ts';
+import { decodeFrame, encodeFrame } from '../core/execute-frame.ts';
+import type { Logger } from '../platform/logger.ts';
+import { checkBodyAgainstClaims, verifyExecutionToken } from '../platform/tokens/execution-token.ts';
+import { mediaType, parseJson, readBody, zodIssues } from './http-body.ts';
+import type { ExecutionResult, RunExecution } from './run-execution.ts';
+import { createSeenTokens } from './seen-tokens.ts';
+
+const MIB = 1024 * 1024;
+/** A guest's request body at most, and the room its frame or its base64 needs around it. */
+const MAX_BODY_BYTES = 16 * MIB;
+const MAX_FRAMED_BYTES = MAX_BODY_BYTES + MIB;
+const MAX_JSON_BYTES = Math.ceil((MAX_BODY_BYTES * 4) / 3) + MIB;
+
+export interface ExecuteDeps {
+  runExecution: RunExecution;
+  tokenKey: KeyObject;
+  /** This runner's private address: the audience tokens must name. */
+  audience: string;
+  logger: Logger;
+  now: () => number;
+}
+
+interface Input {
+  request: ExecuteRequest;
+  body: Uint8Array | undefined;
+  framed: boolean;
+}
+
+/** `POST /v1/execute`, for a caller whose service credential was checked. Throws PlatformError for what speaks about the runner. */
+export function createExecuteHandler(
+  deps: ExecuteDeps,
+): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
+  const refuseReplay = createSeenTokens(deps.now);
+
+  return async (req, res) => {
+    const started = performance.now();
+    const { request, body, framed } = await readInput(req);
+    const token = req.headers['x-execution-token'];
+    const executionToken = typeof token === 'string' ? token : '';
+    const claims = await verifyExecutionToken(deps.tokenKey, executionToken, deps.audience);
+    checkBodyAgainstClaims(request, claims);
+    refuseReplay(claims);
+
+    const result = await deps.runExecution({ request, body, executionToken });
+    if (!result.ok) {
+      const { context } = request;
+      const ids = {
+        executionId: context.execution_id,
+        tenantId: context.tenant_id,
+        installId: context.install_id,
+      };
+      deps.logger.info({ ...ids, code: result.code, reason: result.message }, 'execution failed');
+    }
+    const { answer, bytes } = toAnswer(result, performance.now() - started);
+    send(res, answer, bytes, framed);
+  };
+}
+
+async function readInput(req: IncomingMessage): Promise<Input> {
+  const type = mediaType(req);
+  if (type === EXECUTE_FRAME_TYPE) {
+    const frame = decodeFrame(await readBody(req, MAX_FRAMED_BYTES));
+    if (frame === undefined) throw new PlatformError('INPUT_INVALID', 'the body is no execute frame');
+    const request = parseRequest(frame.head);
+    if (request.http.body_b64 !== undefined) {
+      throw new PlatformError('INPUT_INVALID', 'a framed request carries its body as bytes, not as body_b64');
+    }
+    // A frame cannot tell an empty body from none; to a guest they are the same.
+    return { request, body: frame.body.byteLength > 0 ? frame.body : undefined, framed: true };
+  }
+  if (type !== 'application/json') {
+    throw new PlatformError('MEDIA_TYPE_UNSUPPORTED', `send application/json or ${EXECUTE_FRAME_TYPE}`);
+  }
+  const request = parseRequest(parseJson(await readBody(req, MAX_JSON_BYTES)));
+  const encoded = request.http.body_b64;
+  return { request, body: encoded === undefined ? undefined : Buffer.from(encoded, 'base64'), framed: false };
+}
+
+function parseRequest(value: unknown): ExecuteRequest {
+  const parsed = executeRequest.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new PlatformError('INPUT_INVALID', 'the body is no execute request', {
+    issues: zodIssues(parsed.error),
+  });
+}
+
+function toAnswer(
+  result: ExecutionResult,
+  durationMs: number,
+): { answer: ExecuteResponse; bytes: Uint8Array } {
+  const metrics = {
+    duration_ms: durationMs,
+    cpu_ms: result.cpuMs,
+    fuel: 0,
+    memory_bytes: result.memoryBytes,
+    egress_bytes: 0,
+  };
+  if (result.ok) {
+    const { status, headers, body } = result.response;
+    return { answer: { status, headers, metrics }, bytes: body };
+  }
+  const { code, message } = result;
+  return {
+    answer: { status: statusOf(code), headers: {}, metrics, error: { code, message } },
+    bytes: new Uint8Array(),
+  };
+}
+
+function send(res: ServerResponse, answer: ExecuteResponse, bytes: Uint8Array, framed: boolean): void {
+  if (!framed) {
+    const body = bytes.byteLength > 0 ? { body_b64: Buffer.from(bytes).toString('base64') } : {};
+    res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ ...answer, ...body }));
+    return;
+  }
+  const frame = Buffer.concat(encodeFrame(answer, bytes));
+  res.writeHead(200, { 'content-type': EXECUTE_FRAME_TYPE, 'content-length': frame.byteLength }).end(frame);
+}

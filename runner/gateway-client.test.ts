@@ -1,0 +1,98 @@
+import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { SecretValue } from '../core/secret-value.ts';
+import { createLogger } from '../platform/logger.ts';
+import type { CallContext } from './capabilities/capability.ts';
+import { createGatewayClient } from './gateway-client.ts';
+import { closeServer, listen } from './listen.ts';
+
+const logger = createLogger({ level: 'silent', process: 'runner' });
+const HASH = `sha256:${'a'.repeat(64)}`;
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function setup(answer: (path: string) => [number, unknown] | undefined) {
+  const seen: { path: string; headers: IncomingHttpHeaders }[] = [];
+  const handle: RequestListener = (req, res) => {
+    seen.push({ path: req.url ?? '', headers: req.headers });
+    const given = answer(req.url ?? '');
+    if (given !== undefined) res.writeHead(given[0]).end(JSON.stringify(given[1]));
+  };
+  const server = createServer(handle);
+  const port = await listen(server, 0, '127.0.0.1');
+  cleanups.push(() => closeServer(server, 0));
+  const client = createGatewayClient(
+    { baseUrl: `http://127.0.0.1:${port}`, token: new SecretValue('runner-token') },
+    logger,
+  );
+  cleanups.push(() => client.close());
+  const abort = new AbortController();
+  // The client reads these two of a call and nothing else.
+  const call = { executionToken: 'execution-token', signal: abort.signal } as CallContext;
+  return { client, seen, call, abort, stop: () => closeServer(server, 0) };
+}
+
+describe("the gateway's client", () => {
+  it('presents the runner and the execution with every host call', async () => {
+    const { client, seen, call } = await setup(() => [200, { value: 1 }]);
+    expect(await client.call('storage/get', { key: 'a' }, call)).toEqual({ body: { value: 1 } });
+    expect(seen[0]).toMatchObject({
+      path: '/api/internal/host/storage/get',
+      headers: { authorization: 'Bearer runner-token', 'x-execution-token': 'execution-token' },
+    });
+  });
+
+  it('answers the code of a problem, and INTERNAL for what is none', async () => {
+    const { client, call } = await setup((path) =>
+      path.endsWith('get') ? [404, { code: 'STORAGE_MISSING' }] : [500, 'oops'],
+    );
+    expect(await client.call('storage/get', {}, call)).toEqual({ code: 'STORAGE_MISSING' });
+    expect(await client.call('storage/put', {}, call)).toEqual({ code: 'INTERNAL' });
+  });
+
+  it('says when the gateway is away', async () => {
+    const { client, call, stop } = await setup(() => undefined);
+    await stop();
+    cleanups.shift();
+    expect(await client.call('storage/get', {}, call)).toEqual({ code: 'GATEWAY_UNAVAILABLE' });
+    await expect(client.uiInstall('e', HASH)).rejects.toMatchObject({ code: 'GATEWAY_UNAVAILABLE' });
+  });
+
+  it('gives up a host call when its execution ends', async () => {
+    const { client, call, abort } = await setup(() => {
+      abort.abort();
+      return undefined; // never answers
+    });
+    expect(await client.call('storage/get', {}, call)).toEqual({ code: 'GATEWAY_UNAVAILABLE' });
+  });
+
+  it('asks which UI may be served', async () => {
+    const { client, seen } = await setup(() => [
+      200,
+      { entry: 'index.html', csp: { imgSrc: ['https://a.example'] } },
+    ]);
+    expect(await client.uiInstall('e', HASH)).toEqual({
+      entry: 'index.html',
+      csp: { imgSrc: ['https://a.example'] },
+    });
+    expect(seen[0]?.path).toBe(
+      `/api/internal/runner/ui-installs?extensionId=e&contentHash=${encodeURIComponent(HASH)}`,
+    );
+  });
+
+  it('takes 404 for no', async () => {
+    const { client } = await setup(() => [404, {}]);
+    expect(await client.uiInstall('e', HASH)).toBeUndefined();
+  });
+
+  it.each(["https://a; script-src 'unsafe-inline'", 'https://a https://b', 'a,b', ''])(
+    'refuses a source that would change the policy: %j',
+    async (source) => {
+      const { client } = await setup(() => [200, { entry: 'index.html', csp: { connectSrc: [source] } }]);
+      await expect(client.uiInstall('e', HASH)).rejects.toMatchObject({ code: 'GATEWAY_UNAVAILABLE' });
+    },
+  );
+});

@@ -1,0 +1,101 @@
+import { Pool } from 'undici';
+import { z } from 'zod';
+import { PlatformError } from '../core/errors.ts';
+import type { SecretValue } from '../core/secret-value.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { CallContext, HostApi } from './capabilities/capability.ts';
+
+const CONNECTIONS = 64;
+const UI_TIMEOUT_MS = 5_000;
+/** A page of storage entries at its largest: 100 values of 64 KiB in base64, and their keys. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+const problem = z.object({ code: z.string() });
+
+// A source in a Content-Security-Policy; what could end it or start another is refused.
+const source = z.string().regex(/^[^\s;,]+$/);
+const uiInstall = z.object({
+  entry: z.string(),
+  csp: z.object({
+    connectSrc: z.array(source).optional(),
+    imgSrc: z.array(source).optional(),
+    fontSrc: z.array(source).optional(),
+    frameSrc: z.array(source).optional(),
+  }),
+});
+/** An extension version whose UI may be served: its entry file below `ui/`, and what its pages may reach. */
+export type UiInstall = z.infer<typeof uiInstall>;
+
+export interface GatewayClient extends HostApi {
+  /** Undefined if no install's UI may be served from this hash. Throws GATEWAY_UNAVAILABLE. */
+  uiInstall(extensionId: string, contentHash: string): Promise<UiInstall | undefined>;
+  close(): Promise<void>;
+}
+
+interface Answer {
+  status: number;
+  body: unknown;
+}
+
+export function createGatewayClient(
+  options: { baseUrl: string; token: SecretValue },
+  logger: Logger,
+): GatewayClient {
+  const base = new URL(options.baseUrl);
+  const prefix = base.pathname.replace(/\/$/, '');
+  const pool = new Pool(base.origin, { connections: CONNECTIONS, maxResponseSize: MAX_ANSWER_BYTES });
+  const authorization = `Bearer ${options.token.reveal()}`;
+
+  const request = async (
+    path: string,
+    init: { method: 'GET' | 'POST'; headers?: Record<string, string>; body?: string; signal: AbortSignal },
+  ): Promise<Answer> => {
+    try {
+      const { headers, ...rest } = init;
+      const answer = await pool.request({
+        ...rest,
+        path: `${prefix}${path}`,
+        headers: { ...headers, authorization, accept: 'application/json' },
+      });
+      const text = await answer.body.text();
+      return { status: answer.statusCode, body: text === '' ? {} : (JSON.parse(text) as unknown) };
+    } catch (cause) {
+      throw new PlatformError('GATEWAY_UNAVAILABLE', `the gateway did not answer ${path}`, { cause });
+    }
+  };
+
+  return {
+    async call(path: string, body: unknown, { executionToken, signal }: CallContext) {
+      let reply: Answer;
+      try {
+        reply = await request(`/api/internal/host/${path}`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'x-execution-token': executionToken },
+          body: JSON.stringify(body),
+          signal,
+        });
+      } catch (err) {
+        // At its deadline nobody waits for the answer any more.
+        if (!signal.aborted) logger.warn({ err, path }, 'host call did not reach the gateway');
+        return { code: 'GATEWAY_UNAVAILABLE' };
+      }
+      const { status, body: answer } = reply;
+      if (status >= 200 && status < 300) return { body: answer };
+      return { code: problem.safeParse(answer).data?.code ?? 'INTERNAL' };
+    },
+    async uiInstall(extensionId, contentHash) {
+      const query = new URLSearchParams({ extensionId, contentHash });
+      const { status, body } = await request(`/api/internal/runner/ui-installs?${query.toString()}`, {
+        method: 'GET',
+        signal: AbortSignal.timeout(UI_TIMEOUT_MS),
+      });
+      if (status === 404) return undefined;
+      const parsed = uiInstall.safeParse(body);
+      if (status === 200 && parsed.success) return parsed.data;
+      throw new PlatformError('GATEWAY_UNAVAILABLE', `the gateway answered ${status} about a UI`);
+    },
+    async close() {
+      await pool.close();
+    },
+  };
+}

@@ -1,0 +1,174 @@
+import type { ErrorCode } from '../core/errors.ts';
+import { isPlatformError, PlatformError } from '../core/errors.ts';
+import type { ExecuteRequest } from '../core/execute.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { BundleCache } from './bundle-cache.ts';
+import type { CapabilityDeps } from './capabilities/capability.ts';
+import { bindHost } from './capabilities/index.ts';
+import type { GuestRequest } from './engine/engine.ts';
+import { createGuestLog } from './guest-log.ts';
+import { checkResponse, type CheckedResponse } from './guest-response.ts';
+import type { SandboxOutcome } from './sandbox/child-messages.ts';
+import type { SandboxPool } from './sandbox/pool.ts';
+import { SandboxLostError, type Sandbox, type SandboxJob } from './sandbox/sandbox.ts';
+
+const MIB = 1024 * 1024;
+
+export interface ExecutionDeps {
+  pool: Pick<SandboxPool, 'admit' | 'acquire'>;
+  bundles: Pick<BundleCache, 'artifact'>;
+  capabilities: CapabilityDeps;
+  logger: Logger;
+}
+
+export interface ExecutionInput {
+  request: ExecuteRequest;
+  body: Uint8Array | undefined;
+  executionToken: string;
+}
+
+/** What happened to the guest. `message` is for logs of ours, never for a client. */
+export type ExecutionResult = { cpuMs: number; memoryBytes: number } & (
+  { ok: true; response: CheckedResponse } | { ok: false; code: ErrorCode; message: string }
+);
+
+/**
+ * Runs one execution in its tenant's sandbox, once; a second time in another process only if the first was lost before anything of
+ * the execution had left it. Throws what speaks about the runner: CONCURRENCY_LIMITED, RUNNER_BUSY, INPUT_INVALID.
+ */
+export type RunExecution = (input: ExecutionInput) => Promise<ExecutionResult>;
+
+export function createRunExecution(deps: ExecutionDeps): RunExecution {
+  return ({ request, body, executionToken }) =>
+    deps.pool.admit(request.context.tenant_id, async () => {
+      const ended = new AbortController();
+      const guestLog = createGuestLog(deps.logger, request);
+      const call = {
+        request,
+        executionToken,
+        signal: ended.signal,
+        guestLog: guestLog.line,
+      };
+      const { context, limits } = request;
+      const job: SandboxJob = {
+        contentHash: context.content_hash,
+        request: guestRequest(request, body),
+        responseBytes: limits.response_bytes,
+        memoryBytes: limits.memory_mb * MIB,
+        onCall: bindHost(call, deps.capabilities),
+        onOutput: guestLog.output,
+      };
+      try {
+        return judge(await attempt(deps, request, job, ended), limits.response_bytes);
+      } catch (err) {
+        if (isPlatformError(err) && !SPEAKS_OF_RUNNER.has(err.code)) return failed(err.code, err.message);
+        throw err;
+      } finally {
+        ended.abort();
+        guestLog.end();
+      }
+    });
+}
+
+const SPEAKS_OF_RUNNER: ReadonlySet<ErrorCode> = new Set(['CONCURRENCY_LIMITED', 'RUNNER_BUSY', 'INTERNAL']);
+
+/**
+ * Runs the job against the deadline. At the deadline its host calls are aborted and its process is killed; but not one that is
+ * still loading its code, or a large component under a short deadline could never be loaded at all.
+ */
+async function attempt(
+  deps: ExecutionDeps,
+  { context, limits }: ExecuteRequest,
+  job: SandboxJob,
+  ended: AbortController,
+): Promise<SandboxOutcome> {
+  let running: Sandbox | undefined;
+  let before: PlatformError | undefined; // how the first try was lost
+  const deadline = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    ended.abort();
+    const after = `after ${limits.timeout_ms} ms`;
+    deadline.reject(
+      running === undefined
+        ? (before ?? new PlatformError('RUNNER_BUSY', `not started ${after}`))
+        : new PlatformError('GUEST_TIMEOUT', `still running ${after}`),
+    );
+    running?.kill('stopped');
+  }, limits.timeout_ms);
+
+  const once = async (): Promise<SandboxOutcome> => {
+    const artifact = await deps.bundles.artifact(context.content_hash);
+    ended.signal.throwIfAborted();
+    const sandbox = await deps.pool.acquire(context.tenant_id);
+    ended.signal.throwIfAborted();
+    await sandbox.load(artifact);
+    ended.signal.throwIfAborted();
+    running = sandbox;
+    return sandbox.run(job);
+  };
+  const run = async (): Promise<SandboxOutcome> => {
+    try {
+      return await once();
+    } catch (err) {
+      if (!(err instanceof SandboxLostError)) throw err;
+      // Alone in its process, it is itself what ended it.
+      if (ended.signal.aborted || !err.unheard || err.alone || err.reason === 'memory') throw lost(err);
+      running = undefined;
+      before = lost(err);
+    }
+    try {
+      return await once();
+    } catch (err) {
+      throw err instanceof SandboxLostError ? lost(err) : err;
+    }
+  };
+
+  try {
+    return await Promise.race([run(), deadline.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function lost(err: SandboxLostError): PlatformError {
+  if (err.reason === 'memory') {
+    return new PlatformError('GUEST_OUT_OF_MEMORY', 'its sandbox held too much memory', { cause: err });
+  }
+  if (err.reason === 'ended' && err.alone) {
+    return new PlatformError('GUEST_TRAPPED', 'its sandbox process ended', { cause: err });
+  }
+  return new PlatformError('SANDBOX_LOST', 'its sandbox process was stopped', { cause: err });
+}
+
+function failed(code: ErrorCode, message: string, cpuMs = 0, memoryBytes = 0): ExecutionResult {
+  return { ok: false, code, message, cpuMs, memoryBytes };
+}
+
+function judge(outcome: SandboxOutcome, responseBytes: number): ExecutionResult {
+  const { cpuMs, memoryBytes } = outcome;
+  if (!outcome.ok) return failed(outcome.code, outcome.message, cpuMs, memoryBytes);
+  const checked = checkResponse(outcome.response, responseBytes);
+  if ('fault' in checked) return failed(checked.code, checked.fault, cpuMs, memoryBytes);
+  return { ok: true, response: checked, cpuMs, memoryBytes };
+}
+
+function guestRequest({ context, http }: ExecuteRequest, body: Uint8Array | undefined): GuestRequest {
+  const headers = Object.entries(http.headers).flatMap(([name, values]) =>
+    [values].flat().map((value) => ({ name, value })),
+  );
+  return {
+    context: {
+      requestId: context.request_id,
+      tenantId: context.tenant_id,
+      extensionId: context.extension_id,
+      installId: context.install_id,
+      versionId: context.version_id,
+    },
+    http: {
+      method: http.method,
+      url: http.query === '' ? http.path : `${http.path}?${http.query.replace(/^\?/, '')}`,
+      headers,
+      ...(body !== undefined && { body }),
+    },
+  };
+}

@@ -1,0 +1,83 @@
+import { createServer } from 'node:http';
+import type { RunnerConfig } from '../platform/config/runner.ts';
+import { DEFAULT_BUNDLE_LIMITS } from '../core/tar/limits.ts';
+import type { Logger } from '../platform/logger.ts';
+import { createObjectKeys } from '../platform/objects/keys.ts';
+import type { ObjectStore } from '../platform/objects/object-store.ts';
+import { readPublicKey } from '../platform/tokens/ed25519.ts';
+import { createBundleCache } from './bundle-cache.ts';
+import { createCredentialCheck } from './credentials.ts';
+import type { DiskCache } from './disk-cache.ts';
+import { createExecuteHandler } from './execute.ts';
+import type { GatewayClient } from './gateway-client.ts';
+import { closeServer, listen } from './listen.ts';
+import { createRunExecution } from './run-execution.ts';
+import { createSandboxPool } from './sandbox/pool.ts';
+import { createSandbox } from './sandbox/sandbox.ts';
+import { createPrivateServer } from './server.ts';
+import { createUiApp } from './ui-server.ts';
+import { createWarmHandler } from './warm.ts';
+
+/** Executions under way get this long when the runner stops; longer than most deadlines, shorter than most orchestrators' patience. */
+const DRAIN_MS = 20_000;
+const CLOSE_MS = 2_000;
+
+export interface RunnerDeps {
+  config: RunnerConfig;
+  objects: Pick<ObjectStore, 'read'>;
+  gateway: GatewayClient;
+  disk: DiskCache;
+  logger: Logger;
+}
+
+export interface Runner {
+  /** Listens on both ports and starts the spare sandboxes; answers the ports in use. */
+  start(): Promise<{ port: number; uiPort: number }>;
+  /** Takes nothing new, finishes what runs, stops every sandbox. */
+  close(): Promise<void>;
+}
+
+export function createRunner({ config, objects, gateway, disk, logger }: RunnerDeps): Runner {
+  const keys = createObjectKeys(config.objects.base);
+  const bundles = createBundleCache({
+    objects,
+    keys,
+    disk,
+    artifactKey: readPublicKey(config.artifactKey),
+    bundleLimits: DEFAULT_BUNDLE_LIMITS,
+    logger,
+  });
+  const pool = createSandboxPool(config.sandbox, { createSandbox: () => createSandbox(logger), logger });
+  const capabilities = { hostApi: gateway, secretsKey: config.secretsKey, now: Date.now };
+  const runExecution = createRunExecution({ pool, bundles, capabilities, logger });
+  let draining = false;
+
+  const privateServer = createPrivateServer({
+    checkCredential: createCredentialCheck(config.serviceToken),
+    execute: createExecuteHandler({
+      runExecution,
+      tokenKey: readPublicKey(config.executionTokenKey),
+      audience: config.baseUrl,
+      logger,
+      now: Date.now,
+    }),
+    warm: createWarmHandler({ pool, bundles }),
+    isReady: () => !draining,
+    logger,
+  });
+  const uiServer = createServer(createUiApp({ gateway, bundles, logger, now: Date.now }));
+
+  return {
+    async start() {
+      const port = await listen(privateServer, config.port, config.host);
+      const uiPort = await listen(uiServer, config.uiPort, config.host);
+      pool.start();
+      return { port, uiPort };
+    },
+    async close() {
+      draining = true;
+      await pool.close(DRAIN_MS);
+      await Promise.all([closeServer(privateServer, CLOSE_MS), closeServer(uiServer, CLOSE_MS)]);
+    },
+  };
+}

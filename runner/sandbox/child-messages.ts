@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import type { HostReply, WitValue } from '../engine/engine.ts';
+import { FRAME, FrameError, type Frame } from './frame.ts';
+
+// What a sandbox may say. It runs hostile code, so every head is parsed before anything is done with it.
+
+const bytes = z.custom<Uint8Array>((value) => ArrayBuffer.isView(value));
+const memory = z.number().nonnegative();
+
+const outcome = z.discriminatedUnion('ok', [
+  z.strictObject({
+    ok: z.literal(true),
+    response: z.strictObject({
+      status: z.number(),
+      headers: z.array(z.strictObject({ name: z.string(), value: z.string() })).max(1_000),
+      body: bytes.optional(),
+    }),
+    memoryBytes: memory,
+    cpuMs: memory,
+  }),
+  z.strictObject({
+    ok: z.literal(false),
+    code: z.enum([
+      'GUEST_TRAPPED',
+      'GUEST_OUT_OF_MEMORY',
+      'GUEST_ERROR',
+      'GUEST_RESPONSE_TOO_LARGE',
+      'INTERNAL', // a host call failed for a reason of ours
+    ]),
+    message: z.string(),
+    memoryBytes: memory,
+    cpuMs: memory,
+  }),
+]);
+/** How an execution ended, as its sandbox tells it. `cpuMs` counts the whole process while it ran. */
+export type SandboxOutcome = z.infer<typeof outcome>;
+type WithoutCpu<Outcome> = Outcome extends unknown ? Omit<Outcome, 'cpuMs'> : never;
+export type GuestEnd = WithoutCpu<SandboxOutcome>;
+
+const loaded = z.strictObject({ failure: z.string().optional(), trapped: z.boolean().optional() });
+const call = z.strictObject({
+  execution: z.int(),
+  interfaceName: z.string().max(64),
+  functionName: z.string().max(64),
+  // Each capability parses the arguments of its own functions.
+  args: z.array(z.custom<WitValue>()).max(16),
+});
+const output = z.strictObject({ stream: z.enum(['stdout', 'stderr']), bytes });
+
+export type ChildMessage =
+  | { type: 'ready' }
+  | ({ type: 'loaded'; id: number } & z.infer<typeof loaded>)
+  | { type: 'outcome'; id: number; outcome: SandboxOutcome }
+  | ({ type: 'call'; id: number } & z.infer<typeof call>)
+  | ({ type: 'output'; id: number } & z.infer<typeof output>);
+
+/** Throws FrameError for what is none of a sandbox's messages. */
+export function parseChildMessage({ type, id, head }: Frame): ChildMessage {
+  try {
+    switch (type) {
+      case FRAME.ready:
+        return { type: 'ready' };
+      case FRAME.loaded:
+        return { type: 'loaded', id, ...loaded.parse(head) };
+      case FRAME.outcome:
+        return { type: 'outcome', id, outcome: outcome.parse(head) };
+      case FRAME.call:
+        return { type: 'call', id, ...call.parse(head) };
+      case FRAME.output:
+        return { type: 'output', id, ...output.parse(head) };
+      default:
+        throw new FrameError(`a frame of type ${type}`);
+    }
+  } catch (cause) {
+    if (cause instanceof z.ZodError) throw new FrameError('a message with a wrong shape', { cause });
+    throw cause;
+  }
+}
+
+/** Head of a `reply` frame. `failed`: the host is at fault, and the guest that called is ended. */
+export type ReplyHead = HostReply | { failed: true };

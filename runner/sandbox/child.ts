@@ -1,0 +1,147 @@
+import { Socket } from 'node:net';
+import { isPlatformError } from '../../core/errors.ts';
+import type { Engine, EngineArtifact, GuestRequest, Host, HostReply, WitValue } from '../engine/engine.ts';
+import { createInstancePerCallEngine } from '../engine/instance-per-call-engine.ts';
+import type { GuestEnd, ReplyHead, SandboxOutcome } from './child-messages.ts';
+import { createFrameWriter } from './frame-writer.ts';
+import { createFrameReader, FRAME, type Frame } from './frame.ts';
+import type { WireValue } from './wire-value.ts';
+
+// The main of a sandbox process. Its one descriptor to the world is the supervisor's socket; it imports little, because each
+// import is a file the permission model must allow and a guest that escapes could read.
+
+const CHANNEL_FD = 3;
+const MAX_FRAME_BYTES = 512 * 1024 * 1024; // artifacts arrive whole
+const MAX_CALL_BYTES = 1024 * 1024; // more than any capability takes
+const MAX_OUTPUT_BYTES = 64 * 1024; // per execution; the supervisor caps it again
+
+/** Ends an execution whose host call could not be served; `code` says whose fault it was. */
+class HostCallError extends Error {
+  override readonly name = 'HostCallError';
+  readonly code: 'GUEST_ERROR' | 'INTERNAL';
+
+  constructor(code: 'GUEST_ERROR' | 'INTERNAL', message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** What the supervisor sends to run a guest. */
+export interface ExecuteHead {
+  contentHash: string;
+  request: GuestRequest;
+  responseBytes: number;
+}
+
+const channel = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
+const engine: Engine = createInstancePerCallEngine();
+const waiting = new Map<
+  number,
+  { resolve: (reply: HostReply) => void; fail: (err: HostCallError) => void }
+>();
+let calls = 0;
+const write = createFrameWriter(channel);
+
+function send(type: number, id: number, head: WireValue): void {
+  write({ type, id, head });
+}
+
+function sizeOf(value: WitValue): number {
+  if (typeof value === 'string') return value.length;
+  if (ArrayBuffer.isView(value)) return value.byteLength;
+  if (typeof value !== 'object') return 8;
+  return Object.values(value).reduce((sum: number, member) => sum + sizeOf(member), 8);
+}
+
+/** A host for one execution. `fail` ends it: a guest whose call is never answered would stay suspended until its deadline. */
+function createHost(execution: number, fail: (err: HostCallError) => void): Host {
+  let outputLeft = MAX_OUTPUT_BYTES;
+  return {
+    call(interfaceName, functionName, args) {
+      const { promise, resolve } = Promise.withResolvers<HostReply>();
+      if (sizeOf(args) > MAX_CALL_BYTES) {
+        fail(
+          new HostCallError('GUEST_ERROR', `the arguments of ${interfaceName}.${functionName} are too large`),
+        );
+        return promise;
+      }
+      const id = ++calls;
+      waiting.set(id, { resolve, fail });
+      send(FRAME.call, id, { execution, interfaceName, functionName, args });
+      return promise;
+    },
+    output(stream, bytes) {
+      const kept = bytes.slice(0, outputLeft); // a copy: the guest's memory changes before the tick ends
+      outputLeft -= kept.byteLength;
+      if (kept.byteLength > 0) send(FRAME.output, execution, { stream, bytes: kept });
+    },
+  };
+}
+
+async function outcomeOf(
+  id: number,
+  { contentHash, request, responseBytes }: ExecuteHead,
+): Promise<GuestEnd> {
+  const failure = Promise.withResolvers<never>();
+  try {
+    const running = engine.execute(contentHash, request, createHost(id, failure.reject));
+    const outcome = await Promise.race([running, failure.promise]);
+    if (!outcome.ok || (outcome.response.body?.byteLength ?? 0) <= responseBytes) return outcome;
+    const { memoryBytes } = outcome;
+    const message = `the response body is over ${responseBytes} bytes`;
+    return { ok: false, code: 'GUEST_RESPONSE_TOO_LARGE', message, memoryBytes };
+  } catch (err) {
+    const code = err instanceof HostCallError ? err.code : 'INTERNAL';
+    return { ok: false, code, message: String(err), memoryBytes: 0 };
+  }
+}
+
+async function execute(id: number, head: ExecuteHead): Promise<void> {
+  const before = process.cpuUsage();
+  const end = await outcomeOf(id, head);
+  const used = process.cpuUsage(before);
+  const outcome: SandboxOutcome = { ...end, cpuMs: (used.user + used.system) / 1000 };
+  send(FRAME.outcome, id, outcome);
+}
+
+async function load(id: number, artifact: EngineArtifact): Promise<void> {
+  try {
+    await engine.load(artifact);
+    send(FRAME.loaded, id, {});
+  } catch (err) {
+    const trapped = isPlatformError(err) && err.code === 'GUEST_TRAPPED';
+    send(FRAME.loaded, id, { failure: String(err), trapped });
+  }
+}
+
+function settle(id: number, reply: ReplyHead): void {
+  const call = waiting.get(id);
+  waiting.delete(id);
+  if ('failed' in reply) call?.fail(new HostCallError('INTERNAL', 'the host could not serve the call'));
+  else call?.resolve(reply);
+}
+
+function receive({ type, id, head }: Frame): void {
+  switch (type) {
+    case FRAME.load:
+      void load(id, head as unknown as EngineArtifact);
+      return;
+    case FRAME.execute:
+      void execute(id, head as unknown as ExecuteHead);
+      return;
+    case FRAME.reply:
+      settle(id, head as ReplyHead);
+      return;
+    default:
+      process.exit(2); // not our supervisor
+  }
+}
+
+const read = createFrameReader(MAX_FRAME_BYTES);
+channel.on('data', (chunk: Buffer) => {
+  for (const frame of read(chunk)) receive(frame);
+});
+// Without a supervisor there is nothing to do and nobody to answer.
+channel.on('error', () => process.exit(0));
+channel.on('close', () => process.exit(0));
+send(FRAME.ready, 0, {});

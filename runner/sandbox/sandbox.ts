@@ -1,0 +1,238 @@
+import { PlatformError } from '../../core/errors.ts';
+import type { Logger } from '../../platform/logger.ts';
+import type { EngineArtifact, GuestRequest, HostReply, WitValue } from '../engine/engine.ts';
+import type { ExecuteHead } from './child.ts';
+import {
+  parseChildMessage,
+  type ChildMessage,
+  type ReplyHead,
+  type SandboxOutcome,
+} from './child-messages.ts';
+import { createFrameWriter } from './frame-writer.ts';
+import { createFrameReader, FRAME } from './frame.ts';
+import { captureOutput } from './process-output.ts';
+import { startSandboxProcess } from './process.ts';
+import { residentMemory } from './resident-memory.ts';
+import type { WireValue } from './wire-value.ts';
+
+/** A response body at its largest, with room for its head. */
+const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+/** What may wait for a sandbox that does not read, because a guest in it holds its thread. */
+const MAX_BACKLOG_BYTES = 64 * 1024 * 1024;
+/** A guest waits for each of its calls; a sandbox that has more of them open is not one of ours any more. */
+const MAX_OPEN_CALLS = 16;
+/** Resident memory beyond the guests' caps: the runtime, compiled modules, instances not collected yet. */
+const BASE_BYTES = 768 * 1024 * 1024;
+const MEMORY_POLL_MS = 100;
+/** Compiling and instantiating once; far more than the largest component needs on a busy machine. */
+const LOAD_DEADLINE_MS = 30_000;
+
+/** One guest execution, as its sandbox needs it. */
+export interface SandboxJob {
+  contentHash: string;
+  request: GuestRequest;
+  responseBytes: number;
+  memoryBytes: number;
+  onCall(interfaceName: string, functionName: string, args: readonly WitValue[]): Promise<HostReply>;
+  onOutput(stream: 'stdout' | 'stderr', bytes: Uint8Array): void;
+}
+
+export type LossReason = 'stopped' | 'memory' | 'ended';
+
+/** The process is gone. */
+export class SandboxLostError extends Error {
+  override readonly name = 'SandboxLostError';
+  readonly reason: LossReason;
+  /** Nothing of this execution had left the process, so it may run again elsewhere. */
+  readonly unheard: boolean;
+  /** No other execution was in the process. */
+  readonly alone: boolean;
+
+  constructor(reason: LossReason, unheard: boolean, alone: boolean) {
+    super(`the sandbox process is gone: ${reason}`);
+    this.reason = reason;
+    this.unheard = unheard;
+    this.alone = alone;
+  }
+}
+
+/** Supervisor's handle on one sandbox process. */
+export interface Sandbox {
+  readonly pid: number | undefined;
+  /** Settles once: true when it can work, false when it ended before. */
+  readonly ready: Promise<boolean>;
+  readonly exited: Promise<void>;
+  readonly alive: boolean;
+  /** Loads and executions under way. */
+  readonly busy: number;
+  /** A second load of a hash waits for the first. Throws ARTIFACT_INVALID, GUEST_TRAPPED, GUEST_TIMEOUT, SandboxLostError. */
+  load(artifact: EngineArtifact): Promise<void>;
+  /** Throws SandboxLostError, or RUNNER_BUSY when too much waits for the process already. */
+  run(job: SandboxJob): Promise<SandboxOutcome>;
+  /** Kills at once; everything in the process rejects. */
+  kill(reason: LossReason): void;
+}
+
+interface RunningJob {
+  job: SandboxJob;
+  heard: boolean;
+  openCalls: number;
+  resolve: (outcome: SandboxOutcome) => void;
+  reject: (err: Error) => void;
+}
+
+export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
+  const { child, channel } = startSandboxProcess();
+  const write = createFrameWriter(channel);
+  const jobs = new Map<number, RunningJob>();
+  const loads = new Map<string, Promise<void>>();
+  const loading = new Map<number, { resolve: () => void; reject: (err: Error) => void }>();
+  const ready = Promise.withResolvers<boolean>();
+  const exited = Promise.withResolvers<undefined>();
+  let alive = true;
+  let ids = 0;
+
+  const lose = (reason: LossReason): void => {
+    if (!alive) return;
+    alive = false;
+    clearInterval(memoryTimer);
+    ready.resolve(false);
+    const alone = jobs.size === 1;
+    for (const { heard, reject } of jobs.values()) reject(new SandboxLostError(reason, !heard, alone));
+    for (const { reject } of loading.values()) reject(new SandboxLostError(reason, true, false));
+    jobs.clear();
+    loading.clear();
+    channel.destroy();
+    child.kill('SIGKILL');
+  };
+
+  const serve = async (
+    running: RunningJob,
+    id: number,
+    message: ChildMessage & { type: 'call' },
+  ): Promise<void> => {
+    let reply: ReplyHead;
+    try {
+      reply = await running.job.onCall(message.interfaceName, message.functionName, message.args);
+    } catch (err) {
+      logger.error({ err, interface: message.interfaceName }, 'host call failed');
+      reply = { failed: true };
+    }
+    running.openCalls -= 1;
+    if (alive) write({ type: FRAME.reply, id, head: reply });
+  };
+
+  const receive = (message: ChildMessage): void => {
+    if (message.type === 'ready') {
+      ready.resolve(true);
+      return;
+    }
+    if (message.type === 'loaded') {
+      const load = loading.get(message.id);
+      loading.delete(message.id);
+      const { failure, trapped } = message;
+      if (failure === undefined) load?.resolve();
+      else load?.reject(new PlatformError(trapped ? 'GUEST_TRAPPED' : 'ARTIFACT_INVALID', failure));
+      return;
+    }
+    const id = message.type === 'call' ? message.execution : message.id;
+    const running = jobs.get(id);
+    if (running === undefined) return; // it ended while this was on its way
+    running.heard = true;
+    if (message.type === 'outcome') {
+      jobs.delete(id);
+      running.resolve(message.outcome);
+    } else if (message.type === 'output') {
+      running.job.onOutput(message.stream, message.bytes);
+    } else {
+      running.openCalls += 1;
+      if (running.openCalls > MAX_OPEN_CALLS) throw new RangeError('too many open host calls');
+      void serve(running, message.id, message);
+    }
+  };
+
+  const checkMemory = async (): Promise<void> => {
+    if (child.pid === undefined || jobs.size === 0) return;
+    const caps = [...jobs.values()].reduce((sum, { job }) => sum + job.memoryBytes, 0);
+    const resident = await residentMemory(child.pid);
+    if (resident === undefined || resident <= baseBytes + caps) return;
+    logger.warn({ pid: child.pid, resident, cap: baseBytes + caps }, 'sandbox holds too much memory');
+    lose('memory');
+  };
+  const memoryTimer = setInterval(() => void checkMemory(), MEMORY_POLL_MS);
+  memoryTimer.unref();
+
+  const read = createFrameReader(MAX_FRAME_BYTES);
+  channel.on('data', (chunk: Buffer) => {
+    try {
+      for (const frame of read(chunk)) receive(parseChildMessage(frame));
+    } catch (err) {
+      logger.error({ err, pid: child.pid }, 'sandbox broke the protocol');
+      lose('ended');
+    }
+  });
+  channel.on('error', (err) => {
+    if (alive) logger.warn({ err, pid: child.pid }, 'sandbox channel failed');
+    lose('ended');
+  });
+  channel.on('close', () => lose('ended'));
+  captureOutput(child, logger);
+  child.on('error', (err) => {
+    logger.error({ err }, 'sandbox process did not start');
+    lose('ended');
+    exited.resolve(undefined);
+  });
+  child.on('exit', (code, signal) => {
+    if (alive) logger.warn({ pid: child.pid, code, signal }, 'sandbox process ended by itself');
+    lose('ended');
+    exited.resolve(undefined);
+  });
+
+  return {
+    pid: child.pid,
+    ready: ready.promise,
+    exited: exited.promise,
+    get alive() {
+      return alive;
+    },
+    get busy() {
+      return jobs.size + loading.size;
+    },
+    load(artifact) {
+      const known = loads.get(artifact.contentHash);
+      if (known !== undefined) return known;
+      if (!alive) return Promise.reject(new SandboxLostError('ended', true, false));
+      const id = ++ids;
+      const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+      loading.set(id, { resolve: () => resolve(undefined), reject });
+      loads.set(artifact.contentHash, promise);
+      write({ type: FRAME.load, id, head: artifact as unknown as WireValue });
+      const timer = setTimeout(() => {
+        reject(new PlatformError('GUEST_TIMEOUT', 'the component did not finish to instantiate'));
+        lose('stopped');
+      }, LOAD_DEADLINE_MS);
+      promise
+        .catch(() => loads.delete(artifact.contentHash))
+        .finally(() => {
+          clearTimeout(timer);
+        });
+      return promise;
+    },
+    run(job) {
+      if (!alive) return Promise.reject(new SandboxLostError('ended', true, false));
+      if (channel.writableLength > MAX_BACKLOG_BYTES) {
+        return Promise.reject(
+          new PlatformError('RUNNER_BUSY', 'too much waits for the sandbox of this tenant'),
+        );
+      }
+      const id = ++ids;
+      const { contentHash, request, responseBytes } = job;
+      const head: ExecuteHead = { contentHash, request, responseBytes };
+      return new Promise((resolve, reject) => {
+        jobs.set(id, { job, heard: false, openCalls: 0, resolve, reject });
+        write({ type: FRAME.execute, id, head: head as unknown as WireValue });
+      });
+    },
+    kill: lose,
+  };
+}

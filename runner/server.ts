@@ -1,0 +1,85 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { randomUUID } from 'node:crypto';
+import { isPlatformError, PlatformError } from '../core/errors.ts';
+import type { Logger } from '../platform/logger.ts';
+
+type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void> | void;
+
+export interface PrivateServerDeps {
+  checkCredential: (authorization: string | undefined) => void;
+  execute: Handler;
+  warm: Handler;
+  /** Whether new executions would be taken. */
+  isReady: () => boolean;
+  logger: Logger;
+}
+
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+
+/** Longer than any client of ours keeps an idle connection, so that the client is the one that closes it. */
+const KEEP_ALIVE_MS = 75_000;
+
+/** The private listener: execute and warm with the service credential, health without. */
+export function createPrivateServer(deps: PrivateServerDeps): Server {
+  const routes: Record<string, { method: string; open?: true; handle: Handler }> = {
+    '/v1/execute': { method: 'POST', handle: deps.execute },
+    '/v1/warm': { method: 'POST', handle: deps.warm },
+    '/healthz': { method: 'GET', open: true, handle: (_req, res) => sendJson(res, 200, { status: 'ok' }) },
+    '/readyz': {
+      method: 'GET',
+      open: true,
+      handle: (_req, res) => {
+        const ready = deps.isReady();
+        sendJson(res, ready ? 200 : 503, { status: ready ? 'ready' : 'draining' });
+      },
+    },
+  };
+
+  const serve = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    const path = (req.url ?? '').split('?', 1)[0] ?? '';
+    const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    if (route?.open !== true) deps.checkCredential(req.headers.authorization);
+    if (route === undefined) throw new PlatformError('NOT_FOUND', `no route ${path}`);
+    if (req.method !== route.method) {
+      res.setHeader('allow', route.method);
+      throw new PlatformError('METHOD_NOT_ALLOWED', `${path} takes ${route.method}`);
+    }
+    await route.handle(req, res);
+  };
+
+  const server = createServer((req, res) => {
+    serve(req, res).catch((err: unknown) => answerError(req, res, err, deps.logger));
+  });
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  return server;
+}
+
+export function sendJson(res: ServerResponse, status: number, body: unknown): void {
+  res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+function answerError(req: IncomingMessage, res: ServerResponse, err: unknown, logger: Logger): void {
+  const given = req.headers['x-request-id'];
+  const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+  const known = isPlatformError(err) ? err : new PlatformError('INTERNAL', 'internal error', { cause: err });
+  if (known.kind === 'internal') logger.error({ err, requestId }, 'request failed');
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  const { code, status, issues } = known;
+  // What is left of an unread body would be taken for the next request.
+  if (!req.complete) res.setHeader('connection', 'close');
+  if (known.kind === 'limit' || known.kind === 'unavailable') res.setHeader('retry-after', '1');
+  res.writeHead(status, { 'content-type': 'application/problem+json' }).end(
+    JSON.stringify({
+      type: 'about:blank',
+      title: code,
+      status,
+      detail: known.kind === 'internal' ? 'internal error' : known.message,
+      code,
+      requestId,
+      ...(issues.length > 0 && { issues }),
+    }),
+  );
+}

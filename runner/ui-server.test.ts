@@ -1,0 +1,256 @@
+import { createHash, generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { PlatformError } from '../core/errors.ts';
+import { DEFAULT_BUNDLE_LIMITS } from '../core/tar/limits.ts';
+import { packTarZst } from '../platform/bundle/pack.ts';
+import { createLogger } from '../platform/logger.ts';
+import { createObjectKeys } from '../platform/objects/keys.ts';
+import { createBundleCache } from './bundle-cache.ts';
+import { openDiskCache } from './disk-cache.ts';
+import type { UiInstall } from './gateway-client.ts';
+import { closeServer, listen } from './listen.ts';
+import { createUiApp } from './ui-server.ts';
+
+const EXTENSION = '00000000-0000-4000-8000-000000000003';
+const FILES = {
+  'manifest.json': '{"secret":"not for browsers"}',
+  'entry.wasm': 'wasm',
+  'ui/index.html': '<!doctype html><title>hello</title>',
+  'ui/app.js': 'export const a = 1;',
+  'ui/sub/Größe 1%.css': 'body {}',
+  'ui/.hidden': 'hidden',
+  'ui/tool.exe': 'MZ',
+};
+
+const logger = createLogger({ level: 'silent', process: 'runner' });
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+interface Setup {
+  install?: UiInstall | undefined;
+  damage?: boolean;
+}
+
+async function setup(options: Setup = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'ui-'));
+  cleanups.push(() => rm(folder, { recursive: true }));
+  const keys = createObjectKeys('sha256/');
+  const entries = Object.entries(FILES).map(([path, content]) => ({ path, bytes: Buffer.from(content) }));
+  const bundle = await packTarZst(entries, DEFAULT_BUNDLE_LIMITS);
+  const hash = `sha256:${createHash('sha256')
+    .update(bundle)
+    .update(options.damage === true ? 'x' : '')
+    .digest('hex')}`;
+  const objects = {
+    read: (key: string) =>
+      Promise.resolve(
+        key === keys.bundle(hash)
+          ? { size: bundle.length, body: Readable.from([bundle.subarray(0, 100), bundle.subarray(100)]) }
+          : undefined,
+      ),
+  };
+
+  const disk = await openDiskCache({ folder: join(folder, 'cache'), maxBytes: 1 << 20, logger });
+  const bundles = createBundleCache({
+    objects,
+    keys,
+    disk,
+    artifactKey: generateKeyPairSync('ed25519').publicKey,
+    bundleLimits: DEFAULT_BUNDLE_LIMITS,
+    logger,
+  });
+  let clock = 0;
+  let answer: UiInstall | undefined | Error =
+    'install' in options
+      ? options.install
+      : { entry: 'index.html', csp: { connectSrc: ['https://api.example'] } };
+  const asked: string[] = [];
+  const gateway = {
+    uiInstall: (extensionId: string, contentHash: string) => {
+      asked.push(`${extensionId} ${contentHash}`);
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+    },
+  };
+  const server = createServer(createUiApp({ gateway, bundles, logger, now: () => clock }));
+  const port = await listen(server, 0, '127.0.0.1');
+  cleanups.push(() => closeServer(server, 0));
+
+  return {
+    hash,
+    asked,
+    pass: (ms: number) => (clock += ms),
+    answerWith: (next: UiInstall | undefined | Error) => (answer = next),
+    get: (path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${port}${path}`, init),
+    ui: (path: string, init: RequestInit = {}) =>
+      fetch(`http://127.0.0.1:${port}/ext-ui/${EXTENSION}/${hash}${path}`, init),
+    /** Without what fetch does to paths and to conditional requests. */
+    raw: (path: string, headers: Record<string, string> = {}) =>
+      new Promise<{ status: number; body: string }>((resolve, reject) => {
+        const sent = request(
+          { port, host: '127.0.0.1', path: `/ext-ui/${EXTENSION}/${hash}${path}`, headers },
+          (res) => {
+            text(res).then((body) => resolve({ status: res.statusCode ?? 0, body }), reject);
+          },
+        );
+        sent.on('error', reject).end();
+      }),
+  };
+}
+
+async function expectRefusal(response: Response, status: number): Promise<void> {
+  expect(response.status).toBe(status);
+  expect(response.headers.get('cache-control')).toBe('no-store');
+  expect(response.headers.get('etag')).toBeNull();
+  expect(response.headers.get('x-content-type-options')).toBe('nosniff');
+  expect(await response.text()).not.toContain('<');
+}
+
+describe('the UI listener', () => {
+  it('serves a file of the UI for ever, walled in', async () => {
+    const { ui, hash } = await setup();
+    const response = await ui('/app.js');
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe(FILES['ui/app.js']);
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'content-type': 'text/javascript; charset=utf-8',
+      'cache-control': 'public, max-age=31536000, immutable',
+      etag: `"${hash.slice('sha256:'.length)}"`,
+      'x-content-type-options': 'nosniff',
+      'access-control-allow-origin': '*',
+      'cross-origin-resource-policy': 'cross-origin',
+      'referrer-policy': 'no-referrer',
+      'permissions-policy': expect.stringContaining('camera=()') as unknown,
+    });
+    expect(response.headers.get('content-security-policy')).toBe(
+      "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
+        "connect-src 'self' https://api.example; frame-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors *; " +
+        'sandbox allow-scripts',
+    );
+  });
+
+  it("serves the manifest's entry for the empty path, with or without the slash", async () => {
+    const { ui } = await setup();
+    for (const path of ['', '/']) {
+      const response = await ui(path);
+      expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
+      expect(await response.text()).toBe(FILES['ui/index.html']);
+    }
+  });
+
+  it('takes the colon of the hash as %3A, and names with any letters', async () => {
+    const { get, hash } = await setup();
+    const escaped = hash.replace(':', '%3A');
+    const response = await get(`/ext-ui/${EXTENSION}/${escaped}/sub/Gr%C3%B6%C3%9Fe%201%25.css`);
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe('body {}');
+  });
+
+  it('answers HEAD, conditions and ranges', async () => {
+    const { ui, raw } = await setup();
+    const head = await ui('/app.js', { method: 'HEAD' });
+    expect([head.status, head.headers.get('content-length'), await head.text()]).toEqual([200, '19', '']);
+    const etag = head.headers.get('etag') ?? '';
+    expect(await raw('/app.js', { 'if-none-match': etag })).toEqual({ status: 304, body: '' });
+    const range = await ui('/app.js', { headers: { range: 'bytes=0-5', 'if-range': etag } });
+    expect([range.status, range.headers.get('content-range'), await range.text()]).toEqual([
+      206,
+      'bytes 0-5/19',
+      'export',
+    ]);
+    await expectRefusal(await ui('/app.js', { headers: { range: 'bytes=90-99' } }), 416);
+  });
+
+  it('offers what it does not know as a download', async () => {
+    const { ui } = await setup();
+    const { headers } = await ui('/tool.exe');
+    expect([headers.get('content-type'), headers.get('content-disposition')]).toEqual([
+      'application/octet-stream',
+      'attachment',
+    ]);
+  });
+
+  it.each(['/nothing.js', '/.hidden', '/sub', '/sub/', '/../manifest.json', '/%00'])(
+    'has nothing at %s',
+    async (path) => {
+      const { ui } = await setup();
+      await expectRefusal(await ui(path), 404);
+    },
+  );
+
+  it.each([
+    '/../manifest.json',
+    '/%2e%2e/manifest.json',
+    '/..%2fmanifest.json',
+    '/sub/..%2f..%2f..%2f..%2fobjects',
+    '/..%5cmanifest.json',
+    '//etc/hostname',
+    '/%2fetc%2fhostname',
+    '/%E0%A4%A',
+  ])('lets no path out of the UI folder: %s', async (path) => {
+    const { raw } = await setup();
+    const { status, body } = await raw(path);
+    expect(status).toBe(404);
+    expect(body).not.toContain('secret');
+  });
+
+  it('serves nothing that the gateway does not name', async () => {
+    const { ui } = await setup({ install: undefined });
+    await expectRefusal(await ui('/app.js'), 404);
+  });
+
+  it.each([
+    ['an extension id', (hash: string) => `/ext-ui/x/${hash}/app.js`],
+    ['a hash', () => `/ext-ui/${EXTENSION}/sha256:abc/app.js`],
+    ['a route', () => '/'],
+  ])('answers what is not %s without asking the gateway', async (_what, path) => {
+    const { get, hash, asked } = await setup();
+    await expectRefusal(await get(path(hash)), 404);
+    expect(asked).toEqual([]);
+  });
+
+  it('takes no other method', async () => {
+    const { ui } = await setup();
+    const response = await ui('/app.js', { method: 'POST' });
+    expect(response.headers.get('allow')).toBe('GET, HEAD');
+    await expectRefusal(response, 405);
+  });
+
+  it('asks the gateway again after 10 s when it said yes and after 2 s when it said no', async () => {
+    const { ui, asked, pass, answerWith } = await setup();
+    await ui('/app.js');
+    pass(9_999);
+    expect((await ui('/app.js')).status).toBe(200);
+    expect(asked).toHaveLength(1);
+    answerWith(undefined);
+    pass(1);
+    expect((await ui('/app.js')).status).toBe(404);
+    answerWith({ entry: 'index.html', csp: {} });
+    pass(1_999);
+    expect((await ui('/app.js')).status).toBe(404);
+    pass(1);
+    expect((await ui('/app.js')).status).toBe(200);
+    expect(asked).toHaveLength(3);
+  });
+
+  it('says when the gateway is away, and asks again at once', async () => {
+    const { ui, answerWith } = await setup();
+    answerWith(new PlatformError('GATEWAY_UNAVAILABLE', 'away'));
+    await expectRefusal(await ui('/app.js'), 503);
+    answerWith({ entry: 'index.html', csp: {} });
+    expect((await ui('/app.js')).status).toBe(200);
+  });
+
+  it('serves nothing of a bundle whose bytes are not those of its hash', async () => {
+    const { ui } = await setup({ damage: true });
+    await expectRefusal(await ui('/app.js'), 500);
+    await expectRefusal(await ui('/app.js'), 500);
+  });
+});

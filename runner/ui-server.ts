@@ -1,0 +1,121 @@
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { isPlatformError } from '../core/errors.ts';
+import { contentHashHex, isContentHash, isUuid } from '../core/ids.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { BundleCache } from './bundle-cache.ts';
+import type { GatewayClient, UiInstall } from './gateway-client.ts';
+import { contentSecurityPolicy, mediaHeaders, UI_SECURITY_HEADERS } from './ui-headers.ts';
+
+/** How long an answer of the gateway holds: withdrawn UIs go soon, new ones come sooner. */
+const KNOWN_MS = 10_000;
+const UNKNOWN_MS = 2_000;
+const MAX_ANSWERS = 10_000;
+
+const IMMUTABLE = 'public, max-age=31536000, immutable';
+
+export interface UiAppDeps {
+  gateway: Pick<GatewayClient, 'uiInstall'>;
+  bundles: Pick<BundleCache, 'uiFolder'>;
+  logger: Logger;
+  now: () => number;
+}
+
+/** The public listener: files of extensions' UIs, and nothing that is anybody's secret. */
+export function createUiApp({ gateway, bundles, logger, now }: UiAppDeps): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  const uiInstall = rememberAnswers(gateway, now);
+
+  app.use((req, res, next) => {
+    res.set(UI_SECURITY_HEADERS);
+    if (req.method === 'GET' || req.method === 'HEAD') next();
+    else refuse(res.set('allow', 'GET, HEAD'), 405);
+  });
+
+  app.get('/ext-ui/:extensionId/:contentHash{/*path}', async (req, res, next) => {
+    const { extensionId, contentHash, path } = req.params;
+    if (!isUuid(extensionId) || !isContentHash(contentHash)) {
+      refuse(res, 404);
+      return;
+    }
+    const install = await uiInstall(extensionId, contentHash);
+    if (install === undefined) {
+      refuse(res, 404);
+      return;
+    }
+    const asked = (path ?? []).join('/');
+    const file = asked === '' ? install.entry : asked;
+    const root = await bundles.uiFolder(contentHash);
+    const headers = {
+      ...mediaHeaders(file),
+      'content-security-policy': contentSecurityPolicy(install.csp),
+      'cache-control': IMMUTABLE,
+      // Bytes at a URL never change, because the URL holds their hash: strong, and known without reading the file.
+      etag: `"${contentHashHex(contentHash)}"`,
+    };
+    // `send` keeps the path inside the root and does ranges, HEAD and conditions.
+    res.sendFile(
+      file,
+      { root, dotfiles: 'ignore', cacheControl: false, lastModified: false, headers },
+      (err) => {
+        if (err) next(err);
+      },
+    );
+  });
+
+  app.use((_req: Request, res: Response) => refuse(res, 404));
+  app.use((err: unknown, _req: Request, res: Response, next: NextFunction) => {
+    if (res.headersSent) {
+      next(err); // Express cuts the connection: the answer cannot be taken back
+      return;
+    }
+    const status = statusOf(err);
+    if (status >= 500) logger.error({ err }, 'UI file could not be served');
+    refuse(res, status);
+  });
+  return app;
+}
+
+function refuse(res: Response, status: number): void {
+  for (const name of ['etag', 'content-disposition', 'content-security-policy']) res.removeHeader(name);
+  res.status(status).set('cache-control', 'no-store').type('text/plain');
+  res.send(status === 404 ? 'not found' : status === 416 ? 'range not satisfiable' : `error ${status}`);
+}
+
+/** `send` and Express put the status on their errors; a path outside the root, or to a folder, is as good as none. */
+function statusOf(err: unknown): number {
+  if (isPlatformError(err)) {
+    if (err.code === 'BUNDLE_UNAVAILABLE') return 404;
+    return err.kind === 'unavailable' ? 503 : 500;
+  }
+  const { status, code } = err as { status?: unknown; code?: unknown };
+  if (code === 'EISDIR') return 404;
+  if (status === 416 || status === 412) return status;
+  return typeof status === 'number' && status >= 400 && status < 500 ? 404 : 500;
+}
+
+type FindUi = (extensionId: string, contentHash: string) => Promise<UiInstall | undefined>;
+
+function rememberAnswers(gateway: Pick<GatewayClient, 'uiInstall'>, now: () => number): FindUi {
+  const answers = new Map<string, { answer: ReturnType<FindUi>; until: number }>();
+
+  return (extensionId, contentHash) => {
+    const key = `${extensionId} ${contentHash}`;
+    const known = answers.get(key);
+    if (known !== undefined && known.until > now()) return known.answer;
+    answers.delete(key);
+    const [oldest] = answers.keys();
+    if (answers.size >= MAX_ANSWERS && oldest !== undefined) answers.delete(oldest);
+    // Callers share the question while it is open.
+    const entry = { answer: gateway.uiInstall(extensionId, contentHash), until: Infinity };
+    answers.set(key, entry);
+    entry.answer.then(
+      (answer) => {
+        entry.until = now() + (answer === undefined ? UNKNOWN_MS : KNOWN_MS);
+      },
+      () => answers.delete(key), // the caller gets the error; the next one asks again
+    );
+    return entry.answer;
+  };
+}

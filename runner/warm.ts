@@ -1,0 +1,50 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { z } from 'zod';
+import { PlatformError } from '../core/errors.ts';
+import { isContentHash } from '../core/ids.ts';
+import type { BundleCache } from './bundle-cache.ts';
+import { parseJson, readBody, zodIssues } from './http-body.ts';
+import type { SandboxPool } from './sandbox/pool.ts';
+import { SandboxLostError } from './sandbox/sandbox.ts';
+import { sendJson } from './server.ts';
+
+const MAX_BODY_BYTES = 4096;
+
+const warmRequest = z.strictObject({
+  tenant_id: z.uuid(),
+  content_hash: z.string().refine(isContentHash, 'sha256:<64 hex>'),
+});
+
+export interface WarmDeps {
+  pool: Pick<SandboxPool, 'admit' | 'acquire'>;
+  bundles: Pick<BundleCache, 'artifact'>;
+}
+
+/**
+ * `POST /v1/warm`: the artifact is fetched, verified and loaded into the tenant's sandbox, so that the next execution finds it there.
+ * Safe to repeat. Throws BUNDLE_UNAVAILABLE, ARTIFACT_INVALID, RUNNER_BUSY, CONCURRENCY_LIMITED.
+ */
+export function createWarmHandler({
+  pool,
+  bundles,
+}: WarmDeps): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
+  return async (req, res) => {
+    const started = performance.now();
+    const parsed = warmRequest.safeParse(parseJson(await readBody(req, MAX_BODY_BYTES)));
+    if (!parsed.success) {
+      throw new PlatformError('INPUT_INVALID', 'the body is no warm request', {
+        issues: zodIssues(parsed.error),
+      });
+    }
+    const { tenant_id: tenantId, content_hash: contentHash } = parsed.data;
+    await pool.admit(tenantId, async () => {
+      const artifact = await bundles.artifact(contentHash);
+      const sandbox = await pool.acquire(tenantId);
+      await sandbox.load(artifact).catch((err: unknown) => {
+        if (!(err instanceof SandboxLostError)) throw err;
+        throw new PlatformError('RUNNER_BUSY', 'the sandbox was stopped while it loaded', { cause: err });
+      });
+    });
+    sendJson(res, 200, { loaded: true, duration_ms: performance.now() - started });
+  };
+}

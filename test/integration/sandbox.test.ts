@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
+import { createLogger } from '../../platform/logger.ts';
+import { canMeasureMemory } from '../../runner/sandbox/resident-memory.ts';
+import { createSandbox, type Sandbox, type SandboxJob } from '../../runner/sandbox/sandbox.ts';
+import { precompiledComponent } from '../support/components.ts';
+
+const logger = createLogger({ level: 'silent', process: 'runner' });
+
+let hostile: PrecompiledArtifact;
+beforeAll(async () => {
+  hostile = await precompiledComponent('hostile');
+}, 180_000);
+
+const sandboxes: Sandbox[] = [];
+afterEach(async () => {
+  for (const sandbox of sandboxes) sandbox.kill('stopped');
+  await Promise.all(sandboxes.splice(0).map(({ exited }) => exited));
+});
+
+async function setup(baseBytes?: number) {
+  const sandbox = createSandbox(logger, baseBytes);
+  sandboxes.push(sandbox);
+  expect(await sandbox.ready).toBe(true);
+  await sandbox.load(hostile);
+  return sandbox;
+}
+
+function job(url: string, overrides: Partial<SandboxJob> = {}): SandboxJob {
+  return {
+    contentHash: hostile.contentHash,
+    request: { context: { tenantId: 't', extensionId: 'e' }, http: { method: 'GET', url, headers: [] } },
+    responseBytes: 1_000_000,
+    memoryBytes: 64 * 1024 * 1024,
+    onCall: () => Promise.resolve({ ok: undefined }),
+    onOutput: () => undefined,
+    ...overrides,
+  };
+}
+
+describe('a sandbox', () => {
+  it('ends an execution whose host call fails, and goes on', async () => {
+    const sandbox = await setup();
+    const failing = job('/chatty', { onCall: () => Promise.reject(new Error('no')) });
+    expect(await sandbox.run(failing)).toMatchObject({ ok: false, code: 'INTERNAL' });
+    expect(await sandbox.run(job('/ok'))).toMatchObject({ ok: true });
+  });
+
+  it('refuses an artifact that does not load, and goes on', async () => {
+    const sandbox = await setup();
+    const broken = { ...hostile, contentHash: `sha256:${'0'.repeat(64)}`, glue: Buffer.from('no {{ script') };
+    await expect(sandbox.load(broken)).rejects.toMatchObject({ code: 'ARTIFACT_INVALID' });
+    expect(await sandbox.run(job('/ok'))).toMatchObject({ ok: true });
+  });
+
+  it('loses everything in it when it is killed, and says what may run again', async () => {
+    const sandbox = await setup();
+    const called = Promise.withResolvers<undefined>();
+    const never = new Promise<never>(() => undefined);
+    const heard = sandbox.run(
+      job('/chatty', {
+        onCall: () => {
+          called.resolve(undefined);
+          return never;
+        },
+      }),
+    );
+    heard.catch(() => undefined); // asserted below
+    await called.promise;
+    const unheard = sandbox.run(job('/loop'));
+    sandbox.kill('stopped');
+    await expect(heard).rejects.toMatchObject({ reason: 'stopped', unheard: false, alone: false });
+    await expect(unheard).rejects.toMatchObject({ reason: 'stopped', unheard: true, alone: false });
+    await expect(sandbox.run(job('/ok'))).rejects.toMatchObject({ unheard: true });
+  });
+
+  (canMeasureMemory ? it : it.skip)('is killed when its process holds too much memory', async () => {
+    const sandbox = await setup(0);
+    await expect(sandbox.run(job('/loop', { memoryBytes: 1 }))).rejects.toMatchObject({ reason: 'memory' });
+    await sandbox.exited;
+  });
+
+  (existsSync('/proc') ? it : it.skip)('dies with its supervisor', async () => {
+    const script = `
+      import { createLogger } from ${JSON.stringify(join(import.meta.dirname, '../../platform/logger.ts'))};
+      import { createSandbox } from ${JSON.stringify(join(import.meta.dirname, '../../runner/sandbox/sandbox.ts'))};
+      const sandbox = createSandbox(createLogger({ level: 'silent', process: 'runner' }));
+      await sandbox.ready;
+      console.log(sandbox.pid);
+    `;
+    const supervisor = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [printed] = (await once(supervisor.stdout, 'data')) as [Buffer];
+    const pid = Number(printed.toString());
+    expect(existsSync(`/proc/${pid}`)).toBe(true);
+    supervisor.kill('SIGKILL');
+    await once(supervisor, 'exit');
+    await until(() => !existsSync(`/proc/${pid}`));
+  });
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error('still not so after 10 s');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

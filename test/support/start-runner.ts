@@ -1,0 +1,208 @@
+import { generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { json } from 'node:stream/consumers';
+import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
+import type { CapabilityName, CapabilityScope } from '../../core/capabilities.ts';
+import { EXECUTE_FRAME_TYPE, type ExecuteRequest, type ExecuteResponse } from '../../core/execute.ts';
+import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
+import { SecretValue } from '../../core/secret-value.ts';
+import { packArtifact, signArtifact, type PrecompiledArtifact } from '../../platform/component/artifact.ts';
+import type { RunnerConfig } from '../../platform/config/runner.ts';
+import { createLogger } from '../../platform/logger.ts';
+import { createObjectKeys } from '../../platform/objects/keys.ts';
+import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
+import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { openDiskCache } from '../../runner/disk-cache.ts';
+import { createGatewayClient } from '../../runner/gateway-client.ts';
+import { closeServer, listen } from '../../runner/listen.ts';
+import { createRunner } from '../../runner/runner.ts';
+
+const AUDIENCE = 'http://runner.test';
+const KEYS = createObjectKeys('sha256/');
+
+export interface ExecuteOptions {
+  tenantId?: string;
+  contentHash: string;
+  url?: string;
+  method?: string;
+  body?: Uint8Array;
+  grants?: Partial<Record<CapabilityName, CapabilityScope>>;
+  limits?: Partial<ExecuteRequest['limits']>;
+}
+
+export interface Execution {
+  /** Of the runner; 200 whenever the body speaks about the guest. */
+  httpStatus: number;
+  head: ExecuteResponse & { code?: string };
+  body: string;
+}
+
+export interface TestRunner {
+  objects: Map<string, Uint8Array>;
+  /** Lines of the runner's log. */
+  log: Record<string, unknown>[];
+  publish(artifact: PrecompiledArtifact): Promise<void>;
+  execute(options: ExecuteOptions): Promise<Execution>;
+  warm(
+    tenantId: string,
+    contentHash: string,
+  ): Promise<{ status: number; body: { code?: string; loaded?: boolean } }>;
+  close(): Promise<void>;
+}
+
+/** The real runner with real sandboxes, in this process; objects in memory and a gateway that keeps records by token. */
+export async function startRunner(sandbox: Partial<RunnerConfig['sandbox']> = {}): Promise<TestRunner> {
+  const folder = await mkdtemp(join(tmpdir(), 'runner-'));
+  const token = generateKeyPairSync('ed25519');
+  const signing = generateKeyPairSync('ed25519');
+  const objects = new Map<string, Uint8Array>();
+  const log: Record<string, unknown>[] = [];
+  const logger = createLogger(
+    { level: 'debug', process: 'runner' },
+    { write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) },
+  );
+  const gatewayServer = createServer(createStorageGateway());
+  const gatewayPort = await listen(gatewayServer, 0, '127.0.0.1');
+  const gateway = createGatewayClient(
+    { baseUrl: `http://127.0.0.1:${gatewayPort}`, token: new SecretValue('runner-token') },
+    logger,
+  );
+  const config: RunnerConfig = {
+    logLevel: 'debug',
+    host: '127.0.0.1',
+    port: 0,
+    uiPort: 0,
+    baseUrl: AUDIENCE,
+    gateway: { baseUrl: '', token: new SecretValue('') },
+    serviceToken: new SecretValue('service'),
+    executionTokenKey: spki(token.publicKey),
+    artifactKey: spki(signing.publicKey),
+    secretsKey: generateSecretsKeyPair().privateKey,
+    objects: { kind: 'folder', folder: '', base: 'sha256/' },
+    cache: { folder: join(folder, 'cache'), maxBytes: 1 << 30 },
+    sandbox: { spares: 1, max: 8, tenantConcurrency: 8, ...sandbox },
+  };
+  const disk = await openDiskCache({ ...config.cache, logger });
+  const store = {
+    read: (key: string) => {
+      const bytes = objects.get(key);
+      return Promise.resolve(bytes && { size: bytes.length, body: Readable.from([bytes]) });
+    },
+  };
+  const runner = createRunner({ config, objects: store, gateway, disk, logger });
+  const { port } = await runner.start();
+  const base = `http://127.0.0.1:${port}`;
+  const headers = { authorization: 'Bearer service' };
+
+  return {
+    objects,
+    log,
+    async publish(artifact) {
+      const { contentHash } = artifact;
+      const { bytes, sha256 } = await packArtifact({ ...artifact, target: ARTIFACT_TARGET });
+      const signature = signArtifact(signing.privateKey, { contentHash, target: ARTIFACT_TARGET, sha256 });
+      objects.set(KEYS.artifact(contentHash, ARTIFACT_TARGET), bytes);
+      objects.set(KEYS.artifactSignature(contentHash, ARTIFACT_TARGET), Buffer.from(signature));
+    },
+    async execute(options) {
+      const request = executeRequest(options);
+      const response = await fetch(`${base}/v1/execute`, {
+        method: 'POST',
+        headers: {
+          ...headers,
+          'content-type': EXECUTE_FRAME_TYPE,
+          'x-execution-token': await mintExecutionToken(token.privateKey, AUDIENCE, request),
+        },
+        body: Buffer.concat(encodeFrame(request, options.body ?? new Uint8Array())),
+      });
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      if (response.status !== 200) {
+        const problem = JSON.parse(Buffer.from(bytes).toString()) as Execution['head'];
+        return { httpStatus: response.status, head: problem, body: '' };
+      }
+      const frame = decodeFrame(bytes);
+      return {
+        httpStatus: 200,
+        head: frame?.head as Execution['head'],
+        body: Buffer.from(frame?.body ?? []).toString(),
+      };
+    },
+    async warm(tenantId, contentHash) {
+      const response = await fetch(`${base}/v1/warm`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ tenant_id: tenantId, content_hash: contentHash }),
+      });
+      return { status: response.status, body: (await response.json()) as { code?: string } };
+    },
+    async close() {
+      await runner.close();
+      await gateway.close();
+      await closeServer(gatewayServer, 0);
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+function spki(key: KeyObject): string {
+  return key.export({ format: 'der', type: 'spki' }).toString('base64');
+}
+
+function executeRequest({
+  tenantId,
+  contentHash,
+  url,
+  method,
+  grants,
+  limits,
+}: ExecuteOptions): ExecuteRequest {
+  return {
+    context: {
+      request_id: randomUUID(),
+      execution_id: randomUUID(),
+      tenant_id: tenantId ?? '00000000-0000-4000-8000-00000000000a',
+      extension_id: randomUUID(),
+      install_id: '00000000-0000-4000-8000-00000000001a',
+      version_id: randomUUID(),
+      content_hash: contentHash,
+      config_version: 1,
+      trigger: 'http',
+    },
+    http: { method: method ?? 'GET', path: url ?? '/', query: '', headers: {} },
+    limits: { timeout_ms: 10_000, memory_mb: 64, response_bytes: 1_000_000, ...limits },
+    config: { greeting: 'Hello' },
+    providers: Object.entries(grants ?? {}).map(([capability, scope]) => ({
+      capability: capability as CapabilityName,
+      scope: Object.fromEntries(Object.entries(scope).map(([key, values]) => [key, [...values]])),
+    })),
+  };
+}
+
+interface StorageCall {
+  namespace: string;
+  key: string;
+  valueB64: string;
+}
+
+/** Records in memory, with the answers of the gateway's host API; one set for all tenants. */
+function createStorageGateway(): Parameters<typeof createServer>[1] {
+  const records = new Map<string, StorageCall & { revision: number }>();
+  return (req, res) => {
+    void json(req).then((body) => {
+      const call = body as StorageCall;
+      const name = `${call.namespace}/${call.key}`;
+      const answer = (status: number, value: unknown) => res.writeHead(status).end(JSON.stringify(value));
+      const known = records.get(name);
+      if (req.url?.endsWith('/put') === true) {
+        const record = { ...call, revision: (known?.revision ?? 0) + 1 };
+        records.set(name, record);
+        answer(200, record);
+      } else if (known === undefined) answer(404, { code: 'STORAGE_MISSING' });
+      else answer(200, known);
+    });
+  };
+}
