@@ -18,6 +18,8 @@ export interface Install {
   versionId: string;
   version: string;
   contentHash: string;
+  /** Entry file of its UI, as the manifest names it; absent if it has none. */
+  uiEntry?: string;
   status: InstallStatus;
   steps: Step<InstallStepName>[];
   error?: FailureReason;
@@ -39,6 +41,7 @@ interface InstallRow {
   version_id: string;
   version: string;
   content_hash: string;
+  ui_entry: string | null;
   status: InstallStatus;
   steps: Step<InstallStepName>[];
   error: FailureReason | null;
@@ -77,6 +80,7 @@ export function createInstallStore(db: Knex) {
         'c.config',
         {
           config_version: 'c.version',
+          ui_entry: db.raw("v.manifest->'ui'->>'entry'"),
           grants:
             db.raw(`(select jsonb_agg(jsonb_build_object('capability', g.capability, 'scope', g.scope) order by g.capability)
           from tenant_extension_grant g where g.tenant_id = i.tenant_id and g.install_id = i.install_id)`),
@@ -269,6 +273,7 @@ function toInstall(row: InstallRow): Install {
     versionId: row.version_id,
     version: row.version,
     contentHash: row.content_hash,
+    ...(row.ui_entry !== null && { uiEntry: row.ui_entry }),
     status: row.status,
     steps: row.steps,
     ...(row.error && { error: row.error }),

@@ -1,0 +1,154 @@
+import { activityInfo } from '@temporalio/activity';
+import {
+  ALWAYS_GRANTED,
+  capabilityEntry,
+  type CapabilityName,
+  type CapabilityScope,
+  type Grant,
+} from '../core/capabilities.ts';
+import { PlatformError } from '../core/errors.ts';
+import type { FailureReason, InstallStepName, Step } from '../core/progress.ts';
+import type { InstallDraftStore } from '../platform/db/install-drafts.ts';
+import type { InstallStore } from '../platform/db/installs.ts';
+import type { RegistryStore } from '../platform/db/registry.ts';
+
+export interface InstallDeps {
+  installs: Pick<
+    InstallStore,
+    | 'open'
+    | 'saveProgress'
+    | 'grant'
+    | 'revokeGrants'
+    | 'applyDraft'
+    | 'clearSettings'
+    | 'activate'
+    | 'deactivate'
+    | 'end'
+  >;
+  drafts: Pick<InstallDraftStore, 'remove'>;
+  registry: Pick<RegistryStore, 'findVersionById'>;
+}
+
+export interface InstallRef {
+  tenantId: string;
+  installId: string;
+}
+
+export interface OpenInstallInput extends InstallRef {
+  extensionId: string;
+  versionId: string;
+  steps: Step<InstallStepName>[];
+}
+
+/** A capability the version asks for, beyond those that every install has; one that nobody serves is not asked about. */
+export interface RequestedCapability {
+  capability: CapabilityName;
+  scope: CapabilityScope;
+  optional: boolean;
+}
+
+export interface OpenInstallResult {
+  requested: RequestedCapability[];
+  /** Path of the endpoint that must answer before the version may serve, if its manifest names one. */
+  health?: string;
+  attempts: number;
+}
+
+export interface SaveInstallProgressInput extends InstallRef {
+  status: 'installing' | 'awaiting-consent';
+  steps: Step<InstallStepName>[];
+}
+
+export interface GrantCapabilitiesInput extends InstallRef {
+  grants: Grant[];
+  grantedBy: string;
+}
+
+export interface DraftRef extends InstallRef {
+  draftId: string;
+}
+
+export interface ApplyDraftResult {
+  configVersion: number;
+  secretsVersion: number;
+  attempts: number;
+}
+
+export interface ActivateInstallInput extends InstallRef {
+  versionId: string;
+  steps: Step<InstallStepName>[];
+}
+
+export type EndInstallInput = InstallRef & { steps: Step<InstallStepName>[] } & (
+    { status: 'failed'; error: FailureReason } | { status: 'declined' }
+  );
+
+export type InstallActivities = ReturnType<typeof createInstallActivities>;
+
+/** Everything an install changes in the database. Each may run twice: the second time changes nothing and answers the same. */
+export function createInstallActivities({ installs, drafts, registry }: InstallDeps) {
+  return {
+    /** Writes the row, or takes up that of an earlier attempt, and answers what the version asks consent for. */
+    async openInstall(input: OpenInstallInput): Promise<OpenInstallResult> {
+      const { tenantId, installId, extensionId, versionId, steps } = input;
+      const version = await registry.findVersionById(versionId);
+      if (version?.extensionId !== extensionId || version.status !== 'published') {
+        throw new PlatformError('NOT_FOUND', 'there is no such published version to install');
+      }
+      await installs.open(tenantId, { installId, extensionId, versionId, steps });
+      const requested = version.manifest.capabilities
+        .filter(({ name }) => !ALWAYS_GRANTED.includes(name) && capabilityEntry(name).provided)
+        .map(({ name, scope, optional }) => ({ capability: name, scope, optional }));
+      const { health } = version.manifest;
+      return { requested, ...(health !== undefined && { health }), attempts: activityInfo().attempt };
+    },
+
+    /** Shows the progress in the row; after the install's end it writes nothing. */
+    async saveInstallProgress({ tenantId, installId, ...progress }: SaveInstallProgressInput): Promise<void> {
+      await installs.saveProgress(tenantId, installId, progress);
+    },
+
+    async grantCapabilities(input: GrantCapabilitiesInput): Promise<{ attempts: number }> {
+      const { tenantId, installId, grants, grantedBy } = input;
+      await installs.grant(tenantId, installId, grants, grantedBy);
+      return { attempts: activityInfo().attempt };
+    },
+
+    /** Undo of `grantCapabilities`; nothing to revoke is no error. */
+    async revokeCapabilities({ tenantId, installId }: InstallRef): Promise<void> {
+      await installs.revokeGrants(tenantId, installId);
+    },
+
+    /** Moves settings and sealed secrets out of the draft; the draft is gone in the same transaction. */
+    async applyDraft({ tenantId, installId, draftId }: DraftRef): Promise<ApplyDraftResult> {
+      const versions = await installs.applyDraft(tenantId, installId, draftId);
+      return { ...versions, attempts: activityInfo().attempt };
+    },
+
+    /** Undo of `applyDraft` in a new install; nothing to clear is no error. */
+    async clearSettings({ tenantId, installId }: InstallRef): Promise<void> {
+      await installs.clearSettings(tenantId, installId);
+    },
+
+    /** Removes a draft that nobody will apply; nothing to remove is no error. */
+    async discardDraft({ tenantId, draftId }: DraftRef): Promise<void> {
+      await drafts.remove(tenantId, draftId);
+    },
+
+    /** The version serves from here on. */
+    async activateInstall(input: ActivateInstallInput): Promise<{ attempts: number }> {
+      await installs.activate(input.tenantId, input.installId, input.versionId, input.steps);
+      return { attempts: activityInfo().attempt };
+    },
+
+    /** Undo of `activateInstall`; an install that is not active stays as it is. */
+    async deactivateInstall({ tenantId, installId }: InstallRef): Promise<void> {
+      await installs.deactivate(tenantId, installId);
+    },
+
+    /** Ends an install that did not become active. The first end stays. */
+    async endInstall({ tenantId, installId, ...end }: EndInstallInput): Promise<void> {
+      await installs.end(tenantId, installId, end);
+    },
+  };
+}

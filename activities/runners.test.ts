@@ -1,0 +1,112 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { SecretValue } from '../core/secret-value.ts';
+import { createRunnerActivities } from './runners.ts';
+
+const version = { installId: 'install-1', versionId: 'version-1' };
+let server: Server;
+let baseUrl: string;
+let answer: { status: number; body: unknown };
+let received: { url: string | undefined; authorization: string | undefined; body: unknown }[];
+
+beforeEach(async () => {
+  received = [];
+  answer = { status: 200, body: { status: 200, durationMs: 3 } };
+  server = createServer((req, res) => {
+    void text(req).then((body) => {
+      received.push({
+        url: req.url,
+        authorization: req.headers.authorization,
+        body: JSON.parse(body) as unknown,
+      });
+      res.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterEach(() => new Promise((resolve) => server.close(resolve)));
+
+const activities = () =>
+  createRunnerActivities({ gateway: { baseUrl, token: new SecretValue('worker-token') } });
+
+function warm(): Promise<unknown> {
+  const all = activities();
+  return new MockActivityEnvironment().run(() => all.warmVersion(version));
+}
+
+function probe(): Promise<unknown> {
+  const all = activities();
+  return new MockActivityEnvironment().run(() => all.probeVersion({ ...version, health: '/health' }));
+}
+
+describe('warmVersion', () => {
+  it('asks the gateway with the credential of workers', async () => {
+    expect(await warm()).toEqual({ attempts: 1 });
+    expect(received).toEqual([
+      {
+        url: '/api/internal/executions',
+        authorization: 'Bearer worker-token',
+        body: { ...version, trigger: 'warm' },
+      },
+    ]);
+  });
+
+  it('fails with what ended the guest, which a retry would not change', async () => {
+    answer.body = { status: 502, error: { code: 'GUEST_TRAPPED', message: 'unreachable' } };
+    await expect(warm()).rejects.toMatchObject({ code: 'GUEST_TRAPPED', retryable: false });
+  });
+
+  it('is worth a retry while runners are busy or away', async () => {
+    answer = { status: 503, body: { code: 'RUNNER_UNAVAILABLE', detail: 'no runner' } };
+    await expect(warm()).rejects.toMatchObject({ code: 'RUNNER_UNAVAILABLE', retryable: true });
+  });
+
+  it('is worth a retry while the gateway is away', async () => {
+    await new Promise((resolve) => server.close(resolve));
+    await expect(warm()).rejects.toMatchObject({ code: 'GATEWAY_UNAVAILABLE', retryable: true });
+  });
+
+  it('waits for an operator when the gateway refuses its credential, and does not show it', async () => {
+    answer = { status: 401, body: { code: 'UNAUTHENTICATED', detail: 'unknown credential' } };
+    const refusal = await warm().catch((err: unknown) => err);
+    expect(refusal).toMatchObject({ code: 'GATEWAY_UNAVAILABLE', retryable: true });
+    expect(JSON.stringify(refusal)).not.toContain('worker-token');
+  });
+
+  it('fails when the version may not run', async () => {
+    answer = { status: 404, body: { code: 'NOT_FOUND', detail: 'revoked' } };
+    await expect(warm()).rejects.toMatchObject({ code: 'NOT_FOUND', retryable: false });
+  });
+});
+
+describe('probeVersion', () => {
+  it('asks the health endpoint', async () => {
+    await probe();
+    expect(received[0]?.body).toEqual({
+      ...version,
+      trigger: 'probe',
+      http: { method: 'GET', path: '/health' },
+    });
+  });
+
+  it.each([
+    ['another answer than 2xx', { status: 200, body: { status: 500 } }],
+    [
+      'a guest that ends',
+      { status: 200, body: { status: 502, error: { code: 'GUEST_OUT_OF_MEMORY', message: 'x' } } },
+    ],
+    ['a guest that is late', { status: 504, body: { code: 'GUEST_TIMEOUT', detail: 'late' } }],
+  ])('takes %s as a failed health check', async (_what, given) => {
+    answer = given;
+    await expect(probe()).rejects.toMatchObject({ code: 'HEALTH_CHECK_FAILED', retryable: false });
+  });
+
+  it('is worth a retry while runners are busy', async () => {
+    answer = { status: 503, body: { code: 'RUNNER_BUSY', detail: 'draining' } };
+    await expect(probe()).rejects.toMatchObject({ code: 'RUNNER_BUSY', retryable: true });
+  });
+});

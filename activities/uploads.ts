@@ -1,0 +1,65 @@
+import { PlatformError } from '../core/errors.ts';
+import type { Check, FailureReason, PublishStepName, Step } from '../core/progress.ts';
+import type { UploadStore } from '../platform/db/uploads.ts';
+import type { ObjectKeys } from '../platform/objects/keys.ts';
+import type { ObjectStore } from '../platform/objects/object-store.ts';
+
+export interface UploadDeps {
+  uploads: Pick<UploadStore, 'open' | 'saveProgress' | 'end'>;
+  objects: Pick<ObjectStore, 'remove'>;
+  keys: Pick<ObjectKeys, 'staging'>;
+}
+
+export interface UploadRef {
+  tenantId: string;
+  uploadId: string;
+}
+
+export interface OpenPublishInput extends UploadRef {
+  steps: Step<PublishStepName>[];
+}
+
+/** What the bytes in staging are, as the gateway saw them arrive; verification sees for itself. */
+export interface ReceivedBundle {
+  contentHash: string;
+  sizeBytes: number;
+}
+
+export interface SavePublishProgressInput extends UploadRef {
+  status: 'verifying' | 'precompiling' | 'registering';
+  steps: Step<PublishStepName>[];
+  checks: Check[];
+}
+
+export type EndPublishInput = UploadRef & { steps: Step<PublishStepName>[]; checks: Check[] } & (
+    { status: 'published'; versionId: string } | { status: 'rejected' | 'failed'; error: FailureReason }
+  );
+
+export type UploadActivities = ReturnType<typeof createUploadActivities>;
+
+export function createUploadActivities({ uploads, objects, keys }: UploadDeps) {
+  return {
+    /** Takes the upload into a publish and answers what was received. A second time finds it taken and answers the same. */
+    async openPublish({ tenantId, uploadId, steps }: OpenPublishInput): Promise<ReceivedBundle> {
+      const { received } = await uploads.open(tenantId, uploadId);
+      if (!received) throw new PlatformError('UPLOAD_INCOMPLETE', 'the bytes have not arrived');
+      await uploads.saveProgress(tenantId, uploadId, { status: 'verifying', steps, checks: [] });
+      return { contentHash: `sha256:${received.sha256}`, sizeBytes: received.size };
+    },
+
+    /** Shows the progress in the row. A second time writes the same; after the end it writes nothing. */
+    async savePublishProgress({ tenantId, uploadId, ...progress }: SavePublishProgressInput): Promise<void> {
+      await uploads.saveProgress(tenantId, uploadId, progress);
+    },
+
+    /** Ends a publish. The first end stays; a second time changes nothing. */
+    async endPublish({ tenantId, uploadId, ...end }: EndPublishInput): Promise<void> {
+      await uploads.end(tenantId, uploadId, end);
+    },
+
+    /** Removes the bytes from staging. Nothing to remove is no error. */
+    async removeStaging({ tenantId, uploadId }: UploadRef): Promise<void> {
+      await objects.remove(keys.staging(tenantId, uploadId));
+    },
+  };
+}

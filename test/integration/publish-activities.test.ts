@@ -1,0 +1,234 @@
+import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { createBundleActivities } from '../../activities/bundles.ts';
+import { createPrecompileActivities } from '../../activities/precompile.ts';
+import { createRegistryActivities } from '../../activities/registry.ts';
+import { createUploadActivities } from '../../activities/uploads.ts';
+import { createVerificationActivities } from '../../activities/verification.ts';
+import { PUBLISH_STEPS, pendingSteps } from '../../core/progress.ts';
+import { packTarZst } from '../../platform/bundle/pack.ts';
+import { createRegistryStore } from '../../platform/db/registry.ts';
+import { createUploadStore } from '../../platform/db/uploads.ts';
+import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
+import { createObjectKeys } from '../../platform/objects/keys.ts';
+import type { ObjectStore } from '../../platform/objects/object-store.ts';
+import { buildComponent } from '../support/components.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { seedTenant } from '../support/seed.ts';
+
+const keys = createObjectKeys('sha256/');
+const steps = pendingSteps(PUBLISH_STEPS);
+let database: TestDatabase;
+let folder: string;
+let objects: ObjectStore;
+let files: { path: string; bytes: Uint8Array }[];
+let ref: { tenantId: string; uploadId: string };
+
+beforeAll(async () => {
+  database = await createTestDatabase('publish_activities');
+  folder = await mkdtemp(path.join(os.tmpdir(), 'alga-activities-'));
+  objects = createFolderObjectStore({ folder });
+  ({ files } = await buildComponent('hello'));
+}, 240_000);
+afterAll(async () => {
+  await database.drop();
+  await rm(folder, { recursive: true, force: true });
+});
+beforeEach(async () => {
+  ref = { tenantId: await seedTenant(database.db), uploadId: randomUUID() };
+});
+
+function activities() {
+  const registry = createRegistryStore(database.db);
+  const { privateKey: signingKey } = generateKeyPairSync('ed25519');
+  return {
+    ...createUploadActivities({ uploads: createUploadStore(database.db), objects, keys }),
+    ...createVerificationActivities({ objects, keys, registry }),
+    ...createBundleActivities({ objects, keys }),
+    ...createRegistryActivities({ registry, objects, keys }),
+    ...createPrecompileActivities({ objects, keys, signingKey, target: 'jco-test' }),
+  };
+}
+
+type All = ReturnType<typeof activities>;
+
+/** Runs an activity as a worker does. */
+function run<Name extends keyof All>(
+  name: Name,
+  input: Parameters<All[Name]>[0],
+  all: All = activities(),
+): ReturnType<All[Name]> {
+  const activity = (given: Parameters<All[Name]>[0]) => all[name](given as never);
+  return new MockActivityEnvironment().run(activity, input) as ReturnType<All[Name]>;
+}
+
+/** The hello bundle in staging, with these manifest fields; answers its hash and size. */
+async function stage(overrides: object = {}): Promise<{ contentHash: string; sizeBytes: number }> {
+  const bytes = await packTarZst(
+    files.map((file) => {
+      if (file.path !== 'manifest.json') return file;
+      const manifest = JSON.parse(Buffer.from(file.bytes).toString('utf8')) as object;
+      const changed = { ...manifest, publisher: `P ${ref.uploadId}`, ...overrides };
+      return { path: file.path, bytes: Buffer.from(JSON.stringify(changed)) };
+    }),
+  );
+  await objects.put(keys.staging(ref.tenantId, ref.uploadId), bytes);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return { contentHash: `sha256:${sha256}`, sizeBytes: bytes.byteLength };
+}
+
+const ARTIFACT = { target: 'jco-test', sha256: 'a'.repeat(64), sizeBytes: 10 };
+
+describe('verifyBundle', () => {
+  it('finds the same the second time', async () => {
+    const { contentHash } = await stage();
+    const first = await run('verifyBundle', { ...ref, contentHash });
+    expect(first.fault).toBeUndefined();
+    expect(await run('verifyBundle', { ...ref, contentHash })).toEqual(first);
+  });
+
+  it('refuses bytes that are not the ones received', async () => {
+    await stage();
+    const other = `sha256:${'0'.repeat(64)}`;
+    const { checks, fault } = await run('verifyBundle', { ...ref, contentHash: other });
+    expect(fault?.code).toBe('BUNDLE_CORRUPT');
+    expect(checks.find(({ name }) => name === 'digest')?.result).toBe('failed');
+  });
+
+  it('refuses a required capability that nobody serves, and takes an optional one', async () => {
+    const required = await stage({ capabilities: ['http.fetch'] });
+    const refused = await run('verifyBundle', { ...ref, contentHash: required.contentHash });
+    expect(refused.fault?.code).toBe('CAPABILITY_UNAVAILABLE');
+    expect(refused.checks.find(({ name }) => name === 'capabilities')).toMatchObject({
+      result: 'failed',
+      required: true,
+    });
+    const optional = await stage({ capabilities: [{ name: 'http.fetch', optional: true }] });
+    const taken = await run('verifyBundle', { ...ref, contentHash: optional.contentHash });
+    expect(taken.fault).toBeUndefined();
+  });
+
+  it("refuses another tenant's publisher", async () => {
+    const owner = await seedTenant(database.db);
+    await database.db('extension_publisher').insert({ slug: 'taken', name: 'Taken', tenant_id: owner });
+    const { contentHash } = await stage({ publisher: 'Taken' });
+    const { checks, fault } = await run('verifyBundle', { ...ref, contentHash });
+    expect(fault?.code).toBe('PUBLISHER_NOT_YOURS');
+    expect(checks.find(({ name }) => name === 'publisher')?.result).toBe('failed');
+  });
+
+  it('waits for bytes that are not there, since nobody but the publish removes them', async () => {
+    const missing = { ...ref, contentHash: `sha256:${'0'.repeat(64)}` };
+    await expect(run('verifyBundle', missing)).rejects.toMatchObject({
+      code: 'BUNDLE_UNAVAILABLE',
+      retryable: true,
+    });
+  });
+});
+
+describe('promoteBundle', () => {
+  it('finds the same objects the second time', async () => {
+    const staged = await stage();
+    await run('promoteBundle', { ...ref, ...staged });
+    await run('promoteBundle', { ...ref, ...staged });
+    expect((await objects.read(keys.bundle(staged.contentHash)))?.size).toBe(staged.sizeBytes);
+    expect(await objects.read(keys.manifest(staged.contentHash))).toBeDefined();
+    expect(await objects.read(keys.component(staged.contentHash))).toBeDefined();
+  });
+
+  it('stores nothing when staging no longer holds the verified bytes', async () => {
+    const verified = await stage({ description: 'verified' });
+    await stage({ description: 'swapped in later' });
+    await expect(run('promoteBundle', { ...ref, ...verified })).rejects.toMatchObject({
+      code: 'BUNDLE_CORRUPT',
+    });
+    expect(await objects.read(keys.bundle(verified.contentHash))).toBeUndefined();
+  });
+});
+
+describe('inspectComponent', () => {
+  it('names an import whose capability is not declared, as advice', async () => {
+    const { contentHash } = await stage({ capabilities: [] });
+    const { checks } = await run('inspectComponent', { ...ref, contentHash });
+    const advice = checks.find(({ name }) => name === 'imports');
+    expect(advice).toMatchObject({ result: 'failed', required: false });
+    expect(advice?.detail).toContain('storage.kv');
+  });
+
+  it('refuses bytes that changed since they were verified', async () => {
+    await stage();
+    const other = { ...ref, contentHash: `sha256:${'0'.repeat(64)}` };
+    await expect(run('inspectComponent', other)).rejects.toMatchObject({ code: 'BUNDLE_CORRUPT' });
+  });
+});
+
+describe('precompileBundle', () => {
+  it('answers the artifact it made before, and makes the same one if the signature was not written', async () => {
+    const staged = await stage();
+    const all = activities();
+    await run('promoteBundle', { ...ref, ...staged });
+    const first = await run('precompileBundle', staged, all);
+    expect(await run('precompileBundle', staged, all)).toEqual(first);
+    await objects.remove(keys.artifactSignature(staged.contentHash, 'jco-test'));
+    expect(await run('precompileBundle', staged, all)).toEqual(first);
+  }, 120_000);
+
+  it('does not take an artifact that another key signed', async () => {
+    const staged = await stage();
+    await run('promoteBundle', { ...ref, ...staged });
+    await run('precompileBundle', staged);
+    await expect(run('precompileBundle', staged)).rejects.toMatchObject({
+      code: 'ARTIFACT_INVALID',
+    });
+  }, 120_000);
+});
+
+describe('registering', () => {
+  it('answers the version it made, and ends the publish once', async () => {
+    const staged = await stage({ version: '1.0.*' });
+    const uploads = createUploadStore(database.db);
+    await uploads.create(ref.tenantId, {
+      uploadId: ref.uploadId,
+      createdBy: 'key:publisher',
+      filename: 'bundle.tar.zst',
+      announcedSize: staged.sizeBytes,
+      expiresAt: new Date(Date.now() + 60_000),
+    });
+    const received = { size: staged.sizeBytes, sha256: staged.contentHash.slice('sha256:'.length) };
+    await uploads.markReceived(ref.tenantId, ref.uploadId, received);
+    expect(await run('openPublish', { ...ref, steps })).toEqual(staged);
+    expect(await run('openPublish', { ...ref, steps })).toEqual(staged);
+    await run('promoteBundle', { ...ref, ...staged });
+    const input = { ...ref, ...staged, checks: [], artifact: ARTIFACT };
+    const first = await run('registerVersion', input);
+    expect(first.version).toBe('1.0.0');
+    expect(await run('registerVersion', input)).toEqual(first);
+    const end = { ...ref, status: 'published' as const, versionId: first.versionId, steps, checks: [] };
+    await run('endPublish', end);
+    const error = { code: 'INTERNAL', message: 'late' } as const;
+    await run('endPublish', { ...ref, status: 'failed', error, steps, checks: [] });
+    expect(await uploads.find(ref.tenantId, ref.uploadId)).toMatchObject({
+      status: 'published',
+      versionId: first.versionId,
+    });
+  });
+
+  it('refuses to open an upload whose bytes have not arrived, and leaves it open for them', async () => {
+    const uploads = createUploadStore(database.db);
+    await uploads.create(ref.tenantId, {
+      uploadId: ref.uploadId,
+      createdBy: 'key:publisher',
+      filename: 'bundle.tar.zst',
+      announcedSize: 10,
+      expiresAt: new Date(Date.now() + 60_000),
+    });
+    await expect(run('openPublish', { ...ref, steps })).rejects.toMatchObject({
+      code: 'UPLOAD_INCOMPLETE',
+    });
+    expect((await uploads.find(ref.tenantId, ref.uploadId))?.status).toBe('uploading');
+  });
+});

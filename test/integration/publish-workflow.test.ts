@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Client } from '@temporalio/client';
+import { PlatformError, type ErrorCode } from '../../core/errors.ts';
+import type { Check } from '../../core/progress.ts';
+import { publishProgressQuery } from '../../workflows/messages.ts';
+import { eventually } from '../support/eventually.ts';
+import {
+  ARTIFACT,
+  beginPublish,
+  CONTENT_HASH,
+  fakePublishActivities,
+  passed,
+  REGISTERED,
+} from '../support/fake-publish.ts';
+import {
+  failureCode,
+  startWorkflowEnvironment,
+  stepStatuses,
+  type WorkflowEnvironment,
+} from '../support/workflow-environment.ts';
+
+const fakes = fakePublishActivities();
+let environment: WorkflowEnvironment;
+let client: Client;
+
+beforeAll(async () => {
+  environment = await startWorkflowEnvironment(fakes.activities);
+  client = environment.client;
+});
+afterAll(() => environment.stop());
+beforeEach(() => fakes.reset());
+
+const rejecting = (code: ErrorCode) => () => Promise.reject(new PlatformError(code, `because of ${code}`));
+
+describe('a publish', () => {
+  it('verifies, promotes, precompiles and registers, in this order', async () => {
+    const result = await (await beginPublish(client)).result();
+    expect(fakes.names().filter((name) => name !== 'savePublishProgress')).toEqual([
+      'openPublish',
+      'verifyBundle',
+      'inspectComponent',
+      'promoteBundle',
+      'precompileBundle',
+      'registerVersion',
+      'endPublish',
+      'removeStaging',
+    ]);
+    expect(result.status).toBe('published');
+    expect(stepStatuses(result)).toEqual({
+      verify: 'done',
+      promote: 'done',
+      precompile: 'done',
+      register: 'done',
+    });
+    expect(result.checks.map(({ name }) => name)).toEqual(['archive', 'version', 'component']);
+    expect(fakes.inputOf('endPublish')).toMatchObject({
+      status: 'published',
+      versionId: REGISTERED.versionId,
+    });
+    expect(stepStatuses(fakes.inputOf('endPublish') as never)['register']).toBe('done');
+  });
+
+  it('promotes and registers what was verified', async () => {
+    await (await beginPublish(client)).result();
+    expect(fakes.inputOf('promoteBundle')).toMatchObject({ contentHash: CONTENT_HASH, sizeBytes: 1000 });
+    expect(fakes.inputOf('registerVersion')).toMatchObject({
+      contentHash: CONTENT_HASH,
+      sizeBytes: 1000,
+      artifact: ARTIFACT,
+    });
+  });
+
+  it('shows each transition in the row before the step runs', async () => {
+    await (await beginPublish(client)).result();
+    const saved = fakes.calls.filter(({ name }) => name === 'savePublishProgress');
+    expect(saved.map(({ input }) => input['status'])).toEqual(['verifying', 'precompiling', 'registering']);
+  });
+
+  it('counts the attempts of all activities of a step', async () => {
+    let attempt = 0;
+    fakes.script({
+      inspectComponent: () => {
+        attempt += 1;
+        if (attempt < 2) throw new PlatformError('OBJECT_STORE_UNAVAILABLE', 'away');
+        return { checks: [], attempts: attempt };
+      },
+    });
+    const result = await (await beginPublish(client)).result();
+    expect(result.steps[0]?.attempts).toBe(3);
+  });
+});
+
+describe('a publish that cannot be opened', () => {
+  it('tells its caller why and leaves the row and the bytes as they are', async () => {
+    fakes.script({ openPublish: rejecting('UPLOAD_INCOMPLETE') });
+    expect(await failureCode(beginPublish(client))).toBe('UPLOAD_INCOMPLETE');
+    expect(fakes.names()).toEqual(['openPublish']);
+  });
+});
+
+describe('a bundle at fault', () => {
+  it('is rejected by the check that failed, and goes no further', async () => {
+    const failed: Check = { name: 'manifest', result: 'failed', required: true, detail: 'no name' };
+    fakes.script({
+      verifyBundle: () => ({
+        checks: [passed('archive'), failed],
+        fault: { code: 'MANIFEST_INVALID', message: 'no name' },
+        attempts: 1,
+      }),
+    });
+    const result = await (await beginPublish(client)).result();
+    expect(result.status).toBe('rejected');
+    expect(result.checks).toEqual([passed('archive'), failed]);
+    expect(stepStatuses(result)['verify']).toBe('failed');
+    expect(fakes.names()).toEqual(['openPublish', 'verifyBundle', 'endPublish', 'removeStaging']);
+    expect(fakes.inputOf('endPublish')).toMatchObject({
+      status: 'rejected',
+      error: { code: 'MANIFEST_INVALID', message: 'no name' },
+    });
+  });
+
+  it.each([
+    ['registerVersion', 'VERSION_EXISTS', 'version'],
+    ['registerVersion', 'PUBLISHER_NOT_YOURS', 'publisher'],
+    ['precompileBundle', 'COMPONENT_INVALID', 'component'],
+    ['inspectComponent', 'WORLD_MISMATCH', 'component'],
+  ] as const)('is rejected when %s says %s, overruling the check "%s"', async (name, code, check) => {
+    fakes.script({ [name]: rejecting(code) });
+    const result = await (await beginPublish(client)).result();
+    expect(result.status).toBe('rejected');
+    expect(result.checks.filter((one) => one.name === check)).toEqual([
+      { name: check, result: 'failed', required: true, detail: `because of ${code}` },
+    ]);
+    expect(fakes.inputOf('endPublish')).toMatchObject({ error: { code } });
+    expect(fakes.names().at(-1)).toBe('removeStaging');
+  });
+});
+
+describe('a platform at fault', () => {
+  it('ends the publish as failed, and the workflow too', async () => {
+    fakes.script({ promoteBundle: rejecting('NOT_FOUND') });
+    const handle = await beginPublish(client);
+    expect(await failureCode(handle.result())).toBe('NOT_FOUND');
+    expect(fakes.inputOf('endPublish')).toMatchObject({ status: 'failed', error: { code: 'NOT_FOUND' } });
+    expect(fakes.names().at(-1)).toBe('removeStaging');
+    expect((await handle.query(publishProgressQuery)).status).toBe('failed');
+  });
+
+  it('does not change the end when staging cannot be removed', async () => {
+    fakes.script({ removeStaging: rejecting('NOT_FOUND') });
+    const result = await (await beginPublish(client)).result();
+    expect(result.status).toBe('published');
+  });
+});
+
+describe('a publish that is cancelled', () => {
+  it('ends as failed with its staging removed', async () => {
+    const precompiling = Promise.withResolvers<never>();
+    fakes.script({ precompileBundle: () => precompiling.promise });
+    const handle = await beginPublish(client);
+    await eventually(() => expect(fakes.names()).toContain('precompileBundle'));
+    await handle.cancel();
+    await failureCode(handle.result());
+    precompiling.reject(new PlatformError('COMPONENT_INVALID', 'killed'));
+    expect(fakes.inputOf('endPublish')).toMatchObject({
+      status: 'failed',
+      error: { code: 'OPERATION_CANCELLED' },
+    });
+    expect(fakes.names().at(-1)).toBe('removeStaging');
+    expect((await handle.describe()).status.name).toBe('CANCELLED');
+  });
+
+  it('is published all the same once registering has begun', async () => {
+    const registering = Promise.withResolvers<undefined>();
+    fakes.script({
+      registerVersion: async () => {
+        await registering.promise;
+        return REGISTERED;
+      },
+    });
+    const handle = await beginPublish(client);
+    await eventually(() => expect(fakes.names()).toContain('registerVersion'));
+    await handle.cancel();
+    registering.resolve(undefined);
+    expect((await handle.result()).status).toBe('published');
+    expect(fakes.inputOf('endPublish')).toMatchObject({ status: 'published' });
+  });
+});

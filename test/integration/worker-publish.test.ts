@@ -1,0 +1,243 @@
+import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { WorkflowHandle } from '@temporalio/client';
+import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
+import { packTarZst } from '../../platform/bundle/pack.ts';
+import { createUploadStore } from '../../platform/db/uploads.ts';
+import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
+import { createObjectKeys } from '../../platform/objects/keys.ts';
+import { buildWorkflows } from '../../scripts/build-workflows.ts';
+import { buildComponent } from '../support/components.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { beginPublish } from '../support/fake-publish.ts';
+import { seedTenant } from '../support/seed.ts';
+import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
+import {
+  createTestNamespace,
+  failureCode,
+  stepStatuses,
+  TEST_CODEC_KEY,
+  type TestNamespace,
+} from '../support/workflow-environment.ts';
+
+const keys = createObjectKeys('sha256/');
+const running = new Set<WorkerProcess>();
+let folder: string;
+let database: TestDatabase;
+let temporal: TestNamespace;
+let environment: Record<string, string>;
+let files: { path: string; bytes: Uint8Array }[];
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'alga-worker-'));
+  database = await createTestDatabase('worker_publish');
+  temporal = await createTestNamespace();
+  const { file } = await buildWorkflows(() => undefined, path.join(folder, 'workflow-bundle.js'));
+  const { privateKey } = generateKeyPairSync('ed25519');
+  environment = {
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    PAYLOAD_CODEC_KEY: TEST_CODEC_KEY.reveal(),
+    STORAGE_FOLDER: path.join(folder, 'objects'),
+    DATABASE_URL: database.url,
+    GATEWAY_BASE_URL: 'http://127.0.0.1:9',
+    WORKER_GATEWAY_TOKEN: 'unused',
+    WORKFLOW_BUNDLE: file,
+    ARTIFACT_SIGNING_PRIVATE_KEY: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'),
+    LOG_LEVEL: 'info',
+  };
+  ({ files } = await buildComponent('hello'));
+}, 240_000);
+
+afterEach(async () => {
+  await Promise.all([...running].map((worker) => worker.kill()));
+  running.clear();
+});
+
+afterAll(async () => {
+  await temporal.close();
+  await database.drop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function start(kind: 'lifecycle' | 'precompile'): WorkerProcess {
+  const worker = startWorkerProcess({ ...environment, WORKER_KIND: kind });
+  running.add(worker);
+  return worker;
+}
+
+const uploads = () => createUploadStore(database.db);
+const objects = () => createFolderObjectStore({ folder: path.join(folder, 'objects') });
+
+/** An upload whose bytes have arrived. */
+async function upload(bytes: Uint8Array): Promise<{ tenantId: string; uploadId: string }> {
+  const tenantId = await seedTenant(database.db);
+  const uploadId = randomUUID();
+  await uploads().create(tenantId, {
+    uploadId,
+    createdBy: 'key:publisher',
+    filename: 'bundle.tar.zst',
+    announcedSize: bytes.byteLength,
+    expiresAt: new Date(Date.now() + 3_600_000),
+  });
+  await objects().put(keys.staging(tenantId, uploadId), bytes);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  await uploads().markReceived(tenantId, uploadId, { size: bytes.byteLength, sha256 });
+  return { tenantId, uploadId };
+}
+
+/** The hello example under a publisher of its own, so that tests do not meet. */
+async function helloBundle(publisher: string): Promise<Uint8Array> {
+  return packTarZst(
+    files.map((file) => {
+      if (file.path !== 'manifest.json') return file;
+      const manifest = JSON.parse(Buffer.from(file.bytes).toString('utf8')) as object;
+      return { path: file.path, bytes: Buffer.from(JSON.stringify({ ...manifest, publisher })) };
+    }),
+  );
+}
+
+async function versionsOf(publisher: string): Promise<number> {
+  const rows = (await database
+    .db('extension_version as v')
+    .join('extension_registry as e', 'e.extension_id', 'v.extension_id')
+    .where('e.publisher_slug', publisher)
+    .select('v.version_id')) as unknown[];
+  return rows.length;
+}
+
+/** Waits until a worker has begun the activity. */
+async function untilStarted(handle: WorkflowHandle, activity: string): Promise<void> {
+  await eventually(async () => {
+    const { raw } = await handle.describe();
+    const started = (raw.pendingActivities ?? []).filter(({ lastStartedTime }) => lastStartedTime);
+    expect(started.map(({ activityType }) => activityType?.name)).toContain(activity);
+  });
+}
+
+describe('workers as processes', () => {
+  it('publish a real bundle, and leave what a runner needs and nothing in staging', async () => {
+    start('lifecycle');
+    start('precompile');
+    const bytes = await helloBundle('first');
+    const ref = await upload(bytes);
+    const result = await (await beginPublish(temporal.client, ref)).result();
+    expect(result.status).toBe('published');
+    const row = await uploads().find(ref.tenantId, ref.uploadId);
+    expect(row).toMatchObject({ status: 'published', steps: result.steps, checks: result.checks });
+    expect(stepStatuses(row ?? {})).toEqual({
+      verify: 'done',
+      promote: 'done',
+      precompile: 'done',
+      register: 'done',
+    });
+    expect(Object.fromEntries(result.checks.map((check) => [check.name, check.result]))).toEqual({
+      digest: 'passed',
+      archive: 'passed',
+      manifest: 'passed',
+      files: 'passed',
+      signature: 'skipped',
+      capabilities: 'passed',
+      publisher: 'passed',
+      version: 'passed',
+      component: 'passed',
+      imports: 'passed',
+      wasi: 'failed', // StarlingMonkey imports file system and sockets; they give no access
+    });
+    const contentHash = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    for (const key of [
+      keys.bundle(contentHash),
+      keys.manifest(contentHash),
+      keys.component(contentHash),
+      keys.artifact(contentHash, ARTIFACT_TARGET),
+      keys.artifactSignature(contentHash, ARTIFACT_TARGET),
+    ]) {
+      expect([key, await objects().read(key)]).toEqual([
+        key,
+        expect.objectContaining({ size: expect.any(Number) }),
+      ]);
+    }
+    expect(await objects().read(keys.staging(ref.tenantId, ref.uploadId))).toBeUndefined();
+  }, 120_000);
+
+  it('refuse a damaged bundle by the check that failed', async () => {
+    start('lifecycle');
+    const bytes = await helloBundle('damaged');
+    const ref = await upload(bytes.subarray(0, bytes.byteLength - 100));
+    const result = await (await beginPublish(temporal.client, ref)).result();
+    expect(result.status).toBe('rejected');
+    expect(result.checks.find(({ name }) => name === 'archive')).toMatchObject({
+      result: 'failed',
+      required: true,
+    });
+    expect(await uploads().find(ref.tenantId, ref.uploadId)).toMatchObject({
+      status: 'rejected',
+      error: { code: 'BUNDLE_CORRUPT' },
+    });
+  }, 60_000);
+
+  it('refuse a version that exists, before the component is looked at', async () => {
+    start('lifecycle');
+    const precompile = start('precompile');
+    const bytes = await helloBundle('twice');
+    const first = await upload(bytes);
+    await (await beginPublish(temporal.client, first)).result();
+    await precompile.kill();
+    const second = await upload(bytes);
+    await database.db('extension_publisher').where({ slug: 'twice' }).update({ tenant_id: second.tenantId });
+    const result = await (await beginPublish(temporal.client, second)).result();
+    expect(result.status).toBe('rejected');
+    expect(await uploads().find(second.tenantId, second.uploadId)).toMatchObject({
+      error: { code: 'VERSION_EXISTS' },
+    });
+    expect(await versionsOf('twice')).toBe(1);
+  }, 120_000);
+
+  it('finish a publish whose precompile worker was killed in the middle, once', async () => {
+    start('lifecycle');
+    const doomed = start('precompile');
+    const ref = await upload(await helloBundle('killed-precompile'));
+    const handle = await beginPublish(temporal.client, ref);
+    await untilStarted(handle, 'precompileBundle');
+    await doomed.kill();
+    start('precompile');
+    expect((await handle.result()).status).toBe('published');
+    expect(await versionsOf('killed-precompile')).toBe(1);
+  }, 120_000);
+
+  it('finish a publish whose lifecycle worker was killed in the middle, once', async () => {
+    const doomed = start('lifecycle');
+    const ref = await upload(await helloBundle('killed-lifecycle'));
+    const handle = await beginPublish(temporal.client, ref);
+    await doomed.kill();
+    start('lifecycle');
+    start('precompile');
+    expect((await handle.result()).status).toBe('published');
+    expect(await versionsOf('killed-lifecycle')).toBe(1);
+  }, 120_000);
+
+  it('end a publish as failed when it is cancelled, and keep no version', async () => {
+    start('lifecycle');
+    const ref = await upload(await helloBundle('cancelled'));
+    const handle = await beginPublish(temporal.client, ref);
+    await handle.cancel();
+    await failureCode(handle.result());
+    expect(await uploads().find(ref.tenantId, ref.uploadId)).toMatchObject({
+      status: 'failed',
+      error: { code: 'OPERATION_CANCELLED' },
+    });
+    expect(await versionsOf('cancelled')).toBe(0);
+    expect(await objects().read(keys.staging(ref.tenantId, ref.uploadId))).toBeUndefined();
+  }, 60_000);
+
+  it('leave on SIGTERM with exit code 0', async () => {
+    const worker = start('lifecycle');
+    await eventually(() => expect(worker.output()).toContain('RUNNING'));
+    expect(await worker.stop()).toBe(0);
+    expect(worker.output()).toContain('worker stopped');
+  }, 60_000);
+});

@@ -1,0 +1,73 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Client } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { PlatformError } from '../../core/errors.ts';
+import { consentUpdate } from '../../workflows/messages.ts';
+import {
+  beginConfigure,
+  beginInstall,
+  fakeInstallActivities,
+  installInput,
+} from '../support/fake-install.ts';
+import { beginPublish, fakePublishActivities } from '../support/fake-publish.ts';
+import { eventually } from '../support/eventually.ts';
+import { startWorkflowEnvironment } from '../support/workflow-environment.ts';
+
+// Records what replay.test.ts replays. Run it on the server of TEST_TEMPORAL_ADDRESS when a version is released, with that version as
+// the argument, and commit what it writes; histories of earlier versions stay.
+
+const { positionals } = parseArgs({ allowPositionals: true });
+const [version] = positionals;
+if (version === undefined) throw new Error('usage: node test/replay/record-histories.ts <version>');
+
+interface Recordable {
+  result(): Promise<unknown>;
+  fetchHistory(): Promise<Parameters<typeof historyToJSON>[0]>;
+}
+
+const install = fakeInstallActivities();
+const publish = fakePublishActivities();
+const environment = await startWorkflowEnvironment({ ...install.activities, ...publish.activities });
+const { client } = environment;
+
+async function record(name: string, run: (client: Client) => Promise<Recordable>): Promise<void> {
+  install.reset();
+  publish.reset();
+  const handle = await run(client);
+  await handle.result().catch(() => undefined); // a failed workflow's history is what some scenarios are about
+  const file = path.join(import.meta.dirname, 'histories', `${name}-${version ?? ''}.json`);
+  // Who ran it is no part of the history's meaning.
+  const json = historyToJSON(await handle.fetchHistory()).replace(/("identity": ?)"[^"]*"/g, '$1"recorder"');
+  writeFileSync(file, `${json}\n`);
+  console.log(file);
+}
+
+const failedProbe = () => Promise.reject(new PlatformError('HEALTH_CHECK_FAILED', 'answered 500'));
+
+try {
+  await record('publish-bundle-published', (on) => beginPublish(on));
+  await record('publish-bundle-rejected', (on) => {
+    publish.script({ registerVersion: () => Promise.reject(new PlatformError('VERSION_EXISTS', 'exists')) });
+    return beginPublish(on);
+  });
+  await record('install-extension-active', (on) => beginInstall(on));
+  await record('install-extension-rolled-back', (on) => {
+    install.script({ probeVersion: failedProbe });
+    return beginInstall(on);
+  });
+  await record('install-extension-consented', async (on) => {
+    const handle = await beginInstall(on, installInput({ consent: [] }));
+    await eventually(() =>
+      handle.executeUpdate(consentUpdate, { args: [{ decision: 'grant', decidedBy: 'key:admin' }] }),
+    );
+    return handle;
+  });
+  await record('configure-install-applied', (on) => {
+    const { tenantId, extensionId, installId, draftId, requestedBy, digest } = installInput();
+    return beginConfigure(on, { tenantId, extensionId, installId, draftId, requestedBy, digest });
+  });
+} finally {
+  await environment.stop();
+}

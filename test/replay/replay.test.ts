@@ -1,0 +1,43 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Worker, type ReplayWorkerOptions } from '@temporalio/worker';
+import { createDataConverter } from '../../platform/temporal/data-converter.ts';
+import { bundleWorkflows, TEST_CODEC_KEY } from '../support/workflow-environment.ts';
+
+// Workflows that run when a new version is deployed go on with the new code: each recorded history must lead it to the same commands.
+
+const FOLDER = path.join(import.meta.dirname, 'histories');
+const files = readdirSync(FOLDER).filter((name) => name.endsWith('.json'));
+let options: ReplayWorkerOptions;
+
+beforeAll(async () => {
+  options = { workflowBundle: await bundleWorkflows(), dataConverter: createDataConverter(TEST_CODEC_KEY) };
+}, 60_000);
+
+const read = (name: string): string => readFileSync(path.join(FOLDER, name), 'utf8');
+
+describe('recorded histories', () => {
+  it.each(files)('%s leads to the same commands', async (name) => {
+    await expect(Worker.runReplayHistory(options, JSON.parse(read(name)))).resolves.toBeUndefined();
+  });
+
+  it('exist for each workflow, a roll-back among them', () => {
+    for (const name of [
+      'publish-bundle-published',
+      'install-extension-active',
+      'install-extension-rolled-back',
+    ]) {
+      expect(files.some((file) => file.startsWith(name))).toBe(true);
+    }
+    expect(files.some((file) => file.startsWith('configure-install'))).toBe(true);
+  });
+
+  it('are refused when they disagree with the code', async () => {
+    const name = files.find((file) => file.startsWith('install-extension-active')) ?? '';
+    const other = read(name).replaceAll('"warmVersion"', '"coolVersion"');
+    await expect(Worker.runReplayHistory(options, JSON.parse(other))).rejects.toMatchObject({
+      name: 'DeterminismViolationError',
+    });
+  });
+});

@@ -1,0 +1,59 @@
+import { NativeConnection, Worker } from '@temporalio/worker';
+import { createBundleActivities } from '../activities/bundles.ts';
+import { createInstallActivities } from '../activities/installs.ts';
+import { createRegistryActivities } from '../activities/registry.ts';
+import { createRunnerActivities } from '../activities/runners.ts';
+import { createUploadActivities } from '../activities/uploads.ts';
+import { createVerificationActivities } from '../activities/verification.ts';
+import { LIFECYCLE_TASK_QUEUE } from '../core/ids.ts';
+import type { LifecycleWorkerConfig } from '../platform/config/worker.ts';
+import { openDatabase } from '../platform/db/database.ts';
+import { createInstallDraftStore } from '../platform/db/install-drafts.ts';
+import { createInstallStore } from '../platform/db/installs.ts';
+import { createRegistryStore } from '../platform/db/registry.ts';
+import { createUploadStore } from '../platform/db/uploads.ts';
+import { createObjectKeys } from '../platform/objects/keys.ts';
+import { createObjectStore } from '../platform/objects/create-object-store.ts';
+import { createDataConverter } from '../platform/temporal/data-converter.ts';
+import { failureInterceptor } from './failure-interceptor.ts';
+import type { RunnableWorker } from './runnable-worker.ts';
+
+/** Workflows, and the activities on the database, the object store and the gateway. */
+export async function createLifecycleWorker(config: LifecycleWorkerConfig): Promise<RunnableWorker> {
+  const { address, namespace, codecKey } = config.temporal;
+  const connection = await NativeConnection.connect({ address });
+  const db = openDatabase(config.database);
+  const objects = createObjectStore(config.objects);
+  const keys = createObjectKeys(config.objects.base);
+  const registry = createRegistryStore(db);
+  const worker = await Worker.create({
+    connection,
+    namespace,
+    taskQueue: LIFECYCLE_TASK_QUEUE,
+    workflowBundle: { codePath: config.workflowBundle },
+    dataConverter: createDataConverter(codecKey),
+    interceptors: { activity: [() => ({ inbound: failureInterceptor })] },
+    stickyQueueScheduleToStartTimeout: '3 seconds', // a killed worker's workflows move to another this soon
+    shutdownGraceTime: '5 seconds', // then activities are cancelled, and another worker takes them up
+    activities: {
+      ...createUploadActivities({ uploads: createUploadStore(db), objects, keys }),
+      ...createVerificationActivities({ objects, keys, registry }),
+      ...createBundleActivities({ objects, keys }),
+      ...createRegistryActivities({ registry, objects, keys }),
+      ...createInstallActivities({
+        installs: createInstallStore(db),
+        drafts: createInstallDraftStore(db),
+        registry,
+      }),
+      ...createRunnerActivities({ gateway: config.gateway }),
+    },
+  });
+  return {
+    run: () => worker.run(),
+    shutdown: () => worker.shutdown(),
+    async close() {
+      await connection.close();
+      await db.destroy();
+    },
+  };
+}

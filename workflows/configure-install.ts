@@ -1,0 +1,44 @@
+import {
+  ActivityCancellationType,
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  proxyActivities,
+} from '@temporalio/workflow';
+import type { InstallActivities } from '../activities/installs.ts';
+import { answerOpened } from './install-operation.ts';
+import type { ConfigureInstallInput, ConfigureInstallResult } from './messages.ts';
+import { createOpening } from './opening.ts';
+import { describeWorkflow } from './search-attributes.ts';
+
+// As in install-extension.ts: our own database, never given up, and nothing lands after the workflow has ended.
+const { applyDraft, discardDraft } = proxyActivities<InstallActivities>({
+  startToCloseTimeout: '10 seconds',
+  retry: { maximumInterval: '10 seconds' },
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+});
+
+/** Replaces settings or secrets of an install by the draft's, in one transaction: there is nothing to undo. */
+export async function configureInstall(input: ConfigureInstallInput): Promise<ConfigureInstallResult> {
+  const ref = { tenantId: input.tenantId, installId: input.installId, draftId: input.draftId };
+  const opening = createOpening();
+  answerOpened({ operation: 'configure', digest: input.digest }, input.installId, opening);
+  describeWorkflow({
+    ExtTenantId: input.tenantId,
+    ExtExtensionId: input.extensionId,
+    ExtPhase: 'configuring',
+  });
+  try {
+    const { configVersion, secretsVersion } = await applyDraft(ref);
+    opening.succeeded();
+    describeWorkflow({ ExtPhase: 'configured' });
+    return { configVersion, secretsVersion };
+  } catch (err) {
+    await CancellationScope.nonCancellable(() => discardDraft(ref));
+    opening.failed(err);
+    describeWorkflow({ ExtPhase: 'failed' });
+    throw err;
+  } finally {
+    await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+  }
+}

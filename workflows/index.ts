@@ -1,0 +1,4 @@
+// The registry that the bundler reads.
+export { configureInstall } from './configure-install.ts';
+export { installExtension } from './install-extension.ts';
+export { publishBundle } from './publish-bundle.ts';

@@ -1,0 +1,202 @@
+import {
+  allHandlersFinished,
+  ActivityCancellationType,
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  proxyActivities,
+  setHandler,
+} from '@temporalio/workflow';
+import type { InstallActivities, OpenInstallResult, RequestedCapability } from '../activities/installs.ts';
+import type { RunnerActivities } from '../activities/runners.ts';
+import {
+  INSTALL_STEPS,
+  type FailureReason,
+  type InstallStatus,
+  type InstallStepName,
+} from '../core/progress.ts';
+import { consentOf, coversRequired, grantsFor, type Consent } from './consent.ts';
+import { failureReason } from './failure-reason.ts';
+import { answerOpened } from './install-operation.ts';
+import {
+  consentUpdate,
+  installProgressQuery,
+  type ConsentDecision,
+  type InstallExtensionInput,
+  type InstallProgress,
+} from './messages.ts';
+import { createOpening } from './opening.ts';
+import { describeWorkflow } from './search-attributes.ts';
+import { createSteps } from './steps.ts';
+import { createUndo } from './undo.ts';
+
+// Our own database answers in milliseconds: ten seconds are plenty, and soon enough to try again when a worker was killed.
+// No overall limit: a roll-back must not give up. A cancellation waits for the attempt under way, or it might land after its undo.
+const database = proxyActivities<InstallActivities>({
+  startToCloseTimeout: '10 seconds',
+  retry: { maximumInterval: '10 seconds' },
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+});
+
+const { warmVersion, probeVersion } = proxyActivities<RunnerActivities>({
+  startToCloseTimeout: '90 seconds', // over the activity's own deadline, so that it is the one to say what was late
+  scheduleToCloseTimeout: '15 minutes', // gives up on runners that stay away
+  heartbeatTimeout: '8 seconds', // a killed worker is noticed this soon
+  retry: { maximumInterval: '10 seconds' },
+});
+
+/**
+ * Brings one version of an extension to life in one tenant, or leaves nothing behind. Ends with `active` or `declined` as a result; a
+ * failure fails the workflow after everything is undone and the row shows `failed` and why.
+ */
+export async function installExtension(input: InstallExtensionInput): Promise<InstallProgress> {
+  const { versionId, draftId } = input;
+  const ref = { tenantId: input.tenantId, installId: input.installId };
+  const steps = createSteps(INSTALL_STEPS);
+  const opening = createOpening();
+  const undo = createUndo<InstallStepName>();
+  let status: InstallStatus = 'installing';
+  let requested: RequestedCapability[] = [];
+  let decision: ConsentDecision | undefined;
+
+  const progress = (): InstallProgress => {
+    const step = steps.current();
+    return { status, ...(step && { step }), steps: steps.list() };
+  };
+  const enter = (next: InstallStatus): void => {
+    status = next;
+    describeWorkflow({ ExtPhase: next });
+  };
+  const save = (running: 'installing' | 'awaiting-consent'): Promise<void> =>
+    database.saveInstallProgress({ ...ref, status: running, steps: steps.list() });
+  const next = (step: InstallStepName): Promise<void> => {
+    steps.done();
+    steps.begin(step);
+    return save('installing');
+  };
+
+  setHandler(installProgressQuery, progress);
+  answerOpened({ operation: 'install', digest: input.digest }, input.installId, opening);
+  setHandler(
+    consentUpdate,
+    async (given) => {
+      decision = given;
+      await condition(() => status !== 'awaiting-consent');
+      return { status };
+    },
+    {
+      validator: (given: ConsentDecision) => {
+        if (status !== 'awaiting-consent' || decision) {
+          throw ApplicationFailure.nonRetryable('the install does not wait for consent', 'STATE_CONFLICT');
+        }
+        refuseUnrequested(requested, given);
+      },
+    },
+  );
+
+  /** Undefined if the admin declined. */
+  async function obtainConsent(): Promise<{ consent: Consent; by: string } | undefined> {
+    if (coversRequired(requested, input.consent)) return { consent: input.consent, by: input.requestedBy };
+    enter('awaiting-consent'); // before the row says so: who reads it there may answer at once
+    await save('awaiting-consent');
+    await condition(() => decision !== undefined);
+    return decision?.decision === 'grant'
+      ? { consent: consentOf(decision), by: decision.decidedBy }
+      : undefined;
+  }
+
+  async function bringToLife(health: OpenInstallResult['health']): Promise<'active' | 'declined'> {
+    steps.begin('consent');
+    const given = await obtainConsent();
+    if (!given) {
+      steps.done();
+      return 'declined';
+    }
+    undo.register('consent', () => database.revokeCapabilities(ref));
+    const grants = grantsFor(requested, given.consent);
+    await steps.attempt(() => database.grantCapabilities({ ...ref, grants, grantedBy: given.by }));
+
+    await next('configure');
+    if (status !== 'installing') enter('installing');
+    undo.register('configure', () => database.clearSettings(ref));
+    await steps.attempt(() => database.applyDraft({ ...ref, draftId }));
+
+    await next('warm'); // nothing to undo: a runner drops what it does not use
+    await steps.attempt(() => warmVersion({ installId: ref.installId, versionId }));
+
+    await next('probe'); // a version without a health endpoint was probed by being instantiated
+    if (health) await steps.attempt(() => probeVersion({ installId: ref.installId, versionId, health }));
+
+    await next('activate');
+    undo.register('activate', () => database.deactivateInstall(ref));
+    await CancellationScope.nonCancellable(() =>
+      steps.attempt(() => database.activateInstall({ ...ref, versionId, steps: steps.whenDone() })),
+    );
+    steps.done();
+    return 'active';
+  }
+
+  async function end(
+    outcome: { status: 'declined' } | { status: 'failed'; error: FailureReason },
+  ): Promise<void> {
+    await CancellationScope.nonCancellable(async () => {
+      for (const step of await undo.rollBack()) steps.undone(step);
+      await database.endInstall({ ...ref, ...outcome, steps: steps.list() });
+    });
+    enter(outcome.status);
+  }
+
+  describeWorkflow({
+    ExtTenantId: input.tenantId,
+    ExtExtensionId: input.extensionId,
+    ExtVersion: input.version,
+    ExtContentHash: input.contentHash,
+    ExtPhase: status,
+  });
+  steps.begin('open');
+  undo.register('open', () => database.discardDraft({ ...ref, draftId }));
+  let opened: OpenInstallResult;
+  try {
+    // Not cancellable, so that a failure means that the row was not taken: it stays as it is, another install's perhaps.
+    opened = await CancellationScope.nonCancellable(() =>
+      steps.attempt(() =>
+        database.openInstall({ ...ref, extensionId: input.extensionId, versionId, steps: steps.list() }),
+      ),
+    );
+  } catch (err) {
+    await CancellationScope.nonCancellable(() => undo.rollBack());
+    opening.failed(err);
+    await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+    throw err;
+  }
+  steps.done();
+  requested = opened.requested;
+  opening.succeeded();
+
+  try {
+    const outcome = await bringToLife(opened.health);
+    if (outcome === 'active') enter('active');
+    else await end({ status: 'declined' });
+    return progress();
+  } catch (err) {
+    const error = failureReason(err);
+    steps.fail(error);
+    await end({ status: 'failed', error });
+    throw err;
+  } finally {
+    await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+  }
+}
+
+/** A decision may name what was asked for and nothing else. */
+function refuseUnrequested(
+  requested: readonly RequestedCapability[],
+  { capabilities = [] }: ConsentDecision,
+): void {
+  const unknown = capabilities.filter((name) => !requested.some(({ capability }) => capability === name));
+  if (unknown.length === 0) return;
+  throw ApplicationFailure.nonRetryable(
+    `the version does not ask for ${unknown.join(', ')}`,
+    'CONSENT_INVALID',
+  );
+}

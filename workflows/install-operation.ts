@@ -1,0 +1,24 @@
+import { ApplicationFailure, setHandler } from '@temporalio/workflow';
+import { installOpenedUpdate, type InstallOperation } from './messages.ts';
+import type { Opening } from './opening.ts';
+
+/** Lets callers with the same input join the running operation, and tells all others what runs. */
+export function answerOpened(running: InstallOperation, installId: string, opening: Opening): void {
+  setHandler(
+    installOpenedUpdate,
+    async () => {
+      await opening.settled();
+      return { installId };
+    },
+    {
+      validator: (asked: InstallOperation) => {
+        if (asked.operation === running.operation && asked.digest === running.digest) return;
+        throw ApplicationFailure.nonRetryable(
+          `another operation on this install is running: ${running.operation}`,
+          'OPERATION_RUNNING',
+          running,
+        );
+      },
+    },
+  );
+}

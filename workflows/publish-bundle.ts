@@ -1,0 +1,154 @@
+import {
+  allHandlersFinished,
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  log,
+  proxyActivities,
+  setHandler,
+} from '@temporalio/workflow';
+import type { BundleActivities } from '../activities/bundles.ts';
+import type { PrecompileActivities } from '../activities/precompile.ts';
+import type { RegistryActivities } from '../activities/registry.ts';
+import type { ReceivedBundle, UploadActivities } from '../activities/uploads.ts';
+import type { Verdict, VerificationActivities } from '../activities/verification.ts';
+import { PRECOMPILE_TASK_QUEUE } from '../core/ids.ts';
+import { PUBLISH_STEPS, type Check, type PublishStatus } from '../core/progress.ts';
+import { failureReason } from './failure-reason.ts';
+import {
+  publishOpenedUpdate,
+  publishProgressQuery,
+  type PublishBundleInput,
+  type PublishProgress,
+} from './messages.ts';
+import { createOpening } from './opening.ts';
+import { withFault } from './publish-faults.ts';
+import { describeWorkflow } from './search-attributes.ts';
+import { createSteps } from './steps.ts';
+
+// Our own database answers in milliseconds: ten seconds are plenty, and soon enough to try again when a worker was killed.
+// No overall limit: the row must come to show the end, however long the database is away.
+const { openPublish, savePublishProgress, endPublish, registerVersion } = proxyActivities<
+  UploadActivities & RegistryActivities
+>({ startToCloseTimeout: '10 seconds', retry: { maximumInterval: '10 seconds' } });
+
+const { removeStaging } = proxyActivities<UploadActivities>({
+  startToCloseTimeout: '30 seconds',
+  scheduleToCloseTimeout: '10 minutes', // what is left in staging then is for the sweep
+});
+
+const { verifyBundle, promoteBundle } = proxyActivities<VerificationActivities & BundleActivities>({
+  startToCloseTimeout: '10 minutes', // 200 MiB from a slow store
+  scheduleToCloseTimeout: '1 hour', // gives up on a store that stays away
+  heartbeatTimeout: '8 seconds', // a killed worker is noticed this soon
+  retry: { maximumInterval: '10 seconds' },
+});
+
+const { inspectComponent, precompileBundle } = proxyActivities<PrecompileActivities>({
+  taskQueue: PRECOMPILE_TASK_QUEUE,
+  startToCloseTimeout: '15 minutes', // a large component on a slow machine; the child has a tighter limit of its own
+  scheduleToCloseTimeout: '2 hours', // waits in the queue behind a rush of publishes, and for a worker to come back
+  heartbeatTimeout: '8 seconds',
+  retry: { maximumInterval: '10 seconds' },
+});
+
+/**
+ * Makes an uploaded bundle a version of its extension, or says why not. Ends with `published` or `rejected` as a result; a fault of the
+ * platform fails the workflow after the row shows `failed`.
+ */
+export async function publishBundle(input: PublishBundleInput): Promise<PublishProgress> {
+  const ref = { tenantId: input.tenantId, uploadId: input.uploadId };
+  const steps = createSteps(PUBLISH_STEPS);
+  const opening = createOpening();
+  let checks: Check[] = [];
+  let status: PublishStatus = 'uploading';
+
+  const progress = (): PublishProgress => {
+    const step = steps.current();
+    return { status, ...(step && { step }), steps: steps.list(), checks };
+  };
+  setHandler(publishProgressQuery, progress);
+  setHandler(publishOpenedUpdate, async () => {
+    await opening.settled();
+    return { status };
+  });
+
+  const enter = (next: PublishStatus): void => {
+    status = next;
+    describeWorkflow({ ExtPhase: next });
+  };
+  const save = (running: 'verifying' | 'precompiling' | 'registering'): Promise<void> =>
+    savePublishProgress({ ...ref, status: running, steps: steps.list(), checks });
+  const judge = (verdict: Verdict): void => {
+    checks = [...checks, ...verdict.checks];
+    if (verdict.fault) throw ApplicationFailure.nonRetryable(verdict.fault.message, verdict.fault.code);
+  };
+
+  describeWorkflow({ ExtTenantId: input.tenantId });
+  steps.begin('verify');
+  let received: ReceivedBundle;
+  try {
+    // Not cancellable, so that a failure means that the upload was not taken: its row and its bytes stay as they are.
+    received = await CancellationScope.nonCancellable(() => openPublish({ ...ref, steps: steps.list() }));
+  } catch (err) {
+    opening.failed(err);
+    await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+    throw err;
+  }
+  const { contentHash, sizeBytes } = received;
+  describeWorkflow({ ExtContentHash: contentHash });
+  enter('verifying');
+  opening.succeeded();
+
+  try {
+    judge(await steps.attempt(() => verifyBundle({ ...ref, contentHash })));
+    judge(await steps.attempt(() => inspectComponent({ ...ref, contentHash })));
+    steps.done();
+
+    // Needs no undo, nor does precompile: what they write is named by its content and may be another version's too. The sweep
+    // removes what no version refers to.
+    steps.begin('promote');
+    await save('verifying');
+    await steps.attempt(() => promoteBundle({ ...ref, contentHash, sizeBytes }));
+    steps.done();
+
+    enter('precompiling');
+    steps.begin('precompile');
+    await save('precompiling');
+    const { artifact } = await steps.attempt(() => precompileBundle({ contentHash }));
+    steps.done();
+
+    enter('registering');
+    steps.begin('register');
+    await save('registering');
+    // Not cancellable: the version may exist already when the cancellation arrives, and a version is for ever.
+    await CancellationScope.nonCancellable(async () => {
+      const { versionId, extensionId, version } = await steps.attempt(() =>
+        registerVersion({ ...ref, contentHash, sizeBytes, checks, artifact }),
+      );
+      steps.done();
+      await endPublish({ ...ref, status: 'published', versionId, steps: steps.list(), checks });
+      describeWorkflow({ ExtExtensionId: extensionId, ExtVersion: version });
+    });
+    enter('published');
+    return progress();
+  } catch (err) {
+    const error = failureReason(err);
+    steps.fail(error);
+    const judged = withFault(checks, error);
+    checks = judged ?? checks;
+    const end = judged ? 'rejected' : 'failed';
+    await CancellationScope.nonCancellable(() =>
+      endPublish({ ...ref, status: end, error, steps: steps.list(), checks }),
+    );
+    enter(end);
+    if (!judged) throw err;
+    return progress();
+  } finally {
+    await CancellationScope.nonCancellable(async () => {
+      // The publish has ended either way, so this must not decide how.
+      await removeStaging(ref).catch((err: unknown) => log.warn('staging was not removed', { error: err }));
+      await condition(allHandlersFinished);
+    });
+  }
+}
