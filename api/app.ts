@@ -1,0 +1,87 @@
+import type { KeyObject } from 'node:crypto';
+import express, { type Express } from 'express';
+import type { ApiKeyStore } from '../platform/db/api-keys.ts';
+import type { ExecutionStore } from '../platform/db/executions.ts';
+import type { HydrationStore } from '../platform/db/hydration.ts';
+import type { InstallStore } from '../platform/db/installs.ts';
+import type { RegistryStore } from '../platform/db/registry.ts';
+import type { StorageRecordStore } from '../platform/db/storage-records.ts';
+import type { TenantStore } from '../platform/db/tenants.ts';
+import type { UploadStore } from '../platform/db/uploads.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { ObjectKeys } from '../platform/objects/keys.ts';
+import type { ObjectStore } from '../platform/objects/object-store.ts';
+import { createErrorHandler, refuseUnknownRoute } from './error-handler.ts';
+import { createExecuteExtensionRouter } from './gateway/execute-extension.ts';
+import type { Executor } from './gateway/executor.ts';
+import type { RunnerClient } from './gateway/runner-client.ts';
+import type { InstallService } from './installs/install-service.ts';
+import { createInternalRouter } from './internal/internal-router.ts';
+import type { ServiceCredentials } from './internal/service-credential.ts';
+import { createAuthenticate } from './principal.ts';
+import { assignRequestId } from './request-id.ts';
+import { createApiKeysRouter } from './routes/api-keys.ts';
+import { createExecutionsRouter } from './routes/executions.ts';
+import { createExtBundlesRouter } from './routes/ext-bundles.ts';
+import { createExtensionsRouter } from './routes/extensions.ts';
+import { createExtUiRouter } from './routes/ext-ui.ts';
+import { createHealthRouter } from './routes/health.ts';
+import { createInstallExtensionRouter } from './routes/install-extension.ts';
+import { createInstallsRouter } from './routes/installs.ts';
+import { createPublishesRouter } from './routes/publishes.ts';
+import { createTenantsRouter } from './routes/tenants.ts';
+import type { WorkflowStarter } from './workflow-starter.ts';
+
+export interface AppDeps {
+  logger: Logger;
+  apiKeys: ApiKeyStore;
+  tenants: TenantStore;
+  uploads: UploadStore;
+  registry: RegistryStore;
+  installs: InstallStore;
+  executions: ExecutionStore;
+  hydration: HydrationStore;
+  records: StorageRecordStore;
+  objects: ObjectStore;
+  keys: ObjectKeys;
+  workflows: WorkflowStarter;
+  installService: InstallService;
+  executor: Executor;
+  runner: RunnerClient;
+  credentials: ServiceCredentials;
+  /** Public half of the key that signs execution tokens. */
+  tokenPublicKey: KeyObject;
+  secretsKeyId: string;
+  runnerPublicBase: string;
+  maxTimeoutMs: number;
+  /** Rejects while the database does not answer. */
+  checkDatabase: () => Promise<void>;
+}
+
+/** The gateway's routes. Listens to nothing and reads no environment. */
+export function createApp(deps: AppDeps): Express {
+  const { installService: service } = deps;
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use(assignRequestId);
+  app.use(createHealthRouter(deps));
+  app.use('/api/internal', createInternalRouter(deps));
+
+  app.use(['/api', '/ext-ui'], createAuthenticate(deps));
+  app.use('/api/ext', createExecuteExtensionRouter(deps, 'http'));
+  app.use('/api/ext-proxy', createExecuteExtensionRouter(deps, 'ui-proxy'));
+  app.use('/api/ext-bundles', createExtBundlesRouter(deps));
+  app.use('/api/v1/publishes', createPublishesRouter(deps));
+  app.use('/api/v1/extensions/install', createInstallExtensionRouter({ ...deps, service }));
+  app.use('/api/v1/extensions', createExtensionsRouter(deps));
+  app.use('/api/v1/installs', createInstallsRouter({ ...deps, service }));
+  app.use('/api/v1/executions', createExecutionsRouter(deps));
+  app.use('/api/v1/tenants', createTenantsRouter(deps));
+  app.use('/api/v1/api-keys', createApiKeysRouter(deps));
+  app.use('/ext-ui', createExtUiRouter(deps));
+
+  app.use(refuseUnknownRoute);
+  app.use(createErrorHandler(deps.logger));
+  return app;
+}

@@ -1,0 +1,78 @@
+import { ALWAYS_GRANTED, type Grant } from '../../core/capabilities.ts';
+import type { ExecuteRequest, HeaderMap, Trigger } from '../../core/execute.ts';
+import type { HydratedInstall } from '../../platform/db/hydration.ts';
+import { SEALING_ALGORITHM } from '../../platform/secrets/sealing-suite.ts';
+
+const ENVELOPE_GRACE_MS = 5_000;
+
+/** One call of a guest, before it is authorised. */
+export interface ExecutionInput {
+  executionId: string;
+  requestId: string;
+  trigger: Trigger;
+  /** A key id, or `worker`. */
+  principal: string;
+  method: string;
+  /** Below the extension's own root, as the client sent it. */
+  path: string;
+  /** Without the question mark. */
+  query: string;
+  headers: HeaderMap;
+  body: Uint8Array;
+  timeoutMs: number;
+}
+
+/** What the runner is sent: nothing of the install that its grants do not open. */
+export function executeRequestOf(
+  install: HydratedInstall,
+  input: ExecutionInput,
+  { secretsKeyId, now }: { secretsKeyId: string; now: number },
+): ExecuteRequest {
+  const providers = withAlwaysGranted(install.grants);
+  const granted = (capability: Grant['capability']): boolean =>
+    install.grants.some((grant) => grant.capability === capability);
+  // Sealed to a key that was replaced: no runner could open it.
+  const secrets = install.secrets.filter(({ keyId }) => keyId === secretsKeyId);
+  return {
+    context: {
+      request_id: input.requestId,
+      execution_id: input.executionId,
+      tenant_id: install.tenantId,
+      extension_id: install.extensionId,
+      install_id: install.installId,
+      version_id: install.versionId,
+      content_hash: install.contentHash,
+      config_version: install.configVersion,
+      trigger: input.trigger,
+    },
+    http: { method: input.method, path: input.path, query: input.query, headers: input.headers },
+    limits: {
+      timeout_ms: input.timeoutMs,
+      memory_mb: install.limits.memoryMb,
+      response_bytes: install.limits.responseBytes,
+    },
+    config: granted('config.read') ? (install.config as ExecuteRequest['config']) : {},
+    providers: providers.map(({ capability, scope }) => ({
+      capability,
+      scope: Object.fromEntries(Object.entries(scope).map(([name, values]) => [name, [...values]])),
+    })),
+    ...(granted('secrets.get') &&
+      secrets.length > 0 && {
+        secret_envelope: {
+          version: install.secretsVersion,
+          algorithm: SEALING_ALGORITHM,
+          expires_at: new Date(now + input.timeoutMs + ENVELOPE_GRACE_MS).toISOString(),
+          entries: Object.fromEntries(secrets.map(({ name, sealed }) => [name, sealed])),
+          key_id: secretsKeyId,
+        },
+      }),
+  };
+}
+
+function withAlwaysGranted(grants: readonly Grant[]): Grant[] {
+  const names = new Set(grants.map(({ capability }) => capability));
+  return [
+    ...grants,
+    ...ALWAYS_GRANTED.filter((name) => !names.has(name)).map((capability) => ({ capability, scope: {} })),
+  ];
+}

@@ -1,0 +1,119 @@
+import type { KeyObject } from 'node:crypto';
+import { isErrorCode, isPlatformError, PlatformError, type ErrorCode } from '../../core/errors.ts';
+import type { ExecuteResponse, HeaderMap } from '../../core/execute.ts';
+import type { ExecutionEnd, ExecutionStore } from '../../platform/db/executions.ts';
+import type { HydratedInstall } from '../../platform/db/hydration.ts';
+import type { Logger } from '../../platform/logger.ts';
+import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { executeRequestOf, type ExecutionInput } from './execute-request.ts';
+import type { RunnerClient } from './runner-client.ts';
+
+export interface ExecutorDeps {
+  executions: Pick<ExecutionStore, 'begin' | 'end'>;
+  runner: Pick<RunnerClient, 'execute'>;
+  tokenKey: KeyObject;
+  /** The runner's private address. */
+  audience: string;
+  secretsKeyId: string;
+  logger: Logger;
+}
+
+/** What became of a guest: an answer, or the code of what kept it from giving one. */
+export type ExecutionResult =
+  | { ok: true; status: number; headers: HeaderMap; body: Uint8Array; durationMs: number }
+  | { ok: false; code: ErrorCode; durationMs: number };
+
+export interface Executor {
+  /**
+   * Runs an authorised call at most once. The execution's row is written before the runner is asked; if that fails, nothing runs.
+   * Throws what speaks about the runner: RUNNER_BUSY, RUNNER_UNAVAILABLE, CONCURRENCY_LIMITED, GUEST_TIMEOUT.
+   */
+  run(install: HydratedInstall, input: ExecutionInput): Promise<ExecutionResult>;
+  /** Waits for rows that are still to be ended. */
+  drain(): Promise<void>;
+}
+
+/** The one place that authorises an execution with a token, whoever asks. */
+export function createExecutor(deps: ExecutorDeps): Executor {
+  const ending = new Set<Promise<void>>();
+
+  /** Does not hold up the answer; a row that stays open says that the outcome is unknown. */
+  function recordEnd(tenantId: string, executionId: string, end: ExecutionEnd): void {
+    const write = deps.executions
+      .end(tenantId, executionId, end)
+      .catch((err: unknown) =>
+        deps.logger.error({ err, tenantId, executionId }, 'execution could not be recorded'),
+      )
+      .finally(() => ending.delete(write));
+    ending.add(write);
+  }
+
+  return {
+    async run(install, input) {
+      const { tenantId } = install;
+      const { executionId } = input;
+      await deps.executions.begin(tenantId, {
+        executionId,
+        installId: install.installId,
+        extensionId: install.extensionId,
+        versionId: install.versionId,
+        contentHash: install.contentHash,
+        requestId: input.requestId,
+        trigger: input.trigger,
+        method: input.method,
+        path: input.path,
+        principal: input.principal,
+        requestBytes: input.body.byteLength,
+      });
+      const started = performance.now();
+      const elapsed = (): number => performance.now() - started;
+      try {
+        const { secretsKeyId } = deps;
+        const request = executeRequestOf(install, input, { secretsKeyId, now: Date.now() });
+        const token = await mintExecutionToken(deps.tokenKey, deps.audience, request);
+        const { answer, body } = await deps.runner.execute(request, input.body, token);
+        const result = resultOf(answer, body, elapsed());
+        recordEnd(tenantId, executionId, endOf(result, answer));
+        return result;
+      } catch (err) {
+        const error = isPlatformError(err)
+          ? err
+          : new PlatformError('INTERNAL', 'dispatch failed', { cause: err });
+        recordEnd(tenantId, executionId, {
+          httpStatus: error.status,
+          errorCode: error.code,
+          durationMs: elapsed(),
+          responseBytes: 0,
+        });
+        throw error;
+      }
+    },
+
+    async drain() {
+      await Promise.all(ending);
+    },
+  };
+}
+
+function resultOf(answer: ExecuteResponse, body: Uint8Array, durationMs: number): ExecutionResult {
+  if (answer.error) {
+    return {
+      ok: false,
+      code: isErrorCode(answer.error.code) ? answer.error.code : 'GUEST_ERROR',
+      durationMs,
+    };
+  }
+  return { ok: true, status: answer.status, headers: answer.headers, body, durationMs };
+}
+
+function endOf(result: ExecutionResult, { metrics, status }: ExecuteResponse): ExecutionEnd {
+  return {
+    httpStatus: status,
+    ...(!result.ok && { errorCode: result.code }),
+    durationMs: result.durationMs,
+    cpuMs: metrics.cpu_ms,
+    fuel: Math.round(metrics.fuel),
+    memoryBytes: Math.round(metrics.memory_bytes),
+    responseBytes: result.ok ? result.body.byteLength : 0,
+  };
+}

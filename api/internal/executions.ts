@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { json, Router } from 'express';
+import { z } from 'zod';
+import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import type { HydratedInstall, HydrationStore } from '../../platform/db/hydration.ts';
+import type { Executor } from '../gateway/executor.ts';
+import type { RunnerClient } from '../gateway/runner-client.ts';
+import { requestIdOf } from '../request-id.ts';
+
+/** A health endpoint has this long to answer. */
+const PROBE_TIMEOUT_MS = 5_000;
+
+const executionBody = z.strictObject({
+  installId: z.uuid(),
+  versionId: z.uuid().optional(),
+  trigger: z.enum(['probe', 'warm', 'event', 'schedule']),
+  http: z
+    .strictObject({
+      method: z.string().regex(/^[A-Z]{1,16}$/),
+      path: z.string().startsWith('/').max(2048),
+    })
+    .optional(),
+});
+type ExecutionBody = z.infer<typeof executionBody>;
+
+export interface InternalExecutionsDeps {
+  hydration: Pick<HydrationStore, 'byInstall'>;
+  executor: Pick<Executor, 'run'>;
+  runner: Pick<RunnerClient, 'warm'>;
+  maxTimeoutMs: number;
+}
+
+/** What a worker learns: `error` if the guest did not get to answer. */
+interface InternalExecutionAnswer {
+  status: number;
+  error?: { code: string; message: string };
+  durationMs: number;
+}
+
+/** `POST /executions`: a worker warms or probes a version, which may not serve yet, or delivers an event to one that does. */
+export function createInternalExecutionsRouter(deps: InternalExecutionsDeps): Router {
+  const router = Router();
+  router.post('/', json({ limit: '64kb' }), async (req, res) => {
+    const body = executionBody.parse(req.body);
+    const install = await deps.hydration.byInstall(body.installId, body.versionId);
+    if (!install || !mayRun(install, body)) {
+      throw new PlatformError('NOT_FOUND', 'there is no such install, or it does not serve this version');
+    }
+    const { http } = body;
+    const answer =
+      body.trigger === 'warm' || http === undefined
+        ? await warm(deps, install)
+        : await execute(deps, install, { ...body, http }, requestIdOf(res));
+    res.json(answer satisfies InternalExecutionAnswer);
+  });
+  return router;
+}
+
+/** A revoked version runs for nobody; events and schedules reach only what serves. */
+function mayRun(install: HydratedInstall, { trigger }: ExecutionBody): boolean {
+  if (install.versionStatus === 'revoked') return false;
+  if (trigger === 'probe' || trigger === 'warm') return true;
+  return install.status === 'active' && install.isActiveVersion;
+}
+
+/** Loads and instantiates the version, which is also the probe of one without a health endpoint. */
+async function warm(
+  { runner }: InternalExecutionsDeps,
+  { tenantId, contentHash }: HydratedInstall,
+): Promise<InternalExecutionAnswer> {
+  const started = performance.now();
+  try {
+    await runner.warm({ tenantId, contentHash });
+    return { status: 200, durationMs: performance.now() - started };
+  } catch (err) {
+    // What is wrong with the version is an answer; a runner that is away is an error the worker retries.
+    if (!isPlatformError(err) || err.code !== 'ARTIFACT_INVALID') throw err;
+    const { code, message, status } = err;
+    return { status, error: { code, message }, durationMs: performance.now() - started };
+  }
+}
+
+async function execute(
+  { executor, maxTimeoutMs }: InternalExecutionsDeps,
+  install: HydratedInstall,
+  { trigger, http }: ExecutionBody & { http: { method: string; path: string } },
+  requestId: string,
+): Promise<InternalExecutionAnswer> {
+  const [path = '/', query = ''] = http.path.split(/\?(.*)/s);
+  const limit = trigger === 'probe' ? PROBE_TIMEOUT_MS : install.limits.timeoutMs;
+  const result = await executor.run(install, {
+    executionId: randomUUID(),
+    requestId,
+    trigger,
+    principal: 'worker',
+    method: http.method,
+    path,
+    query,
+    headers: {},
+    body: Buffer.alloc(0),
+    timeoutMs: Math.min(limit, maxTimeoutMs),
+  });
+  if (result.ok) return { status: result.status, durationMs: result.durationMs };
+  const error = { code: result.code, message: 'the extension did not answer' };
+  return { status: 502, error, durationMs: result.durationMs };
+}

@@ -1,0 +1,89 @@
+import type { KeyObject } from 'node:crypto';
+import { json, Router, type RequestHandler, type Response } from 'express';
+import { z } from 'zod';
+import type { StorageOwner, StorageRecord, StorageRecordStore } from '../../platform/db/storage-records.ts';
+import { verifyExecutionToken } from '../../platform/tokens/execution-token.ts';
+
+/** A value at its largest in base64, with room for one that is over the limit to be told so. */
+const MAX_BODY = '512kb';
+
+/** Text that PostgreSQL can hold, and only one way to write it. */
+const name = (max: number): z.ZodString =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .refine((text) => text.isWellFormed() && !text.includes('\0'), 'must be text without NUL');
+const namespace = name(128);
+const key = name(512);
+
+const keyBody = z.strictObject({ namespace, key });
+const putBody = z.strictObject({
+  namespace,
+  key,
+  valueB64: z.base64(),
+  revision: z.int().nonnegative().optional(),
+});
+const listBody = z.strictObject({ namespace, cursor: z.string().max(512).optional() });
+
+export interface HostStorageDeps {
+  records: StorageRecordStore;
+  /** Public half of the key that signs execution tokens. */
+  tokenKey: KeyObject;
+}
+
+/**
+ * `POST /host/storage/{get,put,delete,list}` for a runner, on behalf of an execution. The token says whose records; the grant is looked up
+ * here on every call, so that a runner cannot widen what was allowed.
+ */
+export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps): Router {
+  const router = Router();
+  router.use(requireExecutionToken(tokenKey), json({ limit: MAX_BODY }));
+
+  router.post('/get', async (req, res) => {
+    const body = keyBody.parse(req.body);
+    await records.checkGrant(ownerOf(res), body.namespace);
+    res.json(entryOf(body.namespace, await records.get(ownerOf(res), body.namespace, body.key)));
+  });
+
+  router.post('/put', async (req, res) => {
+    const body = putBody.parse(req.body);
+    const value = Buffer.from(body.valueB64, 'base64');
+    await records.checkGrant(ownerOf(res), body.namespace);
+    const record = { key: body.key, value, revision: body.revision };
+    const revision = await records.put(ownerOf(res), body.namespace, record);
+    res.json(entryOf(body.namespace, { key: body.key, value, revision }));
+  });
+
+  router.post('/delete', async (req, res) => {
+    const body = keyBody.parse(req.body);
+    await records.checkGrant(ownerOf(res), body.namespace);
+    await records.remove(ownerOf(res), body.namespace, body.key);
+    res.json({});
+  });
+
+  router.post('/list', async (req, res) => {
+    const body = listBody.parse(req.body);
+    await records.checkGrant(ownerOf(res), body.namespace);
+    const page = await records.list(ownerOf(res), body.namespace, body.cursor);
+    res.json({ entries: page.map((record) => entryOf(body.namespace, record)) });
+  });
+  return router;
+}
+
+function requireExecutionToken(tokenKey: KeyObject): RequestHandler {
+  return async (req, res, next) => {
+    const claims = await verifyExecutionToken(tokenKey, req.get('x-execution-token') ?? '', undefined);
+    const owner: StorageOwner = { tenantId: claims.tenant, installId: claims.install };
+    res.locals['owner'] = owner;
+    next();
+  };
+}
+
+function ownerOf(res: Response): StorageOwner {
+  return (res.locals as { owner: StorageOwner }).owner;
+}
+
+function entryOf(namespace: string, { key, value, revision }: StorageRecord): Record<string, unknown> {
+  return { namespace, key, valueB64: value.toString('base64'), revision };
+}

@@ -1,0 +1,36 @@
+import { Router } from 'express';
+import type { KeyObject } from 'node:crypto';
+import type { HydrationStore } from '../../platform/db/hydration.ts';
+import type { StorageRecordStore } from '../../platform/db/storage-records.ts';
+import type { Executor } from '../gateway/executor.ts';
+import type { RunnerClient } from '../gateway/runner-client.ts';
+import { createInternalExecutionsRouter } from './executions.ts';
+import { createHostStorageRouter } from './host-storage.ts';
+import { createInstallConfigRouter } from './install-config.ts';
+import { requireService, type ServiceCredentials } from './service-credential.ts';
+import { createUiInstallsRouter } from './ui-installs.ts';
+
+export interface InternalRouterDeps {
+  credentials: ServiceCredentials;
+  hydration: HydrationStore;
+  records: StorageRecordStore;
+  executor: Executor;
+  runner: RunnerClient;
+  tokenPublicKey: KeyObject;
+  secretsKeyId: string;
+  maxTimeoutMs: number;
+}
+
+/** What our own processes ask. A runner's credential opens host APIs and questions about UIs, a worker's the rest. */
+export function createInternalRouter(deps: InternalRouterDeps): Router {
+  const { credentials } = deps;
+  const runner = requireService(credentials, 'runner');
+  const worker = requireService(credentials, 'worker');
+  const router = Router();
+  const { records, tokenPublicKey: tokenKey } = deps;
+  router.use('/host/storage', runner, createHostStorageRouter({ records, tokenKey }));
+  router.use('/runner/ui-installs', runner, createUiInstallsRouter(deps));
+  router.use('/executions', worker, createInternalExecutionsRouter(deps));
+  router.use('/ext-runner/install-config', worker, createInstallConfigRouter(deps));
+  return router;
+}

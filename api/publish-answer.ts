@@ -1,0 +1,45 @@
+import type { Response } from 'express';
+import { publishWorkflowId } from '../core/ids.ts';
+import { PlatformError } from '../core/errors.ts';
+import type { ExtensionVersion } from '../platform/db/registry.ts';
+import type { Upload } from '../platform/db/uploads.ts';
+import { sendProblem } from './error-handler.ts';
+
+/** A publish as its status route shows it. */
+export function publishBody(upload: Upload, version: ExtensionVersion | undefined): Record<string, unknown> {
+  const { uploadId, status, steps, checks, error } = upload;
+  return {
+    uploadId,
+    status,
+    step: steps.find((step) => step.status === 'running')?.name,
+    steps,
+    checks,
+    bytes: upload.received?.size ?? 0,
+    ...(error && { error }),
+    ...(version && { versionId: version.versionId, version: version.version }),
+  };
+}
+
+/** What finalize answers for a publish as it stands: 202 while it runs, 201 with the version, or the problem it ended with. */
+export function answerPublish(res: Response, upload: Upload, version: ExtensionVersion | undefined): void {
+  const { uploadId, status, checks, error } = upload;
+  if (version) {
+    res.status(201).location(`/api/v1/extensions/${version.extensionId}/versions/${version.version}`);
+    res.json({
+      versionId: version.versionId,
+      extensionId: version.extensionId,
+      extension: version.extension,
+      version: version.version,
+      contentHash: version.contentHash,
+      checks,
+    });
+  } else if (error) {
+    sendProblem(res, new PlatformError(error.code, error.message), { extra: { uploadId, checks } });
+  } else {
+    const url = `/api/v1/publishes/${uploadId}`;
+    res
+      .status(202)
+      .location(url)
+      .json({ uploadId, status, url, workflowId: publishWorkflowId(uploadId) });
+  }
+}

@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { Router, type Request, type Response } from 'express';
+import { z } from 'zod';
+import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import { PUBLISH_ENDED } from '../../core/progress.ts';
+import type { RegistryStore } from '../../platform/db/registry.ts';
+import type { Upload, UploadStore } from '../../platform/db/uploads.ts';
+import type { ObjectKeys } from '../../platform/objects/keys.ts';
+import type { ObjectStore } from '../../platform/objects/object-store.ts';
+import { jsonBody } from '../json-body.ts';
+import { waitAsPreferred } from '../prefer-wait.ts';
+import { principalOf, requirePermission, type Principal } from '../principal.ts';
+import { answerPublish } from '../publish-answer.ts';
+import { MAX_UPLOAD_BYTES, receiveUpload, tooLarge } from '../receive-upload.ts';
+import type { WorkflowStarter } from '../workflow-starter.ts';
+
+const UPLOAD_LIFETIME_MS = 24 * 60 * 60 * 1000;
+const UPLOAD_TYPES = ['application/zstd', 'application/octet-stream'];
+
+const initiateBody = z.strictObject({
+  filename: z
+    .string()
+    .min(1)
+    .max(255)
+    .regex(/^\P{Cc}*$/u, 'must not have control characters'),
+  size: z.int().min(1),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits in lower case')
+    .optional(),
+  contentType: z.enum(['application/zstd', 'application/octet-stream']).optional(),
+  method: z.enum(['auto', 'proxy', 'presigned']).default('auto'),
+});
+const uploadRef = z.strictObject({ uploadId: z.uuid() });
+
+export interface ExtBundlesRouterDeps {
+  uploads: Pick<UploadStore, 'create' | 'find' | 'markReceived' | 'abort'>;
+  registry: Pick<RegistryStore, 'findVersionById'>;
+  objects: Pick<ObjectStore, 'put' | 'remove'>;
+  keys: Pick<ObjectKeys, 'staging'>;
+  workflows: Pick<WorkflowStarter, 'startPublish'>;
+}
+
+/** Uploads of bundles, and the publish that finalize makes of one. Only the principal that began an upload may go on with it. */
+export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
+  const { uploads, objects, keys, workflows } = deps;
+  const router = Router();
+  router.use(requirePermission('extension:publish'));
+
+  router.post('/initiate-upload', jsonBody, async (req, res) => {
+    const { filename, size, sha256, method } = initiateBody.parse(req.body);
+    if (size > MAX_UPLOAD_BYTES) throw tooLarge();
+    if (method === 'presigned') {
+      throw new PlatformError('UPLOAD_METHOD_UNAVAILABLE', 'send the bytes through upload-proxy');
+    }
+    const { tenantId, keyId: createdBy } = principalOf(res);
+    const uploadId = randomUUID();
+    const expiresAt = new Date(Date.now() + UPLOAD_LIFETIME_MS);
+    const announced = { announcedSize: size, ...(sha256 !== undefined && { announcedSha256: sha256 }) };
+    await uploads.create(tenantId, { uploadId, createdBy, filename, ...announced, expiresAt });
+    const url = `/api/ext-bundles/upload-proxy?uploadId=${uploadId}`;
+    res.status(201).json({ uploadId, method: 'proxy', url, expiresAt });
+  });
+
+  router.put('/upload-proxy', async (req, res) => {
+    const { uploadId } = uploadRef.parse(req.query);
+    const { tenantId } = principalOf(res);
+    checkUploadHeaders(req);
+    const { announcedSize: size, announcedSha256: sha256 } = await ownUpload(res, uploadId, 'uploading');
+    const staging = keys.staging(tenantId, uploadId);
+    const received = await receiveUpload(objects, staging, req, { size, sha256 });
+    await uploads.markReceived(tenantId, uploadId, received);
+    res.json(received);
+  });
+
+  router.post('/finalize', jsonBody, async (req, res) => {
+    const { uploadId } = uploadRef.parse(req.body);
+    const { tenantId } = principalOf(res);
+    const upload = await ownUpload(res, uploadId);
+    if (upload.status === 'aborted') throw closed();
+    if (upload.status === 'uploading' && !upload.received) {
+      throw new PlatformError('UPLOAD_INCOMPLETE', 'send the bytes to upload-proxy first');
+    }
+    if (!hasEnded(upload)) await startOrJoin(workflows, tenantId, uploadId);
+    const settled = await waitAsPreferred(req, res, () => findUpload(tenantId, uploadId), hasEnded);
+    if (settled.status === 'aborted') throw closed();
+    await answer(res, settled);
+  });
+
+  router.post('/abort', jsonBody, async (req, res) => {
+    const { uploadId } = uploadRef.parse(req.body);
+    const { tenantId } = principalOf(res);
+    await ownUpload(res, uploadId);
+    await uploads.abort(tenantId, uploadId);
+    await objects.remove(keys.staging(tenantId, uploadId));
+    res.status(204).end();
+  });
+
+  router.get('/uploads/:uploadId', async (req, res) => {
+    const { uploadId } = uploadRef.parse(req.params);
+    const upload = await ownUpload(res, uploadId);
+    const receivedParts = upload.received ? [{ number: 1, ...upload.received }] : [];
+    const open = upload.status === 'uploading' && !upload.received;
+    const parts = open ? [{ number: 1, url: `/api/ext-bundles/upload-proxy?uploadId=${uploadId}` }] : [];
+    const { status, expiresAt, announcedSize: size } = upload;
+    res.json({ uploadId, status, size, expiresAt, method: 'proxy', receivedParts, parts });
+  });
+
+  async function answer(res: Response, upload: Upload): Promise<void> {
+    const { versionId } = upload;
+    const version = versionId === undefined ? undefined : await deps.registry.findVersionById(versionId);
+    answerPublish(res, upload, version);
+  }
+
+  async function findUpload(tenantId: string, uploadId: string): Promise<Upload> {
+    const upload = await uploads.find(tenantId, uploadId);
+    if (!upload) throw new PlatformError('NOT_FOUND', 'there is no such upload');
+    return upload;
+  }
+
+  async function ownUpload(res: Response, uploadId: string, status?: 'uploading'): Promise<Upload> {
+    const principal: Principal = principalOf(res);
+    const upload = await findUpload(principal.tenantId, uploadId);
+    if (upload.createdBy !== principal.keyId) {
+      throw new PlatformError('FORBIDDEN', 'only the key that began an upload may go on with it');
+    }
+    if (status && (upload.status !== status || upload.expiresAt <= new Date())) throw closed();
+    return upload;
+  }
+
+  return router;
+}
+
+function hasEnded({ status }: Upload): boolean {
+  return PUBLISH_ENDED.includes(status);
+}
+
+/** A publish that ended since the row was read is no error: the row says how. */
+async function startOrJoin(
+  workflows: Pick<WorkflowStarter, 'startPublish'>,
+  tenantId: string,
+  uploadId: string,
+): Promise<void> {
+  try {
+    await workflows.startPublish({ tenantId, uploadId });
+  } catch (err) {
+    if (!isPlatformError(err) || err.code !== 'STATE_CONFLICT') throw err;
+  }
+}
+
+/** Before any byte is read: what the headers alone make impossible. */
+function checkUploadHeaders(req: Request): void {
+  const [type = ''] = (req.get('content-type') ?? '').split(';');
+  if (!UPLOAD_TYPES.includes(type.trim().toLowerCase()) || req.get('content-encoding') !== undefined) {
+    throw new PlatformError(
+      'MEDIA_TYPE_UNSUPPORTED',
+      `send the bundle as ${UPLOAD_TYPES.join(' or ')}, without content-encoding`,
+    );
+  }
+  if (Number(req.get('content-length') ?? 0) > MAX_UPLOAD_BYTES) throw tooLarge();
+}
+
+function closed(): PlatformError {
+  return new PlatformError(
+    'UPLOAD_CLOSED',
+    'the upload was finalized, aborted or has expired; begin a new one',
+  );
+}

@@ -1,0 +1,36 @@
+import { Router } from 'express';
+import { z } from 'zod';
+import { PlatformError } from '../../core/errors.ts';
+import { PUBLISH_ENDED } from '../../core/progress.ts';
+import type { RegistryStore } from '../../platform/db/registry.ts';
+import type { Upload, UploadStore } from '../../platform/db/uploads.ts';
+import { waitAsPreferred } from '../prefer-wait.ts';
+import { principalOf, requirePermission } from '../principal.ts';
+import { publishBody } from '../publish-answer.ts';
+
+const publishParams = z.strictObject({ uploadId: z.uuid() });
+
+export interface PublishesRouterDeps {
+  uploads: Pick<UploadStore, 'find'>;
+  registry: Pick<RegistryStore, 'findVersionById'>;
+}
+
+/** `GET /{uploadId}`: how a publish of the caller's tenant stands. */
+export function createPublishesRouter({ uploads, registry }: PublishesRouterDeps): Router {
+  const router = Router();
+
+  router.get('/:uploadId', requirePermission('extension:publish', 'extension:read'), async (req, res) => {
+    const { uploadId } = publishParams.parse(req.params);
+    const { tenantId } = principalOf(res);
+    const find = async (): Promise<Upload> => {
+      const upload = await uploads.find(tenantId, uploadId);
+      if (!upload) throw new PlatformError('NOT_FOUND', 'there is no such publish');
+      return upload;
+    };
+    const upload = await waitAsPreferred(req, res, find, ({ status }) => PUBLISH_ENDED.includes(status));
+    const { versionId } = upload;
+    const version = versionId === undefined ? undefined : await registry.findVersionById(versionId);
+    res.json(publishBody(upload, version));
+  });
+  return router;
+}

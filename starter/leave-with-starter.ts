@@ -1,0 +1,14 @@
+// Loaded into each role ahead of its main (`--import`). When the starter is gone, however it ended, the role gets the signal
+// that it drains and stops on, so that mains need to know nothing of starters.
+
+/** A drain that takes longer has nobody left to wait for it. */
+const STOP_WITHIN_MS = 10_000;
+
+if (process.connected) {
+  process.once('disconnect', () => {
+    setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();
+    process.kill(process.pid, 'SIGTERM');
+  });
+  // The listener alone would keep a process alive that has finished.
+  process.channel?.unref();
+}

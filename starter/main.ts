@@ -1,0 +1,20 @@
+const NODE_MAJOR = 26;
+
+// Everything else is loaded only by a Node that can run it.
+if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR) {
+  console.error(
+    `Node ${NODE_MAJOR} or newer is needed and this is ${process.versions.node}: start with "npm start", which brings its own.`,
+  );
+  process.exit(1);
+}
+
+const { runStarter } = await import('./run.ts');
+process.exit(
+  await runStarter({
+    environment: process.env,
+    log: (line) => console.log(line),
+    onStopSignal: (listener) => {
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, listener);
+    },
+  }),
+);

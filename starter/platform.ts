@@ -1,0 +1,159 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { buildWorkflows } from '../scripts/build-workflows.ts';
+import { exampleAddress, findExample, packExample, publishAndInstall } from './first-extension.ts';
+import type { LocalFile } from './local-file.ts';
+import { choosePorts } from './ports.ts';
+import type { Supervised, Supervisor } from './processes/supervisor.ts';
+import { createRoleSpecs } from './roles.ts';
+import { loadLocalSecrets, type LocalSecrets } from './secrets-file.ts';
+import { prepareDatabase } from './seed.ts';
+import { startPostgres } from './services/postgres.ts';
+import { findTemporalCli } from './services/temporal-cli.ts';
+import { prepareTemporal, startTemporal } from './services/temporal-server.ts';
+import { DEFAULT_PORTS, type StarterSettings } from './settings.ts';
+
+export interface StartOptions {
+  settings: StarterSettings;
+  supervisor: Supervisor;
+  log: (line: string) => void;
+  signal: AbortSignal;
+}
+
+export interface StartedPlatform {
+  local: Omit<LocalFile, 'pid'>;
+  /** The example, if it is installed. */
+  example?: { address: string; page?: string };
+}
+
+type Ports = Record<keyof typeof DEFAULT_PORTS, number>;
+interface Process {
+  name: string;
+  pid: () => number | undefined;
+}
+
+/** Brings everything up, in parallel where one does not need the other. What it started is the supervisor's to stop. */
+export async function startPlatform(options: StartOptions): Promise<StartedPlatform> {
+  const { settings, supervisor, log } = options;
+  const { dataDir, environment } = settings;
+  const secrets = loadLocalSecrets(path.join(dataDir, 'secrets.json'), log);
+  const ports = await choosePorts(portWishes(settings), log);
+  const exampleMark = path.join(dataDir, 'example-installed');
+  const firstStart = !existsSync(exampleMark);
+  const address = await exampleAddress();
+
+  const [database, temporal, workflows, bundle] = await Promise.all([
+    provideDatabase(options, secrets, ports),
+    provideTemporal(options, ports),
+    buildWorkflows(log),
+    firstStart ? packExample(path.join(dataDir, 'built-examples'), log) : undefined,
+  ]);
+
+  const roles: Supervised[] = await Promise.all(
+    createRoleSpecs({
+      environment,
+      dataDir,
+      secrets,
+      addresses: {
+        databaseUrl: database.url,
+        temporal: temporal.connection,
+        ports: { gateway: ports.GATEWAY_PORT, runner: ports.RUNNER_PORT, runnerUi: ports.RUNNER_UI_PORT },
+      },
+      workflowBundle: workflows.file,
+    }).map((spec) => supervisor.start(spec)),
+  );
+
+  const gateway = `http://127.0.0.1:${ports.GATEWAY_PORT}`;
+  const api = { gateway, key: secrets.apiKeys.admin };
+  if (bundle) {
+    log('publishing and installing the example');
+    await publishAndInstall(api, address, bundle);
+    writeFileSync(exampleMark, `${address}\n`);
+  }
+  const example = await findExample(api, address);
+  const processes: Process[] = [...database.processes, ...temporal.processes, ...roles];
+  return {
+    local: {
+      gateway,
+      runner: `http://127.0.0.1:${ports.RUNNER_PORT}`,
+      ui: `http://127.0.0.1:${ports.RUNNER_UI_PORT}`,
+      temporal: { ...temporal.connection, ...(temporal.ui !== undefined && { ui: temporal.ui }) },
+      databaseUrl: database.url,
+      tenantId: secrets.tenantId,
+      keys: secrets.apiKeys,
+      processes: Object.fromEntries(processes.map((one) => [one.name, one.pid() ?? 0])),
+    },
+    ...(example && { example }),
+  };
+}
+
+function portWishes({
+  ports,
+  databaseUrl,
+  temporal,
+}: StarterSettings): Parameters<typeof choosePorts<keyof Ports>>[0] {
+  const names = Object.keys(DEFAULT_PORTS) as (keyof Ports)[];
+  // A service of somebody else's needs no port here, so its number is no reason to complain.
+  const unused = (name: keyof Ports): boolean =>
+    (databaseUrl !== undefined && name === 'POSTGRES_PORT') ||
+    (temporal.address !== undefined && name.startsWith('TEMPORAL'));
+  const wish = (name: keyof Ports) =>
+    unused(name)
+      ? { name, explicit: undefined, preferred: undefined }
+      : { name, explicit: ports[name], preferred: DEFAULT_PORTS[name] };
+  return Object.fromEntries(names.map((name) => [name, wish(name)])) as Record<
+    keyof Ports,
+    ReturnType<typeof wish>
+  >;
+}
+
+async function provideDatabase(
+  { settings, supervisor, log }: StartOptions,
+  secrets: LocalSecrets,
+  ports: Ports,
+): Promise<{ url: string; processes: Process[] }> {
+  const given = settings.databaseUrl;
+  if (given !== undefined) {
+    await prepareDatabase(given, secrets, log);
+    return { url: given, processes: [] };
+  }
+  const server = await startPostgres({
+    dataDir: path.join(settings.dataDir, 'postgres'),
+    password: secrets.postgresPassword,
+    port: ports.POSTGRES_PORT,
+    supervisor,
+    log,
+  });
+  await prepareDatabase(server.url, secrets, log);
+  return { url: server.url, processes: [{ name: 'postgres', pid: server.pid }] };
+}
+
+async function provideTemporal(
+  { settings, supervisor, log, signal }: StartOptions,
+  ports: Ports,
+): Promise<{
+  connection: { address: string; namespace: string };
+  ui: string | undefined;
+  processes: Process[];
+}> {
+  const { address, namespace, ui } = settings.temporal;
+  if (address !== undefined) {
+    await prepareTemporal(address, namespace);
+    return { connection: { address, namespace }, ui, processes: [] };
+  }
+  const cli = await findTemporalCli({ environment: settings.environment, log, signal });
+  const dataDir = path.join(settings.dataDir, 'temporal');
+  const server = await startTemporal({
+    cli,
+    dataDir,
+    namespace,
+    port: ports.TEMPORAL_PORT,
+    uiPort: ports.TEMPORAL_UI_PORT,
+    supervisor,
+  });
+  return {
+    connection: { address: server.address, namespace },
+    ui: server.ui,
+    processes: [{ name: 'temporal', pid: server.pid }],
+  };
+}

@@ -1,0 +1,31 @@
+import { waitFor } from '../wait-for.ts';
+import { processIdentity } from './identity.ts';
+
+/** How long a process may take to finish what it holds; the longest execution plus some. */
+const GRACE_MS = 20_000;
+const KILL_MS = 10_000;
+
+/** Asks first, kills its process group after the grace. Resolves when the process is gone. */
+export async function stopProcess(
+  pid: number,
+  identity: string,
+  signal: NodeJS.Signals,
+  graceMs = GRACE_MS,
+): Promise<void> {
+  const gone = (): boolean => processIdentity(pid) !== identity;
+  send(pid, signal);
+  if (await waitFor(gone, graceMs)) return;
+  send(-pid, 'SIGKILL');
+  if (!(await waitFor(gone, KILL_MS))) throw new Error(`process ${pid} does not end`);
+}
+
+/** A negative pid is a process group. One that is gone already is no error. */
+export function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    // EPERM: a group of zombies on macOS; a living process of another user is noticed by who waits for its end.
+    if (code !== 'ESRCH' && code !== 'EPERM') throw cause;
+  }
+}

@@ -1,0 +1,151 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { LIFECYCLE_TASK_QUEUE, PRECOMPILE_TASK_QUEUE } from '../core/ids.ts';
+import type { Environment } from '../platform/config/environment.ts';
+import { gatewayEnv } from '../platform/config/gateway.ts';
+import { runnerEnv } from '../platform/config/runner.ts';
+import { lifecycleWorkerEnv, precompileWorkerEnv } from '../platform/config/worker.ts';
+import type { ProcessSpec } from './processes/supervisor.ts';
+import type { LocalSecrets } from './secrets-file.ts';
+import { workerPolls } from './services/temporal-server.ts';
+
+/** Where everything listens. */
+export interface Addresses {
+  databaseUrl: string;
+  temporal: { address: string; namespace: string };
+  ports: { gateway: number; runner: number; runnerUi: number };
+}
+
+export interface RolesOptions {
+  /** What the person who starts set; each role gets of it only what its own schema names. */
+  environment: Environment;
+  dataDir: string;
+  secrets: LocalSecrets;
+  addresses: Addresses;
+  workflowBundle: string;
+}
+
+const ROOT = path.resolve(import.meta.dirname, '..');
+const LEAVE_WITH_STARTER = path.join(import.meta.dirname, 'leave-with-starter.ts');
+/** Of the machine, not of us: where temporary files go, which certificates and time zone hold. */
+const MACHINE = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'NODE_EXTRA_CA_CERTS'];
+
+/** The four processes of the platform. The runner's has no database and no Temporal in it. */
+export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
+  const { environment, dataDir, secrets, addresses, workflowBundle } = options;
+  const { databaseUrl, temporal, ports } = addresses;
+  const gateway = `http://127.0.0.1:${ports.gateway}`;
+  const runner = `http://127.0.0.1:${ports.runner}`;
+  const runnerUi = `http://127.0.0.1:${ports.runnerUi}`;
+  const temporalEnv = {
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    PAYLOAD_CODEC_KEY: secrets.payloadCodecKey,
+  };
+  const storage = storageEnv(environment, dataDir);
+  const role = (
+    name: string,
+    main: string,
+    schema: { shape: object },
+    own: Record<string, string>,
+    ready: ProcessSpec['ready'],
+  ): ProcessSpec => ({
+    name,
+    command: process.execPath,
+    args: ['--import', LEAVE_WITH_STARTER, path.join(ROOT, main)],
+    env: { ...pick(environment, [...MACHINE, ...Object.keys(schema.shape)]), ...storage, ...own },
+    cwd: ROOT,
+    role: true,
+    ready,
+  });
+
+  // In the order of start: they stop the other way round, so that whoever drains still has what it calls.
+  return [
+    role(
+      'runner',
+      'runner/main.ts',
+      runnerEnv,
+      {
+        RUNNER_PORT: String(ports.runner),
+        RUNNER_UI_PORT: String(ports.runnerUi),
+        RUNNER_BASE_URL: runner,
+        GATEWAY_BASE_URL: gateway,
+        RUNNER_SERVICE_TOKEN: secrets.tokens.gatewayToRunner,
+        RUNNER_GATEWAY_TOKEN: secrets.tokens.runnerToGateway,
+        EXECUTION_TOKEN_PUBLIC_KEY: secrets.executionToken.publicKey,
+        ARTIFACT_SIGNING_PUBLIC_KEY: secrets.artifactSigning.publicKey,
+        SECRETS_PRIVATE_KEY: secrets.secretsSealing.privateKey,
+        RUNNER_CACHE_DIR: environment['RUNNER_CACHE_DIR'] ?? path.join(dataDir, 'runner-cache'),
+      },
+      () => answersOk(`${runner}/readyz`),
+    ),
+    role(
+      'gateway',
+      'api/main.ts',
+      gatewayEnv,
+      {
+        ...temporalEnv,
+        DATABASE_URL: databaseUrl,
+        GATEWAY_PORT: String(ports.gateway),
+        RUNNER_BASE_URL: runner,
+        RUNNER_PUBLIC_BASE: runnerUi,
+        EXECUTION_TOKEN_PRIVATE_KEY: secrets.executionToken.privateKey,
+        RUNNER_SERVICE_TOKEN: secrets.tokens.gatewayToRunner,
+        RUNNER_GATEWAY_TOKEN: secrets.tokens.runnerToGateway,
+        WORKER_GATEWAY_TOKEN: secrets.tokens.workerToGateway,
+        SECRETS_PUBLIC_KEY: secrets.secretsSealing.publicKey,
+      },
+      () => answersOk(`${gateway}/readyz`),
+    ),
+    role(
+      'lifecycle-worker',
+      'workers/main.ts',
+      lifecycleWorkerEnv,
+      {
+        ...temporalEnv,
+        WORKER_KIND: 'lifecycle',
+        DATABASE_URL: databaseUrl,
+        GATEWAY_BASE_URL: gateway,
+        WORKER_GATEWAY_TOKEN: secrets.tokens.workerToGateway,
+        WORKFLOW_BUNDLE: workflowBundle,
+      },
+      (pid) => workerPolls(temporal, LIFECYCLE_TASK_QUEUE, pid),
+    ),
+    role(
+      'precompile-worker',
+      'workers/main.ts',
+      precompileWorkerEnv,
+      {
+        ...temporalEnv,
+        WORKER_KIND: 'precompile',
+        ARTIFACT_SIGNING_PRIVATE_KEY: secrets.artifactSigning.privateKey,
+      },
+      (pid) => workerPolls(temporal, PRECOMPILE_TASK_QUEUE, pid),
+    ),
+  ];
+}
+
+function storageEnv(environment: Environment, dataDir: string): Record<string, string> {
+  const given = Object.keys(environment).filter(
+    (name) => name.startsWith('STORAGE_') || name === 'BUNDLE_STORE_BASE',
+  );
+  if (environment['STORAGE_S3_ENDPOINT'] !== undefined) return pick(environment, given);
+  const folder = environment['STORAGE_FOLDER'] ?? path.join(dataDir, 'objects');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return { ...pick(environment, given), STORAGE_FOLDER: folder };
+}
+
+function pick(environment: Environment, names: readonly string[]): Record<string, string> {
+  const pairs = names.map((name) => [name, environment[name]] as const);
+  return Object.fromEntries(pairs.filter((pair): pair is [string, string] => pair[1] !== undefined));
+}
+
+async function answersOk(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false; // not listening yet
+  }
+}

@@ -1,0 +1,79 @@
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { chmodSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import { generateSecretsKeyPair } from '../platform/secrets/sealing-suite.ts';
+import { generateApiKey } from '../platform/tokens/api-key.ts';
+
+const pair = z.object({ publicKey: z.base64(), privateKey: z.base64() });
+
+const schema = z.object({
+  tenantId: z.uuid(),
+  postgresPassword: z.string().min(1),
+  /** What processes present to each other. */
+  tokens: z.object({ gatewayToRunner: z.string(), runnerToGateway: z.string(), workerToGateway: z.string() }),
+  /** Ed25519, base64 of DER: PKCS#8 and SPKI. */
+  executionToken: pair,
+  artifactSigning: pair,
+  /** X25519, base64 of the 32 bytes. */
+  secretsSealing: pair,
+  /** AES-256-GCM, base64 of 32 bytes. */
+  payloadCodecKey: z.base64(),
+  apiKeys: z.object({ operator: z.string(), admin: z.string(), user: z.string() }),
+});
+
+/** Everything on one machine that must be secret and stay the same from start to start. */
+export type LocalSecrets = z.infer<typeof schema>;
+
+/** Reads the file, or makes it once. Its mode is put right, aloud, when others could read it. */
+export function loadLocalSecrets(file: string, log: (line: string) => void): LocalSecrets {
+  if (!existsSync(file)) {
+    const made = generateLocalSecrets();
+    rmSync(`${file}.new`, { force: true });
+    writeFileSync(`${file}.new`, `${JSON.stringify(made, null, 2)}\n`, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+    return made;
+  }
+  const mode = statSync(file).mode & 0o777;
+  if ((mode & 0o077) !== 0) {
+    chmodSync(file, 0o600);
+    log(`${file} could be read by other users (mode ${mode.toString(8)}); it is 600 now`);
+  }
+  return parse(file);
+}
+
+function parse(file: string): LocalSecrets {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    // Without the cause: a JSON error quotes the text around the fault.
+    throw new Error(`${file} cannot be read as JSON; restore it, or remove the data folder to begin anew`);
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const paths = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
+  throw new Error(`${file} lacks or misspells ${paths}; restore it, or remove the data folder to begin anew`);
+}
+
+function generateLocalSecrets(): LocalSecrets {
+  const token = (): string => randomBytes(32).toString('base64url');
+  const sealing = generateSecretsKeyPair();
+  return {
+    tenantId: randomUUID(),
+    postgresPassword: token(),
+    tokens: { gatewayToRunner: token(), runnerToGateway: token(), workerToGateway: token() },
+    executionToken: generateSigningPair(),
+    artifactSigning: generateSigningPair(),
+    secretsSealing: { publicKey: sealing.publicKey, privateKey: sealing.privateKey.reveal() },
+    payloadCodecKey: randomBytes(32).toString('base64'),
+    apiKeys: { operator: generateApiKey().key, admin: generateApiKey().key, user: generateApiKey().key },
+  };
+}
+
+function generateSigningPair(): z.infer<typeof pair> {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  return {
+    publicKey: publicKey.export({ format: 'der', type: 'spki' }).toString('base64'),
+    privateKey: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'),
+  };
+}

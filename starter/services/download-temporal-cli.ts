@@ -1,0 +1,9 @@
+// Run as a program by temporal-cli.ts: `node download-temporal-cli.ts <folder> <version>` leaves the CLI in the folder.
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+
+const [downloadDir, version] = process.argv.slice(2);
+if (downloadDir === undefined || version === undefined) throw new Error('usage: <folder> <version>');
+const environment = await TestWorkflowEnvironment.createLocal({
+  server: { executable: { type: 'cached-download', downloadDir, version } },
+});
+await environment.teardown();

@@ -1,0 +1,65 @@
+import path from 'node:path';
+import { z } from 'zod';
+import {
+  parseEnvironment,
+  port,
+  SECRET_VARIABLES,
+  withSecretFiles,
+  type Environment,
+} from '../platform/config/environment.ts';
+
+/** What the starter itself reads; variables of the roles pass through to the role that knows them (roles.ts). */
+export const starterEnv = z.object({
+  DATA_DIR: z.string().min(1).default('.data'),
+  GATEWAY_PORT: port.optional(),
+  RUNNER_PORT: port.optional(),
+  RUNNER_UI_PORT: port.optional(),
+  TEMPORAL_PORT: port.optional(),
+  TEMPORAL_UI_PORT: port.optional(),
+  POSTGRES_PORT: port.optional(),
+  /** Set: that PostgreSQL is used, and none is started. */
+  DATABASE_URL: z.url().optional(),
+  /** Set: that Temporal is used, and none is started. */
+  TEMPORAL_ADDRESS: z.string().min(1).optional(),
+  TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
+  /** Address of the web UI that belongs to TEMPORAL_ADDRESS, for people. */
+  TEMPORAL_UI_URL: z.url().optional(),
+});
+
+export interface StarterSettings {
+  dataDir: string;
+  ports: Record<keyof typeof DEFAULT_PORTS, number | undefined>;
+  databaseUrl: string | undefined;
+  temporal: { address: string | undefined; namespace: string; ui: string | undefined };
+  /** All of it, with secrets from files read in. */
+  environment: Environment;
+}
+
+/** Undefined: any free one. */
+export const DEFAULT_PORTS = {
+  GATEWAY_PORT: 8080,
+  RUNNER_PORT: 8090,
+  RUNNER_UI_PORT: 8091,
+  TEMPORAL_PORT: 7233,
+  TEMPORAL_UI_PORT: 8233,
+  POSTGRES_PORT: undefined,
+} as const;
+
+export function loadStarterSettings(given: Environment): StarterSettings {
+  const environment = withSecretFiles(given, SECRET_VARIABLES);
+  const v = parseEnvironment(starterEnv, environment);
+  return {
+    dataDir: path.resolve(v.DATA_DIR),
+    ports: {
+      GATEWAY_PORT: v.GATEWAY_PORT,
+      RUNNER_PORT: v.RUNNER_PORT,
+      RUNNER_UI_PORT: v.RUNNER_UI_PORT,
+      TEMPORAL_PORT: v.TEMPORAL_PORT,
+      TEMPORAL_UI_PORT: v.TEMPORAL_UI_PORT,
+      POSTGRES_PORT: v.POSTGRES_PORT,
+    },
+    databaseUrl: v.DATABASE_URL,
+    temporal: { address: v.TEMPORAL_ADDRESS, namespace: v.TEMPORAL_NAMESPACE, ui: v.TEMPORAL_UI_URL },
+    environment,
+  };
+}

@@ -1,0 +1,135 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+import { processIdentity } from '../../starter/processes/identity.ts';
+import { waitFor } from '../../starter/wait-for.ts';
+import {
+  makeDataDir,
+  processesOf,
+  removeDataDir,
+  runStarter,
+  send,
+  type Starter,
+} from '../support/platform.ts';
+import type { LocalFile } from '../../starter/local-file.ts';
+
+const run = promisify(execFile);
+const counted = z.object({ count: z.int() });
+const NAMES = ['gateway', 'lifecycle-worker', 'postgres', 'precompile-worker', 'runner', 'temporal'];
+
+// One story in the order a person lives it; each test begins where the one before ended.
+describe('npm start', () => {
+  const dataDir = makeDataDir();
+  let starter: Starter;
+  let local: LocalFile;
+
+  afterAll(async () => {
+    starter.signal('SIGTERM');
+    await starter.ended;
+    await removeDataDir(dataDir);
+  });
+
+  const callHello = async (): Promise<number> => {
+    const url = `${local.gateway}/api/ext/alga.hello/hello/story`;
+    const answer = await send(url, 'GET', { key: local.keys.user });
+    expect(answer.status).toBe(200);
+    return counted.parse(answer.json).count;
+  };
+  const alive = (pids: Record<string, number>): string[] =>
+    Object.entries(pids)
+      .filter(([, pid]) => processIdentity(pid) !== undefined)
+      .map(([name]) => name)
+      .sort();
+
+  it('brings everything up and leaves keys to its owner alone', async () => {
+    starter = runStarter(dataDir);
+    local = await starter.ready();
+    expect(alive(processesOf(dataDir))).toEqual(NAMES);
+    expect(await callHello()).toBe(1);
+    for (const file of ['local.json', 'secrets.json', 'processes.json']) {
+      expect({ file, mode: statSync(path.join(dataDir, file)).mode & 0o777 }).toEqual({ file, mode: 0o600 });
+    }
+  }, 900_000);
+
+  it('prints a line that can be pasted', async () => {
+    const printed = async (): Promise<string> => {
+      await waitFor(() => starter.output().includes('curl'), 10_000);
+      return (
+        starter
+          .output()
+          .split('\n')
+          .find((line) => line.includes('curl ')) ?? ''
+      );
+    };
+    const { stdout } = await run('bash', ['-c', await printed()]);
+    expect(JSON.parse(stdout)).toMatchObject({ greeting: 'Hello, world!' });
+  });
+
+  it('gives the runner no database and no Temporal', () => {
+    const pid = processesOf(dataDir)['runner'] ?? -1;
+    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
+    expect(environment).toContain('GATEWAY_BASE_URL');
+    expect(environment).not.toMatch(
+      /DATABASE|POSTGRES|TEMPORAL|EXECUTION_TOKEN_PRIVATE|ARTIFACT_SIGNING_PRIVATE/,
+    );
+  });
+
+  it('says where the platform runs when it runs already, and ends with 0', async () => {
+    const second = runStarter(dataDir);
+    expect(await second.ended).toBe(0);
+    expect(second.output()).toContain(local.gateway);
+    expect(second.output()).toContain(`pid ${local.pid}`);
+    expect(await callHello()).toBe(2);
+  });
+
+  it('refuses a port that a person asked for and somebody has', async () => {
+    const other = makeDataDir();
+    const taken = new URL(local.gateway).port;
+    const refused = runStarter(other, { GATEWAY_PORT: taken });
+    expect(await refused.ended).toBe(1);
+    expect(refused.output()).toContain(`GATEWAY_PORT=${taken}`);
+    await removeDataDir(other);
+  });
+
+  it('recovers by itself after kill -9, leftovers included, with its data', async () => {
+    const before = processesOf(dataDir);
+    starter.signal('SIGKILL');
+    await starter.ended;
+    // What needs the starter leaves with it; the services stay until the next start finds them.
+    expect(await waitFor(() => alive(before).length === 2, 30_000)).toBe(true);
+    expect(alive(before)).toEqual(['postgres', 'temporal']);
+    const startedAt = Date.now();
+    starter = runStarter(dataDir);
+    local = await starter.ready();
+    expect(await callHello()).toBe(3);
+    expect(Date.now() - startedAt).toBeLessThan(60_000);
+    expect(alive(before)).toEqual([]);
+    expect(starter.output()).toContain('left over from an earlier start');
+  }, 120_000);
+
+  it('stops everything it started at Ctrl-C, and keeps the data', async () => {
+    const before = processesOf(dataDir);
+    starter.signal('SIGINT');
+    expect(await starter.ended).toBe(0);
+    expect(alive(before)).toEqual([]);
+    expect(() => statSync(path.join(dataDir, 'local.json'))).toThrow('ENOENT');
+    starter = runStarter(dataDir);
+    local = await starter.ready();
+    expect(await callHello()).toBe(4);
+  }, 120_000);
+
+  it('stops at once when asked twice, and the next start recovers', async () => {
+    const before = processesOf(dataDir);
+    starter.signal('SIGINT');
+    await waitFor(() => starter.output().includes('stopping'), 10_000);
+    starter.signal('SIGINT');
+    expect([0, 130]).toContain(await starter.ended);
+    expect(await waitFor(() => alive(before).length === 0, 10_000)).toBe(true);
+    starter = runStarter(dataDir);
+    local = await starter.ready();
+    expect(await callHello()).toBe(5);
+  }, 120_000);
+});

@@ -1,0 +1,209 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { PERMISSIONS } from '../../core/permissions.ts';
+import { generateApiKey } from '../../platform/tokens/api-key.ts';
+import { problem, startApi, type TestApi } from '../support/start-api.ts';
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await startApi('api_access');
+});
+afterAll(() => api.close());
+
+describe('authentication', () => {
+  it.each([
+    ['no credential', undefined],
+    ['something that is no key', 'Bearer hello'],
+    ['another scheme', 'Basic aGVsbG86d29ybGQ='],
+    ['an unknown key', `Bearer ${generateApiKey().key}`],
+  ])('refuses %s, always with the same answer', async (_case, authorization) => {
+    const headers = authorization === undefined ? {} : { authorization };
+    const answer = await api.request('GET', '/api/v1/installs', { headers });
+    expect(answer).toMatchObject(problem(401, 'UNAUTHENTICATED'));
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+    expect(answer.headers.get('content-type')).toContain('application/problem+json');
+    const plain = await api.request('GET', '/api/v1/installs');
+    expect({ ...answer.json, requestId: '' }).toEqual({ ...plain.json, requestId: '' });
+  });
+
+  it('refuses the right key id with a wrong secret', async () => {
+    const { key } = await api.tenant();
+    const answer = await api.request('GET', '/api/v1/installs', {
+      key: `${key.slice(0, -43)}${'A'.repeat(43)}`,
+    });
+    expect(answer).toMatchObject(problem(401, 'UNAUTHENTICATED'));
+  });
+
+  it('refuses an expired key and a revoked one', async () => {
+    const { tenantId, key: admin } = await api.tenant();
+    const expired = await api.key(tenantId, ['extension:read'], { expiresAt: new Date(Date.now() - 1) });
+    expect(await api.request('GET', '/api/v1/installs', { key: expired })).toMatchObject(
+      problem(401, 'UNAUTHENTICATED'),
+    );
+    const made = await api.request('POST', '/api/v1/api-keys', {
+      key: admin,
+      json: { name: 'short', permissions: ['extension:read'] },
+    });
+    const key = String(made.json['key']);
+    expect((await api.request('GET', '/api/v1/installs', { key })).status).toBe(200);
+    const gone = await api.request('DELETE', `/api/v1/api-keys/${String(made.json['id'])}`, { key: admin });
+    expect(gone.status).toBe(204);
+    expect(await api.request('GET', '/api/v1/installs', { key })).toMatchObject(
+      problem(401, 'UNAUTHENTICATED'),
+    );
+  });
+
+  it('takes no tenant from a header, a query or a body', async () => {
+    const { key } = await api.tenant();
+    const { tenantId: other } = await api.tenant();
+    const named = await api.request('GET', '/api/v1/installs', { key, headers: { 'x-tenant-id': other } });
+    expect(named.json).toEqual({ items: [] });
+    const json = { filename: 'a.tar.zst', size: 1, tenantId: other };
+    expect(await api.request('POST', '/api/ext-bundles/initiate-upload', { key, json })).toMatchObject(
+      problem(400, 'INPUT_INVALID'),
+    );
+    expect(await api.request('GET', `/api/v1/installs?tenantId=${other}`, { key })).toMatchObject(
+      problem(400, 'INPUT_INVALID'),
+    );
+  });
+});
+
+describe('permissions', () => {
+  it.each([
+    ['POST', '/api/ext-bundles/initiate-upload', 'extension:publish'],
+    ['POST', '/api/v1/extensions/install', 'extension:install'],
+    ['GET', '/api/v1/extensions', 'extension:read'],
+    ['GET', '/api/v1/installs', 'extension:read'],
+    ['GET', '/api/v1/executions', 'extension:read'],
+    ['GET', '/api/v1/tenants', 'platform:operate'],
+    ['POST', '/api/v1/tenants', 'platform:operate'],
+    ['GET', '/ext-ui/acme.sample/index.html', 'extension:read'],
+  ])('%s %s needs %s', async (method, route, permission) => {
+    const { key } = await api.tenant(PERMISSIONS.filter((name) => name !== permission));
+    const answer = await api.request(method, route, { key, ...(method === 'POST' && { json: {} }) });
+    expect(answer).toMatchObject(problem(403, 'FORBIDDEN'));
+  });
+
+  it('keeps keys from whoever is neither operator nor admin', async () => {
+    const { key } = await api.tenant(['extension:read', 'extension:write', 'extension:install']);
+    for (const method of ['GET', 'POST']) {
+      const answer = await api.request(method, '/api/v1/api-keys', {
+        key,
+        ...(method === 'POST' && { json: {} }),
+      });
+      expect(answer).toMatchObject(problem(403, 'FORBIDDEN'));
+    }
+  });
+});
+
+describe('API keys', () => {
+  it('never exceed their maker', async () => {
+    const { key } = await api.tenant(['tenant:admin', 'extension:read']);
+    const ask = (permissions: string[]) =>
+      api.request('POST', '/api/v1/api-keys', { key, json: { name: 'more', permissions } });
+    expect(await ask(['extension:install'])).toMatchObject(problem(403, 'FORBIDDEN'));
+    expect(await ask(['platform:operate'])).toMatchObject(problem(403, 'FORBIDDEN'));
+    expect((await ask(['extension:read'])).status).toBe(201);
+  });
+
+  it('of another tenant are the operator’s alone', async () => {
+    const { key: admin } = await api.tenant();
+    const { tenantId: other } = await api.tenant();
+    const json = { name: 'theirs', tenantId: other, permissions: ['extension:read'] };
+    expect(await api.request('POST', '/api/v1/api-keys', { key: admin, json })).toMatchObject(
+      problem(403, 'FORBIDDEN'),
+    );
+    const { key: operator } = await api.tenant(PERMISSIONS);
+    const made = await api.request('POST', '/api/v1/api-keys', { key: operator, json });
+    expect(made).toMatchObject({ status: 201, json: { tenantId: other } });
+    const route = `/api/v1/api-keys/${String(made.json['id'])}`;
+    expect(await api.request('DELETE', route, { key: admin })).toMatchObject(problem(404, 'NOT_FOUND'));
+  });
+
+  it('are shown once, and lists hold neither key nor digest', async () => {
+    const { key } = await api.tenant();
+    const json = { name: 'once', permissions: ['extension:read'] };
+    const made = String((await api.request('POST', '/api/v1/api-keys', { key, json })).json['key']);
+    const list = await api.request('GET', '/api/v1/api-keys', { key });
+    expect(list.status).toBe(200);
+    expect(list.text).toContain(made.slice(0, 21));
+    expect(list.text).not.toContain(made.slice(-43));
+    expect(list.text).not.toContain('digest');
+  });
+
+  it('of a tenant that does not exist are refused', async () => {
+    const { key } = await api.tenant(PERMISSIONS);
+    const tenantId = '00000000-0000-4000-8000-000000000000';
+    const json = { name: 'x', tenantId, permissions: ['extension:read'] };
+    expect(await api.request('POST', '/api/v1/api-keys', { key, json })).toMatchObject(
+      problem(404, 'NOT_FOUND'),
+    );
+  });
+});
+
+describe('problems and conventions', () => {
+  it('keeps a well-formed request id and replaces any other', async () => {
+    const kept = await api.request('GET', '/healthz', { headers: { 'x-request-id': 'abc-1.2_3' } });
+    expect(kept.headers.get('x-request-id')).toBe('abc-1.2_3');
+    const replaced = await api.request('GET', '/healthz', { headers: { 'x-request-id': 'a b' } });
+    expect(replaced.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it('names each fault of a body', async () => {
+    const { key } = await api.tenant();
+    const json = { filename: '', size: 0.5, surprise: true };
+    const answer = await api.request('POST', '/api/ext-bundles/initiate-upload', { key, json });
+    expect(answer).toMatchObject(problem(400, 'INPUT_INVALID'));
+    const issues = answer.json['issues'] as { path: string }[];
+    expect(issues.map(({ path }) => path)).toEqual(expect.arrayContaining(['filename', 'size', 'surprise']));
+  });
+
+  it.each([
+    ['malformed JSON', '{"filename": hello-secret', 400, 'INPUT_INVALID'],
+    ['text the database cannot hold', '{"filename":"a\\u0000b","size":1}', 400, 'INPUT_INVALID'],
+    ['a body over its cap', JSON.stringify({ filename: 'x'.repeat(300_000) }), 413, 'BODY_TOO_LARGE'],
+  ])('refuses %s without repeating it', async (_case, body, status, code) => {
+    const { key } = await api.tenant();
+    const headers = { 'content-type': 'application/json' };
+    const answer = await api.request('POST', '/api/ext-bundles/initiate-upload', { key, body, headers });
+    expect(answer).toMatchObject(problem(status, code));
+    expect(answer.text).not.toContain('hello-secret');
+  });
+
+  it.each(['/api/v1/nothing', '/nothing', '/api/v1/installs/not-a-uuid/x'])(
+    'answers 404 at %s',
+    async (route) => {
+      const { key } = await api.tenant();
+      expect(await api.request('GET', route, { key })).toMatchObject(problem(404, 'NOT_FOUND'));
+    },
+  );
+
+  it('pages through a list without losing or repeating an entry', async () => {
+    const { tenantId, key } = await api.tenant();
+    for (let n = 0; n < 4; n += 1) await api.key(tenantId, ['extension:read']);
+    const seen: string[] = [];
+    let cursor = '';
+    for (let page = 0; page < 10; page += 1) {
+      const answer = await api.request('GET', `/api/v1/api-keys?limit=2${cursor}`, { key });
+      const items = answer.json['items'] as { id: string }[];
+      expect(items.length).toBeLessThanOrEqual(2);
+      seen.push(...items.map(({ id }) => id));
+      const next = answer.json['nextCursor'];
+      if (typeof next !== 'string') break;
+      cursor = `&cursor=${next}`;
+    }
+    expect(seen.length).toBe(5);
+    expect(new Set(seen).size).toBe(5);
+  });
+
+  it.each(['limit=0', 'limit=201', 'limit=x', 'cursor=made-up'])('refuses a list with %s', async (query) => {
+    const { key } = await api.tenant();
+    expect(await api.request('GET', `/api/v1/installs?${query}`, { key })).toMatchObject(
+      problem(400, 'INPUT_INVALID'),
+    );
+  });
+
+  it('says whether it is ready without a key', async () => {
+    expect(await api.request('GET', '/readyz')).toMatchObject({ status: 200, json: { status: 'ready' } });
+    expect(await api.request('GET', '/healthz')).toMatchObject({ status: 200, json: { status: 'ok' } });
+  });
+});

@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { ExecuteRequest } from '../../core/execute.ts';
+import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
+import {
+  installSample,
+  problem,
+  RUNNER_CREDENTIAL,
+  startApi,
+  WORKER_CREDENTIAL,
+  type ApiAnswer,
+  type InstalledSample,
+  type TestApi,
+} from '../support/start-api.ts';
+
+let api: TestApi;
+let tenantId: string;
+let sample: InstalledSample;
+beforeAll(async () => {
+  api = await startApi('api_internal');
+  ({ tenantId } = await api.tenant());
+  sample = await installSample(api, tenantId);
+});
+afterAll(() => api.close());
+beforeEach(() => {
+  api.runner.seen.length = 0;
+  api.runner.reply = () => ({ body: 'hello' });
+});
+
+const bearer = (credential: string) => ({ authorization: `Bearer ${credential}` });
+
+function tokenFor(install: InstalledSample, timeoutMs = 5_000): Promise<string> {
+  const request: ExecuteRequest = {
+    context: {
+      request_id: 'r',
+      execution_id: randomUUID(),
+      tenant_id: tenantId,
+      extension_id: install.extensionId,
+      install_id: install.installId,
+      version_id: install.versionId,
+      content_hash: install.contentHash,
+      config_version: 0,
+      trigger: 'http',
+    },
+    http: { method: 'GET', path: '/', query: '', headers: {} },
+    limits: { timeout_ms: timeoutMs, memory_mb: 64, response_bytes: 1024 },
+    config: {},
+    providers: [],
+  };
+  return mintExecutionToken(api.tokenKey, api.runner.url, request);
+}
+
+async function storage(
+  verb: string,
+  json: unknown,
+  headers: Record<string, string> = {},
+): Promise<ApiAnswer> {
+  const token = { 'x-execution-token': await tokenFor(sample) };
+  const route = `/api/internal/host/storage/${verb}`;
+  return api.request('POST', route, {
+    json,
+    headers: { ...bearer(RUNNER_CREDENTIAL), ...token, ...headers },
+  });
+}
+
+const b64 = (text: string) => Buffer.from(text).toString('base64');
+
+describe('host storage', () => {
+  it('puts, gets, lists and deletes records of the token’s install', async () => {
+    const put = await storage('put', { namespace: 'notes', key: 'a', valueB64: b64('one') });
+    expect(put).toMatchObject({ status: 200, json: { namespace: 'notes', key: 'a', revision: 1 } });
+    const got = await storage('get', { namespace: 'notes', key: 'a' });
+    expect(got.json).toEqual({ namespace: 'notes', key: 'a', valueB64: b64('one'), revision: 1 });
+    const list = await storage('list', { namespace: 'notes' });
+    expect(list.json).toEqual({ entries: [got.json] });
+    expect(await storage('delete', { namespace: 'notes', key: 'a' })).toMatchObject({
+      status: 200,
+      json: {},
+    });
+    expect(await storage('get', { namespace: 'notes', key: 'a' })).toMatchObject(
+      problem(404, 'STORAGE_MISSING'),
+    );
+  });
+
+  it('needs the runner’s credential and an execution token, both', async () => {
+    const json = { namespace: 'notes', key: 'a' };
+    const ask = (headers: Record<string, string>) =>
+      api.request('POST', '/api/internal/host/storage/get', { json, headers });
+    const token = { 'x-execution-token': await tokenFor(sample) };
+    expect(await ask(token)).toMatchObject(problem(401, 'UNAUTHENTICATED'));
+    expect(await ask({ ...token, ...bearer('wrong') })).toMatchObject(problem(401, 'UNAUTHENTICATED'));
+    expect(await ask({ ...token, ...bearer(WORKER_CREDENTIAL) })).toMatchObject(problem(403, 'FORBIDDEN'));
+    expect(await ask(bearer(RUNNER_CREDENTIAL))).toMatchObject(problem(401, 'TOKEN_INVALID'));
+    const expired = { 'x-execution-token': await tokenFor(sample, -60_000) };
+    expect(await ask({ ...expired, ...bearer(RUNNER_CREDENTIAL) })).toMatchObject(
+      problem(401, 'TOKEN_INVALID'),
+    );
+  });
+
+  it('denies a namespace outside the grant, and an install without one', async () => {
+    expect(await storage('get', { namespace: 'other', key: 'a' })).toMatchObject(
+      problem(403, 'CAPABILITY_NOT_GRANTED'),
+    );
+    const bare = await installSample(api, tenantId, { capabilities: [] });
+    const headers = { 'x-execution-token': await tokenFor(bare) };
+    for (const verb of ['get', 'delete', 'list', 'put']) {
+      const json = {
+        namespace: 'notes',
+        ...(verb !== 'list' && { key: 'a' }),
+        ...(verb === 'put' && { valueB64: '' }),
+      };
+      expect(await storage(verb, json, headers)).toMatchObject(problem(403, 'CAPABILITY_NOT_GRANTED'));
+    }
+  });
+
+  it('keeps installs apart', async () => {
+    await storage('put', { namespace: 'notes', key: 'mine', valueB64: b64('one') });
+    const other = await installSample(api, tenantId);
+    const headers = { 'x-execution-token': await tokenFor(other) };
+    expect(await storage('get', { namespace: 'notes', key: 'mine' }, headers)).toMatchObject(
+      problem(404, 'STORAGE_MISSING'),
+    );
+  });
+
+  it.each([
+    ['an empty namespace', { namespace: '', key: 'a' }],
+    ['a key that is too long', { namespace: 'notes', key: 'k'.repeat(513) }],
+    ['text the database cannot hold', { namespace: 'notes', key: 'a\0b' }],
+    ['an unknown member', { namespace: 'notes', key: 'a', tenantId: randomUUID() }],
+  ])('refuses %s', async (_case, json) => {
+    expect(await storage('get', json)).toMatchObject(problem(400, 'INPUT_INVALID'));
+  });
+
+  it('refuses a value that is too large', async () => {
+    const valueB64 = Buffer.alloc(64 * 1024 + 1).toString('base64');
+    expect(await storage('put', { namespace: 'notes', key: 'big', valueB64 })).toMatchObject(
+      problem(429, 'STORAGE_LIMIT'),
+    );
+  });
+});
+
+describe('internal executions', () => {
+  const execute = (json: unknown, credential = WORKER_CREDENTIAL) =>
+    api.request('POST', '/api/internal/executions', { json, headers: bearer(credential) });
+
+  it('probe a version that does not serve yet', async () => {
+    const next = await installSample(api, tenantId);
+    await api
+      .db('tenant_extension_install')
+      .where({ install_id: next.installId })
+      .update({ status: 'installing', active_version_id: null });
+    const { installId, versionId } = next;
+    const http = { method: 'GET', path: '/health?x=1' };
+    const answer = await execute({ installId, versionId, trigger: 'probe', http });
+    expect(answer).toMatchObject({ status: 200, json: { status: 200 } });
+    expect(api.runner.seen[0]?.request).toMatchObject({
+      context: { trigger: 'probe', install_id: installId, tenant_id: tenantId },
+      http: { method: 'GET', path: '/health', query: 'x=1' },
+    });
+    const event = await execute({ installId, versionId, trigger: 'event', http });
+    expect(event).toMatchObject(problem(404, 'NOT_FOUND'));
+  });
+
+  it('warm by hash', async () => {
+    const answer = await execute({ installId: sample.installId, trigger: 'warm' });
+    expect(answer).toMatchObject({ status: 200, json: { status: 200 } });
+    expect(api.runner.warmed.at(-1)).toEqual({ tenant_id: tenantId, content_hash: sample.contentHash });
+  });
+
+  it('tell the worker what became of the guest', async () => {
+    api.runner.reply = () => ({ status: 502, error: { code: 'GUEST_TRAPPED', message: 'unreachable' } });
+    const http = { method: 'GET', path: '/health' };
+    const answer = await execute({ installId: sample.installId, trigger: 'probe', http });
+    expect(answer).toMatchObject({ status: 200, json: { status: 502, error: { code: 'GUEST_TRAPPED' } } });
+    api.runner.reply = () => ({ refuse: 503, code: 'RUNNER_BUSY' });
+    expect(await execute({ installId: sample.installId, trigger: 'probe', http })).toMatchObject(
+      problem(503, 'RUNNER_BUSY'),
+    );
+  });
+
+  it('are for workers alone, and for installs and versions that are there', async () => {
+    const body = { installId: sample.installId, trigger: 'warm' };
+    expect(await execute(body, RUNNER_CREDENTIAL)).toMatchObject(problem(403, 'FORBIDDEN'));
+    expect(await execute(body, 'wrong')).toMatchObject(problem(401, 'UNAUTHENTICATED'));
+    const { key } = await api.tenant();
+    expect(await execute(body, key)).toMatchObject(problem(401, 'UNAUTHENTICATED'));
+    expect(await execute({ ...body, installId: randomUUID() })).toMatchObject(problem(404, 'NOT_FOUND'));
+    const foreign = await installSample(api, tenantId);
+    expect(await execute({ ...body, versionId: foreign.versionId })).toMatchObject(problem(404, 'NOT_FOUND'));
+  });
+});
+
+describe('install-config', () => {
+  const route = '/api/internal/ext-runner/install-config';
+
+  it('answers a worker under either header, and never a runner', async () => {
+    const json = { tenantId, extensionId: sample.extensionId };
+    for (const headers of [bearer(WORKER_CREDENTIAL), { 'x-runner-auth': WORKER_CREDENTIAL }]) {
+      const answer = await api.request('POST', route, { json, headers });
+      expect(answer).toMatchObject({
+        status: 200,
+        json: { contentHash: sample.contentHash, configVersion: 0 },
+      });
+    }
+    for (const headers of [bearer(RUNNER_CREDENTIAL), { 'x-runner-auth': RUNNER_CREDENTIAL }]) {
+      expect(await api.request('POST', route, { json, headers })).toMatchObject(problem(403, 'FORBIDDEN'));
+    }
+  });
+
+  it('finds nothing of an install in a tenant that is not its own', async () => {
+    const { tenantId: other } = await api.tenant();
+    for (const ref of [{ installId: sample.installId }, { extensionId: sample.extensionId }]) {
+      const json = { tenantId: other, ...ref };
+      const answer = await api.request('POST', route, { json, headers: bearer(WORKER_CREDENTIAL) });
+      expect(answer).toMatchObject(problem(404, 'NOT_FOUND'));
+    }
+  });
+});
+
+describe('ui-installs', () => {
+  it('name entry and sources of a UI that some install serves, and no other', async () => {
+    const ui = { type: 'iframe', entry: 'ui/index.html', csp: { connect: ['https://api.test'] } };
+    const { installId, extensionId, contentHash } = await installSample(api, tenantId, { ui });
+    const ask = (hash: string, credential = RUNNER_CREDENTIAL) =>
+      api.request('GET', `/api/internal/runner/ui-installs?extensionId=${extensionId}&contentHash=${hash}`, {
+        headers: bearer(credential),
+      });
+    expect(await ask(contentHash)).toMatchObject({
+      status: 200,
+      json: { entry: 'index.html', csp: { connectSrc: ['https://api.test'] } },
+    });
+    expect(await ask(sample.contentHash)).toMatchObject(problem(404, 'NOT_FOUND'));
+    expect(await ask(contentHash, WORKER_CREDENTIAL)).toMatchObject(problem(403, 'FORBIDDEN'));
+    await api.db('tenant_extension_install').where({ install_id: installId }).update({ status: 'disabled' });
+    expect(await ask(contentHash)).toMatchObject(problem(404, 'NOT_FOUND'));
+  });
+});

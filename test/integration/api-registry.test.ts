@@ -1,0 +1,44 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { seedVersion } from '../support/seed.ts';
+import { problem, startApi, type TestApi } from '../support/start-api.ts';
+
+let api: TestApi;
+let key: string;
+let extension: string;
+let extensionId: string;
+beforeAll(async () => {
+  api = await startApi('api_registry');
+  const tenant = await api.tenant();
+  ({ key } = tenant);
+  ({ extensionId } = await seedVersion(api.db, tenant.tenantId, { publisher: tenant.tenantId }));
+  extension = `${tenant.tenantId}.sample`;
+});
+afterAll(() => api.close());
+
+describe('the registry', () => {
+  it('shows extensions, versions, manifest and permissions to every tenant', async () => {
+    const { key: other } = await api.tenant();
+    for (const ref of [extension, extensionId]) {
+      const { json } = await api.request('GET', `/api/v1/extensions/${ref}`, { key: other });
+      expect(json).toMatchObject({ extensionId, extension });
+    }
+    const list = await api.request('GET', `/api/v1/extensions/${extension}/versions`, { key: other });
+    expect(list.json).toMatchObject({ items: [{ version: '1.0.0', status: 'published' }] });
+    const { json } = await api.request('GET', `/api/v1/extensions/${extension}/versions/1.0.0`, {
+      key: other,
+    });
+    expect(json).toMatchObject({ manifest: { name: 'sample' }, signatures: [] });
+    expect(json['permissions']).toEqual(
+      expect.arrayContaining([expect.objectContaining({ capability: 'storage.kv', optional: false })]),
+    );
+    expect(JSON.stringify(json)).not.toContain('uploadId');
+  });
+
+  it.each(['/acme.nothing', '/%00', '/acme.nothing/versions', '/../x'])(
+    'has nothing at %s',
+    async (route) => {
+      const answer = await api.request('GET', `/api/v1/extensions${route}`, { key });
+      expect(answer).toMatchObject(problem(404, 'NOT_FOUND'));
+    },
+  );
+});

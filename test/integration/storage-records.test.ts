@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { createInstallStore } from '../../platform/db/installs.ts';
+import {
+  createStorageRecordStore,
+  STORAGE_LIMITS,
+  type StorageOwner,
+  type StorageRecordStore,
+} from '../../platform/db/storage-records.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { seedTenant, seedVersion } from '../support/seed.ts';
+
+let database: TestDatabase;
+let records: StorageRecordStore;
+let owner: StorageOwner;
+
+beforeAll(async () => {
+  database = await createTestDatabase('storage_records');
+  records = createStorageRecordStore(database.db);
+});
+afterAll(() => database.drop());
+beforeEach(async () => {
+  const { db } = database;
+  const tenantId = await seedTenant(db);
+  const { extensionId, versionId } = await seedVersion(db, tenantId, { publisher: tenantId });
+  const installId = randomUUID();
+  await createInstallStore(db).open(tenantId, { installId, extensionId, versionId, steps: [] });
+  owner = { tenantId, installId };
+});
+
+const value = (text: string): Buffer => Buffer.from(text);
+const put = (key: string, text: string, revision?: number): Promise<number> =>
+  records.put(owner, 'notes', { key, value: value(text), revision });
+
+/** Fills the install's storage without going through the store. */
+async function fill({ namespaces = 1, keys = 1, bytes = 1 }): Promise<void> {
+  await database.db.raw(
+    `insert into extension_storage_record (tenant_id, install_id, namespace, key, value, revision)
+     select ?, ?, 'ns' || n, 'key' || k, convert_to(repeat('x', ?), 'UTF8'), 1
+     from generate_series(1, ?) n, generate_series(1, ?) k`,
+    [owner.tenantId, owner.installId, bytes, namespaces, keys],
+  );
+}
+
+describe('revisions', () => {
+  it('begin at 1 and rise with every put, whether the value grows or shrinks', async () => {
+    expect(await put('a', 'one')).toBe(1);
+    expect(await put('a', 'something longer')).toBe(2);
+    expect(await put('a', '')).toBe(3);
+    expect((await records.get(owner, 'notes', 'a')).revision).toBe(3);
+  });
+
+  it('that are given must be current', async () => {
+    await put('a', 'one');
+    await put('a', 'two', 1);
+    await expect(put('a', 'six', 1)).rejects.toMatchObject({ code: 'STORAGE_CONFLICT' });
+    await expect(put('a', 'a longer value', 1)).rejects.toMatchObject({ code: 'STORAGE_CONFLICT' });
+    expect((await records.get(owner, 'notes', 'a')).value.toString()).toBe('two');
+  });
+
+  it('of 0 create and never overwrite, and others never create', async () => {
+    expect(await put('a', 'one', 0)).toBe(1);
+    await expect(put('a', 'two', 0)).rejects.toMatchObject({ code: 'STORAGE_CONFLICT' });
+    await expect(put('b', 'one', 1)).rejects.toMatchObject({ code: 'STORAGE_CONFLICT' });
+  });
+
+  it('let exactly one of many writers through', async () => {
+    await put('a', 'x');
+    const results = await Promise.allSettled(Array.from({ length: 8 }, (_, n) => put('a', `value ${n}`, 1)));
+    expect(results.filter(({ status }) => status === 'fulfilled').length).toBe(1);
+    const created = await Promise.allSettled(Array.from({ length: 8 }, () => put('new', 'x', 0)));
+    expect(created.filter(({ status }) => status === 'fulfilled').length).toBe(1);
+  });
+
+  it('lose no put of many without one', async () => {
+    await Promise.all(Array.from({ length: 20 }, (_, n) => put('counter', String(n))));
+    expect((await records.get(owner, 'notes', 'counter')).revision).toBe(20);
+  });
+});
+
+describe('limits', () => {
+  it('hold for the size of a value', async () => {
+    const largest = Buffer.alloc(STORAGE_LIMITS.valueBytes);
+    expect(await records.put(owner, 'notes', { key: 'a', value: largest })).toBe(1);
+    const larger = Buffer.alloc(STORAGE_LIMITS.valueBytes + 1);
+    await expect(records.put(owner, 'notes', { key: 'a', value: larger })).rejects.toMatchObject({
+      code: 'STORAGE_LIMIT',
+    });
+  });
+
+  it('hold for namespaces, while those there still take records', async () => {
+    await fill({ namespaces: STORAGE_LIMITS.namespaces });
+    await expect(put('a', 'x')).rejects.toMatchObject({ code: 'STORAGE_LIMIT' });
+    expect(await records.put(owner, 'ns1', { key: 'new', value: value('x') })).toBe(1);
+  });
+
+  it('hold for keys of a namespace, while those there can still be changed', async () => {
+    await fill({ keys: STORAGE_LIMITS.keysPerNamespace });
+    const write = (key: string) => records.put(owner, 'ns1', { key, value: value('longer than before') });
+    await expect(write('one more')).rejects.toMatchObject({ code: 'STORAGE_LIMIT' });
+    expect(await write('key1')).toBe(2);
+    await records.remove(owner, 'ns1', 'key2');
+    expect(await write('one more')).toBe(1);
+  });
+
+  it('hold for all values together, also when many grow at once', async () => {
+    const room = 3;
+    await fill({
+      keys: STORAGE_LIMITS.totalBytes / STORAGE_LIMITS.valueBytes - room,
+      bytes: STORAGE_LIMITS.valueBytes,
+    });
+    const full = Buffer.alloc(STORAGE_LIMITS.valueBytes);
+    const results = await Promise.allSettled(
+      Array.from({ length: 8 }, (_, n) => records.put(owner, 'notes', { key: `k${n}`, value: full })),
+    );
+    expect(results.filter(({ status }) => status === 'fulfilled').length).toBe(room);
+    const refused = results.filter((result) => result.status === 'rejected');
+    for (const { reason } of refused) expect(reason).toMatchObject({ code: 'STORAGE_LIMIT' });
+  });
+});
+
+describe('lists', () => {
+  it('page in the order of the keys’ bytes', async () => {
+    for (const key of ['b', 'a', 'B', 'é', 'a-1', 'a1']) await put(key, key);
+    const keys = async (cursor?: string) =>
+      (await records.list(owner, 'notes', cursor)).map(({ key }) => key);
+    expect(await keys()).toEqual(['B', 'a', 'a-1', 'a1', 'b', 'é']);
+    expect(await keys('a-1')).toEqual(['a1', 'b', 'é']);
+    expect(await keys('zzzz')).toEqual(['é']);
+  });
+
+  it('hold at most 100 records', async () => {
+    await fill({ keys: 150 });
+    const first = await records.list(owner, 'ns1', undefined);
+    expect(first.length).toBe(100);
+    expect((await records.list(owner, 'ns1', first.at(-1)?.key)).length).toBe(50);
+  });
+});
+
+describe('owners', () => {
+  it('see nothing of each other’s records', async () => {
+    await put('a', 'mine');
+    const other = { ...owner, installId: randomUUID() };
+    await expect(records.get(other, 'notes', 'a')).rejects.toMatchObject({ code: 'STORAGE_MISSING' });
+    await expect(records.remove(other, 'notes', 'a')).rejects.toMatchObject({ code: 'STORAGE_MISSING' });
+    expect(await records.list(other, 'notes', undefined)).toEqual([]);
+    const elsewhere = { ...owner, tenantId: randomUUID() };
+    await expect(records.get(elsewhere, 'notes', 'a')).rejects.toMatchObject({ code: 'STORAGE_MISSING' });
+  });
+
+  it('without a grant, or with one that leaves the namespace out, are denied', async () => {
+    await expect(records.checkGrant(owner, 'notes')).rejects.toMatchObject({
+      code: 'CAPABILITY_NOT_GRANTED',
+    });
+    const { tenantId, installId } = owner;
+    const grants = createInstallStore(database.db);
+    await grants.grant(
+      tenantId,
+      installId,
+      [{ capability: 'storage.kv', scope: { namespaces: ['other'] } }],
+      't',
+    );
+    await expect(records.checkGrant(owner, 'notes')).rejects.toMatchObject({
+      code: 'CAPABILITY_NOT_GRANTED',
+    });
+    await grants.grant(tenantId, installId, [{ capability: 'storage.kv', scope: {} }], 't');
+    await expect(records.checkGrant(owner, 'notes')).resolves.toBeUndefined();
+  });
+});

@@ -1,0 +1,81 @@
+import { pendingSteps, INSTALL_STEPS, type FailureReason } from '../../core/progress.ts';
+import type { PlatformError } from '../../core/errors.ts';
+import type { InstallStore } from '../../platform/db/installs.ts';
+import type { UploadStore } from '../../platform/db/uploads.ts';
+import type { WorkflowStarter } from '../../api/workflow-starter.ts';
+import type {
+  ConfigureInstallInput,
+  ConsentDecision,
+  InstallExtensionInput,
+  PublishBundleInput,
+} from '../../workflows/messages.ts';
+
+/** Does to the rows what the workflows would, at once, and keeps what it was asked. */
+export class FakeWorkflowStarter implements WorkflowStarter {
+  readonly publishes: PublishBundleInput[] = [];
+  readonly installs: InstallExtensionInput[] = [];
+  readonly configures: ConfigureInstallInput[] = [];
+  readonly decisions: ConsentDecision[] = [];
+  /** Thrown by whatever is asked next. */
+  fails: PlatformError | undefined;
+  /** How publishes end; undefined: they stay in `verifying`. */
+  publishEnd:
+    { status: 'published'; versionId: string } | { status: 'rejected'; error: FailureReason } | undefined;
+  installEnd: { status: 'active' } | { status: 'failed'; error: FailureReason } | { status: 'installing' } = {
+    status: 'active',
+  };
+  readonly #stores: { uploads: UploadStore; installs: InstallStore };
+
+  constructor(stores: { uploads: UploadStore; installs: InstallStore }) {
+    this.#stores = stores;
+  }
+
+  async startPublish(input: PublishBundleInput): Promise<{ status: 'verifying' }> {
+    this.#throwIfAsked();
+    this.publishes.push(input);
+    const { tenantId, uploadId } = input;
+    await this.#stores.uploads.open(tenantId, uploadId);
+    const end = this.publishEnd;
+    if (end) await this.#stores.uploads.end(tenantId, uploadId, { steps: [], checks: CHECKS, ...end });
+    return { status: 'verifying' };
+  }
+
+  async startInstall(input: InstallExtensionInput): Promise<{ installId: string }> {
+    this.#throwIfAsked();
+    this.installs.push(input);
+    const { tenantId, installId, extensionId, versionId, draftId } = input;
+    const steps = pendingSteps(INSTALL_STEPS);
+    const { installs } = this.#stores;
+    await installs.open(tenantId, { installId, extensionId, versionId, steps });
+    await installs.applyDraft(tenantId, installId, draftId);
+    if (this.installEnd.status === 'active') await installs.activate(tenantId, installId, versionId, steps);
+    if (this.installEnd.status === 'failed') {
+      await installs.end(tenantId, installId, { steps, ...this.installEnd });
+    }
+    return { installId };
+  }
+
+  async configureInstall(
+    input: ConfigureInstallInput,
+  ): Promise<{ configVersion: number; secretsVersion: number }> {
+    this.#throwIfAsked();
+    this.configures.push(input);
+    return this.#stores.installs.applyDraft(input.tenantId, input.installId, input.draftId);
+  }
+
+  decideConsent(
+    _tenantId: string,
+    _extensionId: string,
+    decision: ConsentDecision,
+  ): Promise<{ status: 'active' }> {
+    this.#throwIfAsked();
+    this.decisions.push(decision);
+    return Promise.resolve({ status: 'active' });
+  }
+
+  #throwIfAsked(): void {
+    if (this.fails) throw this.fails;
+  }
+}
+
+const CHECKS = [{ name: 'sha256', result: 'passed', required: true } as const];
