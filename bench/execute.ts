@@ -58,11 +58,17 @@ async function startBareExpress(body: string): Promise<{ origin: string; stop():
       .once('exit', () => reject(new Error('the bare Express server did not start')));
     child.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString('utf8').trim()));
   });
+  process.once('exit', () => child.kill());
   return { origin: `http://127.0.0.1:${port}`, stop: () => void child.kill() };
 }
 
+/** Each name has a counter of its own, so that clients at once do not wait for each other's. */
+function helloPath(index: number): string {
+  return `/hello/Ada-${index % 64}`;
+}
+
 /** What the gateway would send the runner for one call, with a token of its own. */
-async function directCall(hydrated: Hydrated): Promise<Call> {
+async function directCall(hydrated: Hydrated, index: number): Promise<Call> {
   const request: ExecuteRequest = executeRequest.parse({
     context: {
       request_id: 'bench',
@@ -75,7 +81,7 @@ async function directCall(hydrated: Hydrated): Promise<Call> {
       config_version: hydrated.configVersion,
       trigger: 'http',
     },
-    http: { method: 'GET', path: '/hello/Ada', query: '', headers: {} },
+    http: { method: 'GET', path: helloPath(index), query: '', headers: {} },
     limits: { timeout_ms: 60_000, memory_mb: 128, response_bytes: 1_000_000 },
     config: hydrated.config,
     providers: hydrated.providers,
@@ -146,12 +152,12 @@ const gateway = client(local.gateway);
 const runner = client(local.runner);
 const hydrated = await hydrate(gateway);
 
-const through: Call = {
+const through = (index: number): Call => ({
   method: 'GET',
-  path: '/api/ext/alga.hello/hello/Ada',
+  path: `/api/ext/alga.hello${helloPath(index)}`,
   headers: { authorization: `Bearer ${local.keys.user}` },
-};
-const answer = await gateway.send(through);
+});
+const answer = await gateway.send(through(0));
 const bare = await startBareExpress(answer.toString('utf8'));
 const express = client(bare.origin);
 
@@ -162,7 +168,7 @@ const rows = {
     ),
   ),
   'runner called directly': await bothLoads(async () => {
-    const calls = await Promise.all(Array.from({ length: CALLS }, () => directCall(hydrated)));
+    const calls = await Promise.all(Array.from({ length: CALLS }, (_, index) => directCall(hydrated, index)));
     return async (index) => {
       const call = calls[index];
       const frame = call && decodeFrame(await runner.send(call));
@@ -170,7 +176,9 @@ const rows = {
       if (!head || head.error) throw new Error(`the guest failed: ${JSON.stringify(head?.error)}`);
     };
   }),
-  'whole path': await bothLoads(() => Promise.resolve(async () => void (await gateway.send(through)))),
+  'whole path': await bothLoads(() =>
+    Promise.resolve(async (index: number) => void (await gateway.send(through(index)))),
+  ),
 };
 
 const base = rows['bare Express route'];

@@ -31,6 +31,8 @@ export async function up(db: Knex): Promise<void> {
     );
     create index extension_execution_log_by_time on extension_execution_log (tenant_id, started_at desc, execution_id);
 
+    create sequence extension_storage_revision;
+
     create table extension_storage_record (
       tenant_id  uuid not null,
       install_id uuid not null,
@@ -47,5 +49,7 @@ export async function up(db: Knex): Promise<void> {
 }
 
 export async function down(db: Knex): Promise<void> {
-  await db.raw('drop table extension_storage_record; drop table extension_execution_log;');
+  await db.raw(
+    'drop table extension_storage_record; drop sequence extension_storage_revision; drop table extension_execution_log;',
+  );
 }

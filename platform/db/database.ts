@@ -16,5 +16,7 @@ export function openDatabase({ url, poolMax }: { url: SecretValue; poolMax: numb
     connection: { connectionString: url.reveal(), application_name: 'alga' },
     pool: { min: 0, max: poolMax },
     acquireConnectionTimeout: 10_000,
+    // Or an error's message would hold the values bound to its statement, settings and digests among them.
+    compileSqlOnError: false,
   });
 }

@@ -56,9 +56,15 @@ export function createStorageRecordStore(db: Knex) {
     const query = records(db, owner, namespace, key).whereRaw('octet_length(value) >= ?', [value.byteLength]);
     if (revision !== undefined) void query.where({ revision });
     const rows = (await query
-      .update({ value, revision: db.raw('revision + 1'), updated_at: db.fn.now() })
+      .update({ value, revision: nextRevision(db), updated_at: db.fn.now() })
       .returning('revision')) as { revision: number }[];
     return rows[0]?.revision;
+  }
+
+  async function currentRevision(owner: StorageOwner, namespace: string, key: string): Promise<number> {
+    const row = (await records(db, owner, namespace, key).first('revision')) as
+      { revision: number } | undefined;
+    return row?.revision ?? 0;
   }
 
   /** Whatever may grow an install's records waits its turn, so that two of them cannot pass a limit together. */
@@ -79,12 +85,12 @@ export function createStorageRecordStore(db: Knex) {
           namespace,
           key,
           value,
-          revision: 1,
+          revision: nextRevision(trx),
         })
         .onConflict(['tenant_id', 'install_id', 'namespace', 'key'])
         .merge({
           value,
-          revision: trx.raw('extension_storage_record.revision + 1'),
+          revision: trx.raw('excluded.revision'),
           updated_at: trx.fn.now(),
         })
         .returning('revision')) as [{ revision: number }];
@@ -118,7 +124,16 @@ export function createStorageRecordStore(db: Knex) {
       if (record.value.byteLength > STORAGE_LIMITS.valueBytes) {
         throw overLimit(`a value has at most ${STORAGE_LIMITS.valueBytes} bytes`);
       }
-      return (await overwrite(owner, namespace, record)) ?? (await grow(owner, namespace, record));
+      const revision = await overwrite(owner, namespace, record);
+      if (revision !== undefined) return revision;
+      // Losing a race is common and must not queue for the lock that growing takes.
+      if (
+        record.revision !== undefined &&
+        record.revision !== (await currentRevision(owner, namespace, record.key))
+      ) {
+        throw conflict();
+      }
+      return grow(owner, namespace, record);
     },
 
     async remove(owner: StorageOwner, namespace: string, key: string): Promise<void> {
@@ -158,6 +173,11 @@ async function usage(trx: Knex, { tenantId, installId }: StorageOwner, namespace
       total: trx.raw('coalesce(sum(octet_length(value)), 0)::bigint'),
     })) as Usage;
   return row;
+}
+
+/** Revisions come from one sequence, so that a record put again after it was deleted never has an earlier one's. */
+function nextRevision(db: Knex): Knex.Raw {
+  return db.raw("nextval('extension_storage_revision')");
 }
 
 /** `namespaces` counts the others, `before` is the size of the record that is replaced. */

@@ -5,8 +5,6 @@ import { get, put, type StorageEntry } from 'alga:extension/storage';
 import type { ExecuteRequest, ExecuteResponse, HttpRequest } from 'alga:extension/types';
 
 const NAMESPACE = 'counters';
-/** Others may count the same name at the same time; whoever loses reads again. */
-const ATTEMPTS = 20;
 
 export function handler({ http }: ExecuteRequest): ExecuteResponse {
   const response = route(http);
@@ -41,17 +39,20 @@ function echo({ headers, body }: HttpRequest): ExecuteResponse {
   };
 }
 
-/** Adds one to a counter and answers with its new value; no count is lost, whoever counts at the same time. */
+/**
+ * Adds one to a counter and answers with its new value. No count is lost: whoever counts at the same time and comes second reads again,
+ * until the call's own deadline.
+ */
 function countUp(key: string): number {
-  for (let attempt = 1; ; attempt += 1) {
+  for (;;) {
     const current = read(key);
     const count = (current ? Number(new TextDecoder().decode(current.value)) : 0) + 1;
     const value = new TextEncoder().encode(String(count));
     try {
-      put({ namespace: NAMESPACE, key, value, revision: current?.revision });
+      put({ namespace: NAMESPACE, key, value, revision: current?.revision ?? 0n });
       return count;
     } catch (error) {
-      if (errorOf(error) !== 'conflict' || attempt === ATTEMPTS) throw error;
+      if (errorOf(error) !== 'conflict') throw error;
     }
   }
 }

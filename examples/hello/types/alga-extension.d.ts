@@ -57,7 +57,7 @@ declare module 'alga:extension/storage' {
     namespace: string;
     key: string;
     value: Uint8Array;
-    /** On a put: the revision that was read; the put fails with `conflict` if it is no longer current. */
+    /** On a put: the revision that was read, 0 if there was none; the put fails with `conflict` if that is no longer so. */
     revision: bigint | undefined;
   }
 
