@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { PlatformError } from '../../core/errors.ts';
+import type { PlatformError } from '../../core/errors.ts';
 import { loadObjectStoreConfig, SECRET_VARIABLES, storageEnv, withSecretFiles } from './environment.ts';
 import { gatewayEnv, loadGatewayConfig } from './gateway.ts';
 import { loadRunnerConfig, runnerEnv } from './runner.ts';

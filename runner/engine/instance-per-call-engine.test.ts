@@ -71,8 +71,35 @@ describe('the engine', () => {
 
   it('refuses a core module that is instantiated twice, which would double its memory', async () => {
     const twice = "instantiateCore(getCoreModule('m.wasm'));".repeat(2);
-    const outcome = await run(artifact(twice));
-    expect(outcome).toMatchObject({ ok: false, code: 'GUEST_TRAPPED', memoryBytes: 64 * 1024 });
+    await expect(run(artifact(twice))).rejects.toMatchObject({ code: 'GUEST_TRAPPED' });
+  });
+
+  it('refuses to load a component that cannot be instantiated', async () => {
+    const engine = createInstancePerCallEngine();
+    const broken = artifact("throw new WebAssembly.RuntimeError('unreachable');");
+    await expect(engine.load(broken)).rejects.toMatchObject({ code: 'GUEST_TRAPPED' });
+    expect(engine.isLoaded(broken.contentHash)).toBe(false);
+  });
+
+  it('refuses a component that calls the host while it is instantiated, when there is no call yet', async () => {
+    const eager = artifact(
+      "imports['alga:extension/logging'].logInfo('early').catch(() => {}); throw new Error('x');",
+      {
+        imports: ['alga:extension/logging'],
+      },
+    );
+    await expect(run(eager)).rejects.toMatchObject({ code: 'GUEST_TRAPPED' });
+  });
+
+  it('makes the next instance after a call, and never gives one to two calls', async () => {
+    const counting =
+      'let served = 0; return { handler: async () => { served += 1; return { status: served, headers: [] }; } };';
+    const engine = createInstancePerCallEngine();
+    const component = artifact(counting);
+    await engine.load(component);
+    const call = () => engine.execute(component.contentHash, request, hostThat({ ok: undefined }));
+    const outcomes = [await call(), ...(await Promise.all([call(), call(), call()]))];
+    expect(outcomes.map((outcome) => outcome.ok && outcome.response.status)).toEqual([1, 1, 1, 1]);
   });
 
   it.each([

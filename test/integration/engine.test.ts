@@ -45,9 +45,9 @@ function createHost(calls: Calls = {}) {
         value: Uint8Array;
         revision?: bigint;
       };
-      const current = records.get(`${namespace}/${key}`)?.revision;
-      if (revision !== current) return { err: 'conflict' };
-      const stored = { value, revision: (current ?? 0n) + 1n };
+      const current = records.get(`${namespace}/${key}`)?.revision ?? 0n;
+      if (revision !== undefined && revision !== current) return { err: 'conflict' };
+      const stored = { value, revision: current + 1n };
       records.set(`${namespace}/${key}`, stored);
       return { ok: { namespace, key, ...stored } };
     },
