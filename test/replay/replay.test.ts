@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Worker, type ReplayWorkerOptions } from '@temporalio/worker';
+import { globalHandlers } from '@temporalio/worker/lib/workflow/vm-shared.js';
 import { createDataConverter } from '../../platform/temporal/data-converter.ts';
 import { bundleWorkflows, TEST_CODEC_KEY } from '../support/workflow-environment.ts';
 
@@ -16,6 +17,11 @@ beforeAll(async () => {
 }, 60_000);
 
 const read = (name: string): string => readFileSync(path.join(FOLDER, name), 'utf8');
+
+// The replayer hooks every promise of this process, and the next test file may run in it.
+afterAll(() => {
+  globalHandlers.uninstall();
+});
 
 describe('recorded histories', () => {
   it.each(files)('%s leads to the same commands', async (name) => {
