@@ -1,13 +1,7 @@
-/** What a frame's head can hold: JSON, bytes, 64-bit integers and `undefined` (no `null`). */
-export type WireValue =
-  | string
-  | number
-  | bigint
-  | boolean
-  | undefined
-  | Uint8Array
-  | readonly WireValue[]
-  | { readonly [field: string]: WireValue };
+import type { WitValue } from '../engine/engine.ts';
+
+/** What a frame's head can hold: JSON, bytes, 64-bit integers and `undefined` (no `null`). Guests' values are just that. */
+export type WireValue = WitValue;
 
 type Json = string | number | boolean | null | Json[] | { [field: string]: Json };
 
