@@ -50,12 +50,14 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
         guestLog: guestLog.line,
       };
       const { context, limits } = request;
+      const host = bindHost(call, deps.capabilities);
       const job: SandboxJob = {
         contentHash: context.content_hash,
         request: guestRequest(request, body),
         responseBytes: limits.response_bytes,
         memoryBytes: limits.memory_mb * MIB,
-        onCall: bindHost(call, deps.capabilities),
+        known: host.known,
+        onCall: host.call,
         onOutput: guestLog.output,
       };
       try {

@@ -31,7 +31,7 @@ const MEDIA_TYPES: Readonly<Record<string, string>> = {
 const PERMISSIONS_OFF = [
   'accelerometer',
   'autoplay',
-  
+
   'camera',
   'clipboard-read',
   'clipboard-write',

@@ -52,25 +52,28 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     async run(install, input) {
       const { tenantId } = install;
       const { executionId } = input;
-      await deps.executions.begin(tenantId, {
-        executionId,
-        installId: install.installId,
-        extensionId: install.extensionId,
-        versionId: install.versionId,
-        contentHash: install.contentHash,
-        requestId: input.requestId,
-        trigger: input.trigger,
-        method: input.method,
-        path: input.path,
-        principal: input.principal,
-        requestBytes: input.body.byteLength,
-      });
+      const { secretsKeyId } = deps;
+      const request = executeRequestOf(install, input, { secretsKeyId, now: Date.now() });
+      // Side by side, and both before the runner is asked.
+      const [token] = await Promise.all([
+        mintExecutionToken(deps.tokenKey, deps.audience, request),
+        deps.executions.begin(tenantId, {
+          executionId,
+          installId: install.installId,
+          extensionId: install.extensionId,
+          versionId: install.versionId,
+          contentHash: install.contentHash,
+          requestId: input.requestId,
+          trigger: input.trigger,
+          method: input.method,
+          path: input.path,
+          principal: input.principal,
+          requestBytes: input.body.byteLength,
+        }),
+      ]);
       const started = performance.now();
       const elapsed = (): number => performance.now() - started;
       try {
-        const { secretsKeyId } = deps;
-        const request = executeRequestOf(install, input, { secretsKeyId, now: Date.now() });
-        const token = await mintExecutionToken(deps.tokenKey, deps.audience, request);
         const { answer, body } = await deps.runner.execute(request, input.body, token);
         const result = resultOf(answer, body, elapsed());
         recordEnd(tenantId, executionId, endOf(result, answer));

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { json, Router, type RequestHandler, type Response } from 'express';
 import { z } from 'zod';
 import type { StorageOwner, StorageRecord, StorageRecordStore } from '../../platform/db/storage-records.ts';
-import { verifyExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { verifyExecutionToken, type ExecutionClaims } from '../../platform/tokens/execution-token.ts';
 
 /** A value at its largest in base64, with room for one that is over the limit to be told so. */
 const MAX_BODY = '512kb';
@@ -42,8 +42,14 @@ export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps):
 
   router.post('/get', async (req, res) => {
     const body = keyBody.parse(req.body);
-    await records.checkGrant(ownerOf(res), body.namespace);
-    res.json(entryOf(body.namespace, await records.get(ownerOf(res), body.namespace, body.key)));
+    // Side by side: without the grant, what was read goes nowhere.
+    const [granted, found] = await Promise.allSettled([
+      records.checkGrant(ownerOf(res), body.namespace),
+      records.get(ownerOf(res), body.namespace, body.key),
+    ]);
+    if (granted.status === 'rejected') throw granted.reason;
+    if (found.status === 'rejected') throw found.reason;
+    res.json(entryOf(body.namespace, found.value));
   });
 
   router.post('/put', async (req, res) => {
@@ -71,9 +77,25 @@ export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps):
   return router;
 }
 
+/** Tokens that were verified; one execution presents the same one on each of its calls. */
+const MAX_VERIFIED = 1_000;
+
 function requireExecutionToken(tokenKey: KeyObject): RequestHandler {
+  const verified = new Map<string, ExecutionClaims>();
+
+  async function claimsOf(token: string): Promise<ExecutionClaims> {
+    const known = verified.get(token);
+    if (known && known.exp * 1000 > Date.now()) return known;
+    verified.delete(token);
+    const claims = await verifyExecutionToken(tokenKey, token, undefined);
+    verified.set(token, claims);
+    const oldest = verified.keys().next();
+    if (verified.size > MAX_VERIFIED && oldest.done !== true) verified.delete(oldest.value);
+    return claims;
+  }
+
   return async (req, res, next) => {
-    const claims = await verifyExecutionToken(tokenKey, req.get('x-execution-token') ?? '', undefined);
+    const claims = await claimsOf(req.get('x-execution-token') ?? '');
     const owner: StorageOwner = { tenantId: claims.tenant, installId: claims.install };
     res.locals['owner'] = owner;
     next();

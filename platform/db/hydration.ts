@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Knex } from 'knex';
 import type { Grant } from '../../core/capabilities.ts';
 import { isExtensionRef, isUuid } from '../../core/ids.ts';
@@ -69,7 +70,10 @@ export type HydrationStore = ReturnType<typeof createHydrationStore>;
 /** Reads all that a call needs in one round trip. */
 export function createHydrationStore(db: Knex) {
   async function first(sql: string, bindings: Record<string, string>): Promise<HydratedInstall | undefined> {
-    const { rows } = await db.raw<{ rows: HydrationRow[] }>(`${SELECT} ${sql}`, bindings);
+    // Named, so that each connection plans it once: planning takes longer than running it.
+    const name = createHash('sha256').update(sql).digest('hex').slice(0, 40);
+    const query = db.raw<{ rows: HydrationRow[] }>(`${SELECT} ${sql}`, bindings);
+    const { rows } = await query.options({ name: `hydrate-${name}` });
     return rows[0] && toHydrated(rows[0]);
   }
 

@@ -11,7 +11,7 @@ import {
   secretsKeyId,
 } from '../../platform/secrets/sealing-suite.ts';
 import type { WitValue } from '../engine/engine.ts';
-import { bindHost, type HostCall } from './index.ts';
+import { bindHost } from './index.ts';
 
 const context = {
   request_id: 'request-1',
@@ -68,7 +68,7 @@ function setup({ grants = {}, request = {}, gateway, now = '2029-01-01T00:00:00Z
     })),
     ...request,
   };
-  const host: HostCall = bindHost(
+  const bound = bindHost(
     {
       request: whole,
       executionToken: 'token',
@@ -86,8 +86,27 @@ function setup({ grants = {}, request = {}, gateway, now = '2029-01-01T00:00:00Z
       now: () => Date.parse(now),
     },
   );
-  return { host, asked, logged };
+  return { host: bound.call, known: bound.known, asked, logged };
 }
+
+describe('answers that are known beforehand', () => {
+  it('are those that stay the same, and only of granted interfaces', () => {
+    const { known } = setup({ grants: {} });
+    expect(Object.keys(known).sort()).toEqual([
+      'context-v2.get-trigger',
+      'context.get-context',
+      'user-v2.get-user',
+      'user.get-user',
+    ]);
+  });
+
+  it('hold the settings once they are granted, and never a secret', () => {
+    const grants = { 'config.read': {}, 'secrets.get': {} };
+    const { known } = setup({ grants, request: { secret_envelope: envelope } });
+    expect(known['context-v2.get-config']).toEqual({ ok: '{"greeting":"Hello"}' });
+    expect(Object.keys(known).filter((name) => name.startsWith('secrets'))).toEqual([]);
+  });
+});
 
 describe('an execution without grants', () => {
   it('gets an answer of every function of the world, and never a gift', async () => {

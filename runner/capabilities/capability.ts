@@ -5,7 +5,15 @@ import type { SecretValue } from '../../core/secret-value.ts';
 import type { HostReply, WitValue } from '../engine/engine.ts';
 
 /** A host function: what the guest passed, as WIT lowers it. Checks its arguments, because the sandbox is not trusted. */
-export type HostFunction = (args: readonly WitValue[]) => Promise<HostReply> | HostReply;
+export interface HostFunction {
+  (args: readonly WitValue[]): Promise<HostReply> | HostReply;
+  /** The answer, if it is the same for the whole execution: the sandbox is told it beforehand and need not ask. */
+  known?: HostReply;
+}
+
+export function known(reply: HostReply): HostFunction {
+  return Object.assign(() => reply, { known: reply });
+}
 
 /** Host functions by WIT interface (bare name) and function. */
 export type HostInterfaces = Readonly<Record<string, Readonly<Record<string, HostFunction>>>>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineCapability } from './capability.ts';
+import { defineCapability, known } from './capability.ts';
 
 const noSettings = z.strictObject({});
 
@@ -16,8 +16,8 @@ export const contextCapability = defineCapability({
       versionId: context.version_id,
     };
     return {
-      context: { 'get-context': () => ({ ok: data }) },
-      'context-v2': { 'get-trigger': () => ({ ok: context.trigger }) },
+      context: { 'get-context': known({ ok: data }) },
+      'context-v2': { 'get-trigger': known({ ok: context.trigger }) },
     };
   },
 });
@@ -27,6 +27,6 @@ export const configCapability = defineCapability({
   name: 'config.read',
   settings: noSettings,
   bind({ request }) {
-    return { 'context-v2': { 'get-config': () => ({ ok: JSON.stringify(request.config) }) } };
+    return { 'context-v2': { 'get-config': known({ ok: JSON.stringify(request.config) }) } };
   },
 });

@@ -19,18 +19,18 @@ const CAPABILITIES: readonly BoundCapability[] = [
   storageCapability,
 ];
 
-export type HostCall = (
-  interfaceName: string,
-  functionName: string,
-  args: readonly WitValue[],
-) => Promise<HostReply>;
+export interface BoundHost {
+  call: (interfaceName: string, functionName: string, args: readonly WitValue[]) => Promise<HostReply>;
+  /** Answers that stay the same for the whole execution, by `interface.function`. */
+  known: Readonly<Record<string, HostReply>>;
+}
 
 /**
  * The host as one execution sees it: starts from nothing, and a function is there only because a grant put it there.
  * Throws INPUT_INVALID for a grant that no capability serves or whose scope it does not know. The answer throws for functions
  * outside the world and for arguments of a wrong shape.
  */
-export function bindHost(call: CallContext, deps: CapabilityDeps): HostCall {
+export function bindHost(call: CallContext, deps: CapabilityDeps): BoundHost {
   const granted = new Map<string, HostFunction>();
 
   const put = (capability: BoundCapability, scope: unknown): void => {
@@ -53,11 +53,16 @@ export function bindHost(call: CallContext, deps: CapabilityDeps): HostCall {
     }
   }
 
-  return async (interfaceName, functionName, args) => {
-    const serve = granted.get(`${interfaceName}.${functionName}`);
-    if (serve !== undefined) return serve(args);
-    const reply = replyWithoutGrant(interfaceName, functionName);
-    if (reply !== undefined) return reply;
-    throw new PlatformError('INTERNAL', `${interfaceName}.${functionName} is no function of the world`);
+  return {
+    async call(interfaceName, functionName, args) {
+      const serve = granted.get(`${interfaceName}.${functionName}`);
+      if (serve !== undefined) return serve(args);
+      const reply = replyWithoutGrant(interfaceName, functionName);
+      if (reply !== undefined) return reply;
+      throw new PlatformError('INTERNAL', `${interfaceName}.${functionName} is no function of the world`);
+    },
+    known: Object.fromEntries(
+      [...granted].flatMap(([name, { known }]) => (known === undefined ? [] : [[name, known]])),
+    ),
   };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineCapability } from './capability.ts';
+import { defineCapability, known } from './capability.ts';
 import type { HostReply } from '../engine/engine.ts';
 
 /** Who called; `not-available` when no user did. */
@@ -21,7 +21,7 @@ export const userCapability = defineCapability({
               clientId: user.client_id,
             },
           };
-    const functions = { 'get-user': () => reply };
+    const functions = { 'get-user': known(reply) };
     return { user: functions, 'user-v2': functions };
   },
 });

@@ -95,7 +95,8 @@ async function runOnce(component: Loaded, request: GuestRequest, host: Host): Pr
     instance = component.spare ?? instantiate(component);
     component.spare = undefined;
     instance.bind(call);
-    const response = await instance.handler(request);
+    const answered = instance.handler(request);
+    const response = await answered;
     return { ok: true, response, memoryBytes: memoryBytes(instance) };
   } catch (error) {
     if (call.hostFault) throw call.hostFault.cause;

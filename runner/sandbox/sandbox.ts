@@ -33,6 +33,8 @@ export interface SandboxJob {
   request: GuestRequest;
   responseBytes: number;
   memoryBytes: number;
+  /** Answers the sandbox gives its guest without asking, by `interface.function`. */
+  known: Readonly<Record<string, HostReply>>;
   onCall(interfaceName: string, functionName: string, args: readonly WitValue[]): Promise<HostReply>;
   onOutput(stream: 'stdout' | 'stderr', bytes: Uint8Array): void;
 }
@@ -226,8 +228,8 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
         );
       }
       const id = ++ids;
-      const { contentHash, request, responseBytes } = job;
-      const head: ExecuteHead = { contentHash, request, responseBytes };
+      const { contentHash, request, responseBytes, known } = job;
+      const head: ExecuteHead = { contentHash, request, responseBytes, known };
       return new Promise((resolve, reject) => {
         jobs.set(id, { job, heard: false, openCalls: 0, resolve, reject });
         write({ type: FRAME.execute, id, head: head as unknown as WireValue });
