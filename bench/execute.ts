@@ -62,13 +62,23 @@ async function startBareExpress(body: string): Promise<{ origin: string; stop():
   return { origin: `http://127.0.0.1:${port}`, stop: () => void child.kill() };
 }
 
-/** Each name has a counter of its own, so that clients at once do not wait for each other's. */
-function helloPath(index: number): string {
-  return `/hello/Ada-${index % 64}`;
+interface Handler {
+  method: 'GET' | 'POST';
+  path: (index: number) => string;
+  body: Uint8Array;
 }
 
+/** Answers its body and writes a log line. */
+const ECHO: Handler = { method: 'POST', path: () => '/echo', body: Buffer.from('{"hello":"there"}') };
+/** Reads and writes a record as well; each name has its own, so that clients at once do not wait for each other's. */
+const HELLO: Handler = {
+  method: 'GET',
+  path: (index) => `/hello/Ada-${index % 64}`,
+  body: new Uint8Array(),
+};
+
 /** What the gateway would send the runner for one call, with a token of its own. */
-async function directCall(hydrated: Hydrated, index: number): Promise<Call> {
+async function directCall(hydrated: Hydrated, handler: Handler, index: number): Promise<Call> {
   const request: ExecuteRequest = executeRequest.parse({
     context: {
       request_id: 'bench',
@@ -81,7 +91,7 @@ async function directCall(hydrated: Hydrated, index: number): Promise<Call> {
       config_version: hydrated.configVersion,
       trigger: 'http',
     },
-    http: { method: 'GET', path: helloPath(index), query: '', headers: {} },
+    http: { method: handler.method, path: handler.path(index), query: '', headers: {} },
     limits: { timeout_ms: 60_000, memory_mb: 128, response_bytes: 1_000_000 },
     config: hydrated.config,
     providers: hydrated.providers,
@@ -99,7 +109,7 @@ async function directCall(hydrated: Hydrated, index: number): Promise<Call> {
       'x-execution-token': token,
       'content-type': EXECUTE_FRAME_TYPE,
     },
-    body: Buffer.concat(encodeFrame(request, new Uint8Array())),
+    body: Buffer.concat(encodeFrame(request, handler.body)),
   };
 }
 
@@ -152,14 +162,31 @@ const gateway = client(local.gateway);
 const runner = client(local.runner);
 const hydrated = await hydrate(gateway);
 
-const through = (index: number): Call => ({
-  method: 'GET',
-  path: `/api/ext/alga.hello${helloPath(index)}`,
-  headers: { authorization: `Bearer ${local.keys.user}` },
+const through = ({ method, path, body }: Handler, index: number): Call => ({
+  method,
+  path: `/api/ext/alga.hello${path(index)}`,
+  headers: { authorization: `Bearer ${local.keys.user}`, 'content-type': 'application/json' },
+  ...(body.byteLength > 0 && { body }),
 });
-const answer = await gateway.send(through(0));
+const answer = await gateway.send(through(HELLO, 0));
 const bare = await startBareExpress(answer.toString('utf8'));
 const express = client(bare.origin);
+
+const runnerAlone = (handler: Handler) => async (): Promise<(index: number) => Promise<void>> => {
+  const calls = await Promise.all(
+    Array.from({ length: CALLS }, (_, index) => directCall(hydrated, handler, index)),
+  );
+  return async (index) => {
+    const call = calls[index];
+    const frame = call && decodeFrame(await runner.send(call));
+    const head = frame?.head as { error?: unknown } | undefined;
+    if (!head || head.error) throw new Error(`the guest failed: ${JSON.stringify(head?.error)}`);
+  };
+};
+const wholePath = (handler: Handler) => (): Promise<(index: number) => Promise<void>> =>
+  Promise.resolve(async (index) => {
+    await gateway.send(through(handler, index));
+  });
 
 const rows = {
   'bare Express route': await bothLoads(() =>
@@ -167,20 +194,10 @@ const rows = {
       await express.send({ method: 'GET', path: '/hello/Ada', headers: {} });
     }),
   ),
-  'runner called directly': await bothLoads(async () => {
-    const calls = await Promise.all(Array.from({ length: CALLS }, (_, index) => directCall(hydrated, index)));
-    return async (index) => {
-      const call = calls[index];
-      const frame = call && decodeFrame(await runner.send(call));
-      const head = frame?.head as { error?: unknown } | undefined;
-      if (!head || head.error) throw new Error(`the guest failed: ${JSON.stringify(head?.error)}`);
-    };
-  }),
-  'whole path': await bothLoads(() =>
-    Promise.resolve(async (index: number) => {
-      await gateway.send(through(index));
-    }),
-  ),
+  'runner alone, echo': await bothLoads(runnerAlone(ECHO)),
+  'whole path, echo': await bothLoads(wholePath(ECHO)),
+  'runner alone, a record read and written': await bothLoads(runnerAlone(HELLO)),
+  'whole path, a record read and written': await bothLoads(wholePath(HELLO)),
 };
 
 const base = rows['bare Express route'];
