@@ -55,7 +55,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       const { secretsKeyId } = deps;
       const request = executeRequestOf(install, input, { secretsKeyId, now: Date.now() });
       // Side by side, and both before the runner is asked.
-      const [token] = await Promise.all([
+      const [minted, begun] = await Promise.allSettled([
         mintExecutionToken(deps.tokenKey, deps.audience, request),
         deps.executions.begin(tenantId, {
           executionId,
@@ -71,9 +71,12 @@ export function createExecutor(deps: ExecutorDeps): Executor {
           requestBytes: input.body.byteLength,
         }),
       ]);
+      if (begun.status === 'rejected') throw begun.reason;
       const started = performance.now();
       const elapsed = (): number => performance.now() - started;
       try {
+        if (minted.status === 'rejected') throw minted.reason;
+        const token = minted.value;
         const { answer, body } = await deps.runner.execute(request, input.body, token);
         const result = resultOf(answer, body, elapsed());
         recordEnd(tenantId, executionId, endOf(result, answer));
