@@ -4,7 +4,7 @@ import { SecretValue } from '../core/secret-value.ts';
 import { createLogger } from '../platform/logger.ts';
 import type { CallContext } from './capabilities/capability.ts';
 import { createGatewayClient } from './gateway-client.ts';
-import { closeServer, listen } from './listen.ts';
+import { closeServer, listen } from './http/listen.ts';
 
 const logger = createLogger({ level: 'silent', process: 'runner' });
 const HASH = `sha256:${'a'.repeat(64)}`;

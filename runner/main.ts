@@ -1,10 +1,10 @@
 import { loadRunnerConfig } from '../platform/config/runner.ts';
 import { createLogger } from '../platform/logger.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
-import { openDiskCache } from './disk-cache.ts';
+import { openDiskCache } from './cache/disk-cache.ts';
 import { createGatewayClient } from './gateway-client.ts';
 import { createRunner } from './runner.ts';
-import { standingWalls } from './walls.ts';
+import { standingWalls } from './sandbox/walls.ts';
 
 const config = loadRunnerConfig(process.env);
 

@@ -5,18 +5,18 @@ import type { Logger } from '../platform/logger.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
 import type { ObjectStore } from '../platform/objects/object-store.ts';
 import { readPublicKey } from '../platform/tokens/ed25519.ts';
-import { createBundleCache } from './bundle-cache.ts';
-import { createCredentialCheck } from './credentials.ts';
-import type { DiskCache } from './disk-cache.ts';
-import { createExecuteHandler } from './execute.ts';
+import { createBundleCache } from './cache/bundle-cache.ts';
+import { createCredentialCheck } from './http/credentials.ts';
+import type { DiskCache } from './cache/disk-cache.ts';
+import { createExecuteHandler } from './http/execute.ts';
 import type { GatewayClient } from './gateway-client.ts';
-import { closeServer, listen } from './listen.ts';
-import { createRunExecution } from './run-execution.ts';
+import { closeServer, listen } from './http/listen.ts';
+import { createRunExecution } from './execution/run-execution.ts';
 import { createSandboxPool } from './sandbox/pool.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
-import { createPrivateServer } from './server.ts';
-import { createUiApp } from './ui-server.ts';
-import { createWarmHandler } from './warm.ts';
+import { createPrivateServer } from './http/server.ts';
+import { createUiApp } from './assets/ui-server.ts';
+import { createWarmHandler } from './http/warm.ts';
 
 /** Executions under way get this long when the runner stops; longer than most deadlines, shorter than most orchestrators' patience. */
 const DRAIN_MS = 20_000;

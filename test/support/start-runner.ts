@@ -16,9 +16,9 @@ import { createLogger } from '../../platform/logger.ts';
 import { createObjectKeys } from '../../platform/objects/keys.ts';
 import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
 import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
-import { openDiskCache } from '../../runner/disk-cache.ts';
+import { openDiskCache } from '../../runner/cache/disk-cache.ts';
 import { createGatewayClient } from '../../runner/gateway-client.ts';
-import { closeServer, listen } from '../../runner/listen.ts';
+import { closeServer, listen } from '../../runner/http/listen.ts';
 import { createRunner } from '../../runner/runner.ts';
 
 const AUDIENCE = 'http://runner.test';

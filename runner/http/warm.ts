@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
-import { PlatformError } from '../core/errors.ts';
-import { isContentHash } from '../core/ids.ts';
-import type { BundleCache } from './bundle-cache.ts';
-import { parseJson, readBody, zodIssues } from './http-body.ts';
-import type { SandboxPool } from './sandbox/pool.ts';
-import { SandboxLostError } from './sandbox/sandbox.ts';
+import { PlatformError } from '../../core/errors.ts';
+import { isContentHash } from '../../core/ids.ts';
+import type { BundleCache } from '../cache/bundle-cache.ts';
+import { parseJson, readBody, zodIssues } from './body.ts';
+import type { SandboxPool } from '../sandbox/pool.ts';
+import { SandboxLostError } from '../sandbox/sandbox.ts';
 import { sendJson } from './server.ts';
 
 const MAX_BODY_BYTES = 4096;

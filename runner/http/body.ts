@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
-import { PlatformError, type Issue } from '../core/errors.ts';
+import { PlatformError, type Issue } from '../../core/errors.ts';
 
 /** `content-type` without its parameters, in lower case. */
 export function mediaType(req: IncomingMessage): string {

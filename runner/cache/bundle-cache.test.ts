@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { ARTIFACT_TARGET } from '../core/artifact-target.ts';
-import { DEFAULT_BUNDLE_LIMITS } from '../core/tar/limits.ts';
-import { packArtifact, signArtifact } from '../platform/component/artifact.ts';
-import { createLogger } from '../platform/logger.ts';
-import { createObjectKeys } from '../platform/objects/keys.ts';
+import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
+import { DEFAULT_BUNDLE_LIMITS } from '../../core/tar/limits.ts';
+import { packArtifact, signArtifact } from '../../platform/component/artifact.ts';
+import { createLogger } from '../../platform/logger.ts';
+import { createObjectKeys } from '../../platform/objects/keys.ts';
 import { createBundleCache } from './bundle-cache.ts';
 import { openDiskCache } from './disk-cache.ts';
 

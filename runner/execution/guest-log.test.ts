@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ExecuteRequest } from '../core/execute.ts';
-import { createLogger } from '../platform/logger.ts';
+import type { ExecuteRequest } from '../../core/execute.ts';
+import { createLogger } from '../../platform/logger.ts';
 import { createGuestLog } from './guest-log.ts';
 
 function setup() {

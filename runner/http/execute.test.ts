@@ -1,16 +1,16 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { PlatformError } from '../core/errors.ts';
-import { EXECUTE_FRAME_TYPE, type ExecuteRequest, type ExecuteResponse } from '../core/execute.ts';
-import { decodeFrame, encodeFrame } from '../core/execute-frame.ts';
-import { SecretValue } from '../core/secret-value.ts';
-import { createLogger } from '../platform/logger.ts';
-import { mintExecutionToken } from '../platform/tokens/execution-token.ts';
+import { PlatformError } from '../../core/errors.ts';
+import { EXECUTE_FRAME_TYPE, type ExecuteRequest, type ExecuteResponse } from '../../core/execute.ts';
+import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
+import { SecretValue } from '../../core/secret-value.ts';
+import { createLogger } from '../../platform/logger.ts';
+import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
 import { createCredentialCheck } from './credentials.ts';
 import { createExecuteHandler } from './execute.ts';
 import { closeServer, listen } from './listen.ts';
-import type { ExecutionInput, ExecutionResult } from './run-execution.ts';
+import type { ExecutionInput, ExecutionResult } from '../execution/run-execution.ts';
 import { createPrivateServer } from './server.ts';
 
 const AUDIENCE = 'http://runner.test:8090';

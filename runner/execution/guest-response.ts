@@ -1,5 +1,5 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
-import type { HeaderMap } from '../core/execute.ts';
+import type { HeaderMap } from '../../core/execute.ts';
 
 const MAX_HEADERS = 100;
 const MAX_HEADER_BYTES = 32 * 1024;

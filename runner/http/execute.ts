@@ -1,18 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { KeyObject } from 'node:crypto';
-import { statusOf } from '../core/errors.ts';
-import { PlatformError } from '../core/errors.ts';
+import { statusOf } from '../../core/errors.ts';
+import { PlatformError } from '../../core/errors.ts';
 import {
   EXECUTE_FRAME_TYPE,
   executeRequest,
   type ExecuteRequest,
   type ExecuteResponse,
-} from '../core/execute.ts';
-import { decodeFrame, encodeFrame } from '../core/execute-frame.ts';
-import type { Logger } from '../platform/logger.ts';
-import { checkBodyAgainstClaims, verifyExecutionToken } from '../platform/tokens/execution-token.ts';
-import { mediaType, parseJson, readBody, zodIssues } from './http-body.ts';
-import type { ExecutionResult, RunExecution } from './run-execution.ts';
+} from '../../core/execute.ts';
+import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
+import type { Logger } from '../../platform/logger.ts';
+import { checkBodyAgainstClaims, verifyExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { mediaType, parseJson, readBody, zodIssues } from './body.ts';
+import type { ExecutionResult, RunExecution } from '../execution/run-execution.ts';
 import { createSeenTokens } from './seen-tokens.ts';
 
 const MIB = 1024 * 1024;

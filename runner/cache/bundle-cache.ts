@@ -3,17 +3,17 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { ARTIFACT_TARGET } from '../core/artifact-target.ts';
-import { PlatformError } from '../core/errors.ts';
-import { contentHashHex } from '../core/ids.ts';
-import type { ArchiveLimits } from '../core/tar/limits.ts';
-import { unpackTarZst } from '../platform/bundle/unpack.ts';
-import { openArtifact } from '../platform/component/artifact.ts';
-import type { Logger } from '../platform/logger.ts';
-import type { ObjectKeys } from '../platform/objects/keys.ts';
-import type { ObjectStore } from '../platform/objects/object-store.ts';
+import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
+import { PlatformError } from '../../core/errors.ts';
+import { contentHashHex } from '../../core/ids.ts';
+import type { ArchiveLimits } from '../../core/tar/limits.ts';
+import { unpackTarZst } from '../../platform/bundle/unpack.ts';
+import { openArtifact } from '../../platform/component/artifact.ts';
+import type { Logger } from '../../platform/logger.ts';
+import type { ObjectKeys } from '../../platform/objects/keys.ts';
+import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import type { DiskCache } from './disk-cache.ts';
-import type { EngineArtifact } from './engine/engine.ts';
+import type { EngineArtifact } from '../engine/engine.ts';
 
 /** Unpacked artifacts kept in memory; a sandbox keeps its own compiled code. */
 const MEMORY_BYTES = 128 * 1024 * 1024;

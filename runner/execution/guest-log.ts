@@ -1,6 +1,6 @@
-import type { ExecuteRequest } from '../core/execute.ts';
-import type { Logger } from '../platform/logger.ts';
-import type { LogLevel } from './capabilities/capability.ts';
+import type { ExecuteRequest } from '../../core/execute.ts';
+import type { Logger } from '../../platform/logger.ts';
+import type { LogLevel } from '../capabilities/capability.ts';
 
 /** Per execution. What is over is dropped, and its count told in one last line. */
 const MAX_LINES = 200;

@@ -1,5 +1,5 @@
-import { deathLauncher } from './sandbox/process.ts';
-import { canMeasureMemory } from './sandbox/resident-memory.ts';
+import { deathLauncher } from './process.ts';
+import { canMeasureMemory } from './resident-memory.ts';
 
 /** Which walls stand between a guest and the machine, in the words of the start-up line. */
 export function standingWalls(): Record<string, string> {

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { PlatformError } from '../core/errors.ts';
-import type { SecretValue } from '../core/secret-value.ts';
+import { PlatformError } from '../../core/errors.ts';
+import type { SecretValue } from '../../core/secret-value.ts';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 

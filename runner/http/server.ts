@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { randomUUID } from 'node:crypto';
-import { isPlatformError, PlatformError } from '../core/errors.ts';
-import type { Logger } from '../platform/logger.ts';
+import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import type { Logger } from '../../platform/logger.ts';
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void> | void;
 

@@ -1,4 +1,4 @@
-import { PlatformError } from '../core/errors.ts';
+import { PlatformError } from '../../core/errors.ts';
 
 /** Tokens remembered at most; more executions within one token's life than a runner can do. */
 const MAX_TOKENS = 200_000;

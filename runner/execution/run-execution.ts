@@ -1,16 +1,16 @@
-import type { ErrorCode } from '../core/errors.ts';
-import { isPlatformError, PlatformError } from '../core/errors.ts';
-import type { ExecuteRequest } from '../core/execute.ts';
-import type { Logger } from '../platform/logger.ts';
-import type { BundleCache } from './bundle-cache.ts';
-import type { CapabilityDeps } from './capabilities/capability.ts';
-import { bindHost } from './capabilities/index.ts';
-import type { GuestRequest } from './engine/engine.ts';
+import type { ErrorCode } from '../../core/errors.ts';
+import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import type { ExecuteRequest } from '../../core/execute.ts';
+import type { Logger } from '../../platform/logger.ts';
+import type { BundleCache } from '../cache/bundle-cache.ts';
+import type { CapabilityDeps } from '../capabilities/capability.ts';
+import { bindHost } from '../capabilities/index.ts';
+import type { GuestRequest } from '../engine/engine.ts';
 import { createGuestLog } from './guest-log.ts';
 import { checkResponse, type CheckedResponse } from './guest-response.ts';
-import type { SandboxOutcome } from './sandbox/child-messages.ts';
-import type { SandboxPool } from './sandbox/pool.ts';
-import { SandboxLostError, type Sandbox, type SandboxJob } from './sandbox/sandbox.ts';
+import type { SandboxOutcome } from '../sandbox/child-messages.ts';
+import type { SandboxPool } from '../sandbox/pool.ts';
+import { SandboxLostError, type Sandbox, type SandboxJob } from '../sandbox/sandbox.ts';
 
 const MIB = 1024 * 1024;
 
