@@ -3,8 +3,8 @@ import { json, Router } from 'express';
 import { z } from 'zod';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
 import type { HydratedInstall, HydrationStore } from '../../platform/db/hydration.ts';
-import type { Executor } from '../gateway/executor.ts';
-import type { RunnerClient } from '../gateway/runner-client.ts';
+import type { Executor } from '../execution/executor.ts';
+import type { RunnerClient } from '../execution/runner-client.ts';
 import { requestIdOf } from '../request-id.ts';
 
 /** A health endpoint has this long to answer. */

@@ -10,8 +10,8 @@ import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import { jsonBody } from '../json-body.ts';
 import { waitAsPreferred } from '../prefer-wait.ts';
 import { principalOf, requirePermission, type Principal } from '../principal.ts';
-import { answerPublish } from '../publish-answer.ts';
-import { MAX_UPLOAD_BYTES, receiveUpload, tooLarge } from '../receive-upload.ts';
+import { answerPublish } from '../publishes/publish-answer.ts';
+import { MAX_UPLOAD_BYTES, receiveUpload, tooLarge } from '../publishes/receive-upload.ts';
 import type { WorkflowStarter } from '../workflow-starter.ts';
 
 const UPLOAD_LIFETIME_MS = 24 * 60 * 60 * 1000;

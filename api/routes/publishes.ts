@@ -6,7 +6,7 @@ import type { RegistryStore } from '../../platform/db/registry.ts';
 import type { Upload, UploadStore } from '../../platform/db/uploads.ts';
 import { waitAsPreferred } from '../prefer-wait.ts';
 import { principalOf, requirePermission } from '../principal.ts';
-import { publishBody } from '../publish-answer.ts';
+import { publishBody } from '../publishes/publish-answer.ts';
 
 const publishParams = z.strictObject({ uploadId: z.uuid() });
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { PlatformError } from '../core/errors.ts';
-import type { ObjectStore } from '../platform/objects/object-store.ts';
+import { PlatformError } from '../../core/errors.ts';
+import type { ObjectStore } from '../../platform/objects/object-store.ts';
 
 export const MAX_UPLOAD_BYTES = 200 * 1024 * 1024;
 

@@ -1,9 +1,9 @@
 import type { Response } from 'express';
-import { publishWorkflowId } from '../core/ids.ts';
-import { PlatformError } from '../core/errors.ts';
-import type { ExtensionVersion } from '../platform/db/registry.ts';
-import type { Upload } from '../platform/db/uploads.ts';
-import { sendProblem } from './error-handler.ts';
+import { publishWorkflowId } from '../../core/ids.ts';
+import { PlatformError } from '../../core/errors.ts';
+import type { ExtensionVersion } from '../../platform/db/registry.ts';
+import type { Upload } from '../../platform/db/uploads.ts';
+import { sendProblem } from '../error-handler.ts';
 
 /** A publish as its status route shows it. */
 export function publishBody(upload: Upload, version: ExtensionVersion | undefined): Record<string, unknown> {
