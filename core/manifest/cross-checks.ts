@@ -1,6 +1,6 @@
 import { endpointShape, matchEndpoint, paramNames } from '../endpoints.ts';
 import type { Issue } from '../errors.ts';
-import type { Manifest } from './manifest.ts';
+import type { Manifest } from './schema.ts';
 
 /** Faults between parts of a manifest whose parts are right by themselves. */
 export function crossCheck(manifest: Manifest): Issue[] {

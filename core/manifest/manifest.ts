@@ -1,14 +1,10 @@
-import type { z } from 'zod';
 import { PlatformError } from '../errors.ts';
 import type { Issue } from '../errors.ts';
 import { issuesOf } from '../issues.ts';
 import { crossCheck } from './cross-checks.ts';
-import { manifestSchema } from './schema.ts';
+import { manifestSchema, type Manifest } from './schema.ts';
 
-/** A manifest as the platform works with it: valid, defaults filled in, capabilities in one form. */
-export type Manifest = z.output<typeof manifestSchema>;
-/** A manifest as an author may write it. */
-export type ManifestInput = z.input<typeof manifestSchema>;
+export type { Manifest, ManifestInput } from './schema.ts';
 
 /** Larger than any honest manifest, small enough for a row and for a page. */
 export const MAX_MANIFEST_BYTES = 256 * 1024;

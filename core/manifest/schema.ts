@@ -105,6 +105,11 @@ export const manifestSchema = z
   })
   .transform((manifest) => ({ ...manifest, displayName: manifest.displayName ?? manifest.name }));
 
+/** A manifest as the platform works with it: valid, defaults filled in, capabilities in one form. */
+export type Manifest = z.output<typeof manifestSchema>;
+/** A manifest as an author may write it. */
+export type ManifestInput = z.input<typeof manifestSchema>;
+
 function isTimeZone(text: string): boolean {
   try {
     return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone !== '';
