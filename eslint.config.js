@@ -39,9 +39,13 @@ const zones = [
   ),
   zone(
     'api',
-    ['activities', 'workers', 'runner', 'starter', 'migrations'],
+    ['activities', 'workers', 'runner', 'starter'],
     'the API starts workflows; it does not do their work',
   ),
+  ...['api', 'workers'].map((process) => ({
+    ...zone(process, ['migrations'], 'a process knows migrations by name, to check that they were applied'),
+    except: ['./index.ts'],
+  })),
   zone(
     'starter',
     ['activities', 'workflows', 'workers', 'api', 'runner'],

@@ -95,6 +95,7 @@ const CODES = {
   OBJECT_STORE_UNAVAILABLE: { kind: 'unavailable' },
   CONCURRENCY_LIMITED: { kind: 'limit' }, // too many executions of this tenant or install at once
 
+  SCHEMA_MISMATCH: { kind: 'internal' }, // the database lacks a migration of this release, or has a breaking one of a newer
   CONFIG_INVALID: { kind: 'invalid' }, // environment of a process failed its schema
   INTERNAL: { kind: 'internal' }, // our bug
 } as const satisfies Record<string, CodeEntry>;

@@ -1,11 +1,14 @@
-import type { Knex } from 'knex';
+import type { Migrations } from '../platform/db/migrate.ts';
 import * as createTenantsAndApiKeys from './20261121T100000-create-tenants-and-api-keys.ts';
 import * as createRegistry from './20261121T100100-create-registry.ts';
 import * as createInstalls from './20261121T100200-create-installs.ts';
 import * as createExecutionsAndStorage from './20261121T100300-create-executions-and-storage.ts';
 
-/** Every migration in order, by the name the database records: no file extension, so that builds do not change it. */
-export const migrations: Readonly<Record<string, Knex.Migration>> = {
+/**
+ * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
+ * before cannot run on says `export const breaking = true`: processes without it then refuse to start.
+ */
+export const migrations: Migrations = {
   '20261121T100000-create-tenants-and-api-keys': createTenantsAndApiKeys,
   '20261121T100100-create-registry': createRegistry,
   '20261121T100200-create-installs': createInstalls,

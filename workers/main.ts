@@ -1,4 +1,6 @@
-import { loadWorkerConfig } from '../platform/config/worker.ts';
+import { migrations } from '../migrations/index.ts';
+import { loadWorkerConfig, type LifecycleWorkerConfig } from '../platform/config/worker.ts';
+import { awaitSchema } from '../platform/db/await-schema.ts';
 import { createLogger } from '../platform/logger.ts';
 import { logTemporalTo } from '../platform/temporal/logger.ts';
 import { createLifecycleWorker } from './lifecycle-worker.ts';
@@ -6,11 +8,31 @@ import { createPrecompileWorker } from './precompile-worker.ts';
 
 const config = loadWorkerConfig(process.env);
 const logger = createLogger({ level: config.logLevel, process: `${config.kind}-worker` });
-logTemporalTo(logger); // its runtime also shuts the worker down on SIGINT and SIGTERM
 
-const worker = await (config.kind === 'lifecycle'
-  ? createLifecycleWorker(config)
-  : createPrecompileWorker(config));
-await worker.run();
-await worker.close();
+if (config.kind === 'precompile' || (await schemaReady(config))) {
+  logTemporalTo(logger); // its runtime also shuts the worker down on SIGINT and SIGTERM
+  const worker = await (config.kind === 'lifecycle'
+    ? createLifecycleWorker(config)
+    : createPrecompileWorker(config));
+  await worker.run();
+  await worker.close();
+}
 logger.info('worker stopped');
+
+/** Temporal's runtime listens to signals only once there is a worker. */
+async function schemaReady({ database }: LifecycleWorkerConfig): Promise<boolean> {
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  const signals = ['SIGTERM', 'SIGINT'] as const;
+  for (const name of signals) process.once(name, abort);
+  try {
+    return await awaitSchema({
+      database,
+      needed: Object.keys(migrations),
+      logger,
+      signal: stop.signal,
+    });
+  } finally {
+    for (const name of signals) process.off(name, abort);
+  }
+}

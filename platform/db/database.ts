@@ -20,3 +20,16 @@ export function openDatabase({ url, poolMax }: { url: SecretValue; poolMax: numb
     compileSqlOnError: false,
   });
 }
+
+/** Errors of PostgreSQL that say it cannot serve now: connection, resources, shutdown and start. */
+const AWAY_STATES = /^(08|53|57P)/;
+
+/** Whether the database did not answer at all, as opposed to answering with an error. */
+export function isDatabaseAway(err: unknown): boolean {
+  if (err instanceof knex.KnexTimeoutError) return true;
+  if (err instanceof pg.DatabaseError) return AWAY_STATES.test(err.code ?? '');
+  if (!(err instanceof Error)) return false;
+  // What Node says of sockets and names, ECONNREFUSED for one; its own misuse errors begin with ERR_.
+  if ('code' in err && typeof err.code === 'string') return /^E(?!RR_)[A-Z]+$/.test(err.code);
+  return err.message.startsWith('Connection terminated'); // by pg, which gives it no code
+}

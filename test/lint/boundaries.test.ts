@@ -43,7 +43,8 @@ describe('who may import whom', () => {
     ['api/x.ts', '../activities/bundles.ts'],
     ['api/x.ts', '../workers/main.ts'],
     ['api/x.ts', '../runner/main.ts'],
-    ['api/x.ts', '../migrations/index.ts'],
+    ['api/x.ts', '../migrations/20261121T100100-create-registry.ts'],
+    ['workers/x.ts', '../migrations/20261121T100100-create-registry.ts'],
     ['starter/x.ts', '../api/principal.ts'],
     ['starter/x.ts', '../workers/main.ts'],
     ['starter/x.ts', '../runner/main.ts'],
@@ -61,6 +62,8 @@ describe('who may import whom', () => {
     ['runner/x.ts', '../platform/logger.ts'],
     ['api/x.ts', '../platform/logger.ts'],
     ['api/x.ts', '../workflows/messages.ts'],
+    ['api/main.ts', '../migrations/index.ts'],
+    ['workers/main.ts', '../migrations/index.ts'],
     ['starter/x.ts', '../migrations/index.ts'],
   ])('%s may import %s', async (file, target) => {
     expect(await refusals(file, from(target))).toEqual([]);

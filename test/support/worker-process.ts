@@ -9,6 +9,8 @@ export interface WorkerProcess {
   kill(): Promise<void>;
   /** Drains, as on SIGTERM; answers the exit code. */
   stop(): Promise<number | null>;
+  /** Its exit code, once it has ended and all it wrote was read. */
+  exited: Promise<number | null>;
   /** What it logged so far. */
   output(): string;
 }
@@ -28,6 +30,7 @@ export function startWorkerProcess(env: Readonly<Record<string, string>>): Worke
       await end(child, 'SIGKILL');
     },
     stop: () => end(child, 'SIGTERM'),
+    exited: once(child, 'close').then(([code]) => code as number | null),
     output: () => output,
   };
 }
