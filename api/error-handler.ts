@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
-import { ZodError, type z } from 'zod';
+import { ZodError } from 'zod';
 import { isPlatformError, PlatformError, type Issue } from '../core/errors.ts';
-import { jsonPath } from '../core/issues.ts';
+import { issuesOf } from '../core/issues.ts';
 import type { Logger } from '../platform/logger.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -83,8 +83,9 @@ function runningOperation({ code, details }: PlatformError): Record<string, unkn
 function toPlatformError(err: unknown): PlatformError {
   if (isPlatformError(err)) return err;
   if (err instanceof ZodError) {
-    const issues = err.issues.flatMap(issuesOf);
-    return new PlatformError('INPUT_INVALID', 'the request has faults; see issues', { issues });
+    return new PlatformError('INPUT_INVALID', 'the request has faults; see issues', {
+      issues: issuesOf(err),
+    });
   }
   return fromBodyParser(err) ?? new PlatformError('INTERNAL', 'unexpected error', { cause: err });
 }
@@ -109,13 +110,6 @@ function fromBodyParser(err: unknown): PlatformError | undefined {
     return new PlatformError('INPUT_INVALID', 'the request cannot be read', { cause: err });
   }
   return undefined;
-}
-
-/** Its messages and not its input: a body may hold secrets. */
-function issuesOf(issue: z.core.$ZodIssue): Issue[] {
-  const { path, code, message } = issue;
-  if (issue.code !== 'unrecognized_keys') return [{ path: jsonPath(path), code, message }];
-  return issue.keys.map((key) => ({ path: jsonPath([...path, key]), code, message: 'is not a known key' }));
 }
 
 function logByKind(logger: Logger, error: PlatformError, fields: Record<string, unknown>): void {

@@ -1,11 +1,25 @@
 import type { z } from 'zod';
-import type { Issue } from './errors.ts';
+import { PlatformError, type Issue } from './errors.ts';
 
 type ZodIssue = z.core.$ZodIssue;
 
-/** A parse failure as issues a person can act on. Parse with `reportInput: true`, or missing members read as wrong ones. */
-export function issuesOf(error: z.ZodError, base: readonly PropertyKey[] = []): Issue[] {
-  return error.issues.flatMap((issue) => toIssues(issue, base));
+/** The value as the schema reads it, or INPUT_INVALID with every fault; `refusal` says what is wrong with the whole. */
+export function parseInput<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  refusal: string,
+): z.output<Schema> {
+  const parsed = schema.safeParse(value, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  throw new PlatformError('INPUT_INVALID', refusal, { issues: issuesOf(parsed.error) });
+}
+
+/**
+ * A parse failure as issues a person can act on: paths and rules, never the input, which may hold secrets. Parse with
+ * `reportInput: true`, or a missing member reads as one of a wrong type.
+ */
+export function issuesOf(error: z.ZodError): Issue[] {
+  return error.issues.flatMap((issue) => toIssues(issue, []));
 }
 
 /** `api.endpoints[0].method`; the empty path is the value itself. */
@@ -36,7 +50,7 @@ function toIssues(issue: ZodIssue, base: readonly PropertyKey[]): Issue[] {
       return meant.flatMap((inner) => toIssues(inner, path));
     }
     case 'invalid_type':
-      return issue.input === undefined
+      return 'input' in issue && issue.input === undefined
         ? at(`is missing; give ${withArticle(issue.expected)}`, issue.expected)
         : at(`must be ${withArticle(issue.expected)}`, issue.expected);
     case 'invalid_value': {

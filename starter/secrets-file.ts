@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
+import { issuesOf } from '../core/issues.ts';
 import { generateSecretsKeyPair } from '../platform/secrets/sealing-suite.ts';
 import { generateApiKey } from '../platform/tokens/api-key.ts';
 
@@ -51,7 +52,9 @@ function parse(file: string): LocalSecrets {
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const paths = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
+  const paths = issuesOf(parsed.error)
+    .map(({ path }) => path)
+    .join(', ');
   throw new Error(`${file} lacks or misspells ${paths}; restore it, or remove the data folder to begin anew`);
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { PlatformError } from '../../core/errors.ts';
+import { issuesOf } from '../../core/issues.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -27,13 +28,9 @@ export function parseEnvironment<Schema extends z.ZodType>(
 ): z.infer<Schema> {
   // An empty variable means unset: that is what an empty line in an env file or a compose file gives.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const parsed = schema.safeParse(given);
+  const parsed = schema.safeParse(given, { reportInput: true });
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map((issue) => ({
-    path: issue.path.join('.'),
-    code: issue.code,
-    message: issue.message,
-  }));
+  const issues = issuesOf(parsed.error);
   const faults = issues.map(({ path, message }) => `  ${path}: ${message}`).join('\n');
   throw new PlatformError('CONFIG_INVALID', `the environment has faults:\n${faults}`, { issues });
 }

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { z } from 'zod';
-import { PlatformError, type Issue } from '../../core/errors.ts';
+import { PlatformError } from '../../core/errors.ts';
 
 /** `content-type` without its parameters, in lower case. */
 export function mediaType(req: IncomingMessage): string {
@@ -28,8 +27,4 @@ export function parseJson(bytes: Uint8Array): unknown {
   } catch (cause) {
     throw new PlatformError('INPUT_INVALID', 'the body is not JSON', { cause });
   }
-}
-
-export function zodIssues(error: z.ZodError): Issue[] {
-  return error.issues.map(({ path, code, message }) => ({ path: path.join('.'), code, message }));
 }

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { KeyObject } from 'node:crypto';
-import { statusOf } from '../../core/errors.ts';
-import { PlatformError } from '../../core/errors.ts';
+import { PlatformError, statusOf } from '../../core/errors.ts';
 import {
   EXECUTE_FRAME_TYPE,
   executeRequest,
@@ -9,9 +8,10 @@ import {
   type ExecuteResponse,
 } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
+import { parseInput } from '../../core/issues.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { checkBodyAgainstClaims, verifyExecutionToken } from '../../platform/tokens/execution-token.ts';
-import { mediaType, parseJson, readBody, zodIssues } from './body.ts';
+import { mediaType, parseJson, readBody } from './body.ts';
 import type { ExecutionResult, RunExecution } from '../execution/run-execution.ts';
 import { createSeenTokens } from './seen-tokens.ts';
 
@@ -87,11 +87,7 @@ async function readInput(req: IncomingMessage): Promise<Input> {
 }
 
 function parseRequest(value: unknown): ExecuteRequest {
-  const parsed = executeRequest.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new PlatformError('INPUT_INVALID', 'the body is no execute request', {
-    issues: zodIssues(parsed.error),
-  });
+  return parseInput(executeRequest, value, 'the body is no execute request');
 }
 
 function toAnswer(

@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { PlatformError } from '../../core/errors.ts';
 import { isContentHash } from '../../core/ids.ts';
+import { parseInput } from '../../core/issues.ts';
 import type { BundleCache } from '../cache/bundle-cache.ts';
-import { parseJson, readBody, zodIssues } from './body.ts';
+import { parseJson, readBody } from './body.ts';
 import type { SandboxPool } from '../sandbox/pool.ts';
 import { SandboxLostError } from '../sandbox/sandbox.ts';
 import { sendJson } from './server.ts';
@@ -30,13 +31,9 @@ export function createWarmHandler({
 }: WarmDeps): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
   return async (req, res) => {
     const started = performance.now();
-    const parsed = warmRequest.safeParse(parseJson(await readBody(req, MAX_BODY_BYTES)));
-    if (!parsed.success) {
-      throw new PlatformError('INPUT_INVALID', 'the body is no warm request', {
-        issues: zodIssues(parsed.error),
-      });
-    }
-    const { tenant_id: tenantId, content_hash: contentHash } = parsed.data;
+    const body = parseJson(await readBody(req, MAX_BODY_BYTES));
+    const refusal = 'the body is no warm request';
+    const { tenant_id: tenantId, content_hash: contentHash } = parseInput(warmRequest, body, refusal);
     await pool.admit(tenantId, async () => {
       const artifact = await bundles.artifact(contentHash);
       const sandbox = await pool.acquire(tenantId);
