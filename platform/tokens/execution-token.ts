@@ -35,8 +35,17 @@ function digest(value: unknown): string {
     .digest('base64url');
 }
 
-function bodyDigests(request: ExecuteRequest): Pick<ExecutionClaims, 'providers' | 'limits' | 'envelope'> {
+/** What a token says of the request it is made for. */
+function claimsOf(request: ExecuteRequest): Omit<ExecutionClaims, 'jti' | 'exp'> {
+  const { context } = request;
   return {
+    tenant: context.tenant_id,
+    extension: context.extension_id,
+    install: context.install_id,
+    version: context.version_id,
+    hash: context.content_hash,
+    execution: context.execution_id,
+    user: request.user?.user_id,
     providers: digest(request.providers),
     limits: digest(request.limits),
     envelope: digest(request.secret_envelope),
@@ -49,22 +58,12 @@ export async function mintExecutionToken(
   audience: string,
   request: ExecuteRequest,
 ): Promise<string> {
-  const { context, limits } = request;
-  return new SignJWT({
-    tenant: context.tenant_id,
-    extension: context.extension_id,
-    install: context.install_id,
-    version: context.version_id,
-    hash: context.content_hash,
-    execution: context.execution_id,
-    ...(request.user && { user: request.user.user_id }),
-    ...bodyDigests(request),
-  })
+  return new SignJWT(claimsOf(request))
     .setProtectedHeader({ alg: ALGORITHM })
     .setIssuer(ISSUER)
     .setAudience(audience)
     .setJti(randomUUID())
-    .setExpirationTime(Math.ceil((Date.now() + limits.timeout_ms) / 1000) + GRACE_SECONDS)
+    .setExpirationTime(Math.ceil((Date.now() + request.limits.timeout_ms) / 1000) + GRACE_SECONDS)
     .sign(key);
 }
 
@@ -93,17 +92,7 @@ export async function verifyExecutionToken(
 
 /** Throws TOKEN_INVALID if the body is not the one the gateway signed for. */
 export function checkBodyAgainstClaims(request: ExecuteRequest, token: ExecutionClaims): void {
-  const { context } = request;
-  const expected = {
-    tenant: context.tenant_id,
-    extension: context.extension_id,
-    install: context.install_id,
-    version: context.version_id,
-    hash: context.content_hash,
-    execution: context.execution_id,
-    user: request.user?.user_id,
-    ...bodyDigests(request),
-  };
+  const expected = claimsOf(request);
   for (const [name, value] of Object.entries(expected)) {
     if (token[name as keyof typeof expected] !== value) {
       throw new PlatformError(
