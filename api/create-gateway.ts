@@ -1,6 +1,4 @@
 import { createPublicKey } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { GatewayConfig } from '../platform/config/gateway.ts';
 import { createApiKeyStore } from '../platform/db/api-keys.ts';
 import { openDatabase } from '../platform/db/database.ts';
@@ -12,6 +10,7 @@ import { createRegistryStore } from '../platform/db/registry.ts';
 import { createStorageRecordStore } from '../platform/db/storage-records.ts';
 import { createTenantStore } from '../platform/db/tenants.ts';
 import { createUploadStore } from '../platform/db/uploads.ts';
+import { createHttpServer } from '../platform/http/http-server.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
@@ -28,8 +27,6 @@ import { createWorkflowStarter } from './workflow-starter.ts';
 
 /** A large bundle over a slow line takes its time. */
 const REQUEST_TIMEOUT_MS = 30 * 60_000;
-/** Longer than clients of ours keep an idle connection, so that they are the ones that close it. */
-const KEEP_ALIVE_MS = 75_000;
 
 /** How long requests under way have to end on shutdown: the longest execution, and a little more. */
 const DRAIN_MS = 40_000;
@@ -89,35 +86,16 @@ export function createGateway(config: GatewayConfig, logger: Logger): Gateway {
       await db.raw('select 1');
     },
   });
-  const server = createServer(
-    { requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
-    app as Parameters<typeof createServer>[1],
-  );
+  const server = createHttpServer(app, { requestTimeout: REQUEST_TIMEOUT_MS });
 
   return {
-    listen: () => listen(server, config),
+    listen: () => server.listen(config),
     async close() {
-      await closeServer(server);
+      await server.close(DRAIN_MS);
       await executor.drain();
       await runner.close();
       await temporal.close();
       await db.destroy();
     },
   };
-}
-
-/** Node closes the connections that are idle now; those that become idle later would linger for their keep-alive time. */
-async function closeServer(server: Server): Promise<void> {
-  const idle = setInterval(() => server.closeIdleConnections(), 50);
-  const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  clearInterval(idle);
-  clearTimeout(cut);
-}
-
-async function listen(server: Server, { host, port }: GatewayConfig): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(port, host, resolve);
-  });
-  return (server.address() as AddressInfo).port;
 }

@@ -1,8 +1,9 @@
 import type { RequestHandler, Response } from 'express';
 import { PlatformError } from '../core/errors.ts';
 import type { Permission } from '../core/permissions.ts';
-import { parseApiKey, sameDigest } from '../platform/tokens/api-key.ts';
 import type { ApiKeyStore } from '../platform/db/api-keys.ts';
+import { parseApiKey } from '../platform/tokens/api-key.ts';
+import { bearerOf, sameDigest } from '../platform/tokens/bearer.ts';
 
 /** Who asks. The tenant of everything a request does comes from here and from nowhere else. */
 export interface Principal {
@@ -39,11 +40,6 @@ export function createAuthenticate({ apiKeys, now = () => new Date() }: Authenti
     res.locals['principal'] = principal;
     next();
   };
-}
-
-/** The text after `Bearer `, or an empty one. */
-export function bearerOf(authorization: string | undefined): string {
-  return /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? '';
 }
 
 export function principalOf(res: Response): Principal {

@@ -1,10 +1,10 @@
-import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
+import type { IncomingHttpHeaders, RequestListener } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { SecretValue } from '../core/secret-value.ts';
+import { createHttpServer } from '../platform/http/http-server.ts';
 import { createLogger } from '../platform/logger.ts';
 import type { CallContext } from './capabilities/capability.ts';
 import { createGatewayClient } from './gateway-client.ts';
-import { closeServer, listen } from './http/listen.ts';
 
 const logger = createLogger({ level: 'silent', process: 'runner' });
 const HASH = `sha256:${'a'.repeat(64)}`;
@@ -21,9 +21,9 @@ async function setup(answer: (path: string) => [number, unknown] | undefined) {
     const given = answer(req.url ?? '');
     if (given !== undefined) res.writeHead(given[0]).end(JSON.stringify(given[1]));
   };
-  const server = createServer(handle);
-  const port = await listen(server, 0, '127.0.0.1');
-  cleanups.push(() => closeServer(server, 0));
+  const server = createHttpServer(handle);
+  const port = await server.listen({ host: '127.0.0.1', port: 0 });
+  cleanups.push(() => server.close(0));
   const client = createGatewayClient(
     { baseUrl: `http://127.0.0.1:${port}`, token: new SecretValue('runner-token') },
     logger,
@@ -32,7 +32,7 @@ async function setup(answer: (path: string) => [number, unknown] | undefined) {
   const abort = new AbortController();
   // The client reads these two of a call and nothing else.
   const call = { executionToken: 'execution-token', signal: abort.signal } as CallContext;
-  return { client, seen, call, abort, stop: () => closeServer(server, 0) };
+  return { client, seen, call, abort, stop: () => server.close(0) };
 }
 
 describe("the gateway's client", () => {

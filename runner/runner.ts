@@ -1,16 +1,14 @@
-import { createServer } from 'node:http';
 import type { RunnerConfig } from '../platform/config/runner.ts';
 import { DEFAULT_BUNDLE_LIMITS } from '../core/tar/limits.ts';
+import { createHttpServer } from '../platform/http/http-server.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
 import type { ObjectStore } from '../platform/objects/object-store.ts';
 import { readPublicKey } from '../platform/tokens/ed25519.ts';
 import { createBundleCache } from './cache/bundle-cache.ts';
-import { createCredentialCheck } from './http/credentials.ts';
 import type { DiskCache } from './cache/disk-cache.ts';
 import { createExecuteHandler } from './http/execute.ts';
 import type { GatewayClient } from './gateway-client.ts';
-import { closeServer, listen } from './http/listen.ts';
 import { createRunExecution } from './execution/run-execution.ts';
 import { createSandboxPool } from './sandbox/pool.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
@@ -53,7 +51,7 @@ export function createRunner({ config, objects, gateway, disk, logger }: RunnerD
   let draining = false;
 
   const privateServer = createPrivateServer({
-    checkCredential: createCredentialCheck(config.serviceToken),
+    serviceToken: config.serviceToken,
     execute: createExecuteHandler({
       runExecution,
       tokenKey: readPublicKey(config.executionTokenKey),
@@ -65,19 +63,19 @@ export function createRunner({ config, objects, gateway, disk, logger }: RunnerD
     isReady: () => !draining,
     logger,
   });
-  const uiServer = createServer(createUiApp({ gateway, bundles, logger, now: Date.now }));
+  const uiServer = createHttpServer(createUiApp({ gateway, bundles, logger, now: Date.now }));
 
   return {
     async start() {
-      const port = await listen(privateServer, config.port, config.host);
-      const uiPort = await listen(uiServer, config.uiPort, config.host);
+      const port = await privateServer.listen(config);
+      const uiPort = await uiServer.listen({ host: config.host, port: config.uiPort });
       pool.start();
       return { port, uiPort };
     },
     async close() {
       draining = true;
       await pool.close(DRAIN_MS);
-      await Promise.all([closeServer(privateServer, CLOSE_MS), closeServer(uiServer, CLOSE_MS)]);
+      await Promise.all([privateServer.close(CLOSE_MS), uiServer.close(CLOSE_MS)]);
     },
   };
 }

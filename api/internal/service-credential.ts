@@ -1,8 +1,7 @@
 import type { RequestHandler } from 'express';
 import { PlatformError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import { sameSecret } from '../../platform/tokens/api-key.ts';
-import { bearerOf } from '../principal.ts';
+import { bearerOf, sameSecret } from '../../platform/tokens/bearer.ts';
 
 /** Which of our own processes asks. */
 export type Service = 'runner' | 'worker';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { generateApiKey, parseApiKey, sameDigest, sameSecret } from './api-key.ts';
+import { generateApiKey, parseApiKey } from './api-key.ts';
+import { sameDigest } from './bearer.ts';
 
 describe('API keys', () => {
   it('parses what it generates, and to the same digest', () => {
@@ -30,11 +31,5 @@ describe('API keys', () => {
     const last = key.endsWith('A') ? 'B' : 'A';
     const parsed = parseApiKey(key.slice(0, -1) + last);
     expect(parsed && sameDigest(parsed.digest, digest)).toBe(false);
-  });
-
-  it('never takes digests or secrets of different lengths for equal', () => {
-    expect(sameDigest(Buffer.from('a'), Buffer.from('aa'))).toBe(false);
-    expect(sameSecret('a', 'aa')).toBe(false);
-    expect(sameSecret('one', 'one')).toBe(true);
   });
 });

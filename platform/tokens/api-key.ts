@@ -1,4 +1,5 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { digestOf } from './bearer.ts';
 
 const KEY = /^alga_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
 
@@ -22,18 +23,4 @@ export function parseApiKey(text: string): { keyId: string; digest: Buffer } | u
   const [, keyId, secret] = KEY.exec(text) ?? [];
   if (keyId === undefined || secret === undefined) return undefined;
   return { keyId, digest: digestOf(secret) };
-}
-
-/** Compares in constant time; of digests of different lengths it is false. */
-export function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
-  return a.byteLength === b.byteLength && timingSafeEqual(a, b);
-}
-
-/** Whether two secrets are equal, in a time that tells nothing about either, their lengths included. */
-export function sameSecret(a: string, b: string): boolean {
-  return sameDigest(digestOf(a), digestOf(b));
-}
-
-function digestOf(secret: string): Buffer {
-  return createHash('sha256').update(secret).digest();
 }

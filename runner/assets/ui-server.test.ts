@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, request } from 'node:http';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -9,12 +9,12 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { PlatformError } from '../../core/errors.ts';
 import { DEFAULT_BUNDLE_LIMITS } from '../../core/tar/limits.ts';
 import { packTarZst } from '../../platform/bundle/pack.ts';
+import { createHttpServer } from '../../platform/http/http-server.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { createObjectKeys } from '../../platform/objects/keys.ts';
 import { createBundleCache } from '../cache/bundle-cache.ts';
 import { openDiskCache } from '../cache/disk-cache.ts';
 import type { UiInstall } from '../gateway-client.ts';
-import { closeServer, listen } from '../http/listen.ts';
 import { createUiApp } from './ui-server.ts';
 
 const EXTENSION = '00000000-0000-4000-8000-000000000003';
@@ -79,9 +79,9 @@ async function setup(options: Setup = {}) {
       return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
     },
   };
-  const server = createServer(createUiApp({ gateway, bundles, logger, now: () => clock }));
-  const port = await listen(server, 0, '127.0.0.1');
-  cleanups.push(() => closeServer(server, 0));
+  const server = createHttpServer(createUiApp({ gateway, bundles, logger, now: () => clock }));
+  const port = await server.listen({ host: '127.0.0.1', port: 0 });
+  cleanups.push(() => server.close(0));
 
   return {
     hash,

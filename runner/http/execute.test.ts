@@ -1,5 +1,4 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { PlatformError } from '../../core/errors.ts';
 import { EXECUTE_FRAME_TYPE, type ExecuteRequest, type ExecuteResponse } from '../../core/execute.ts';
@@ -7,9 +6,7 @@ import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
-import { createCredentialCheck } from './credentials.ts';
 import { createExecuteHandler } from './execute.ts';
-import { closeServer, listen } from './listen.ts';
 import type { ExecutionInput, ExecutionResult } from '../execution/run-execution.ts';
 import { createPrivateServer } from './server.ts';
 
@@ -66,15 +63,15 @@ async function setup(run: Runs = () => Promise.resolve(fine)) {
     now: Date.now,
   });
   const server = createPrivateServer({
-    checkCredential: createCredentialCheck(new SecretValue('service')),
+    serviceToken: new SecretValue('service'),
     execute,
     warm: (_req, res) => void res.end(),
     isReady: () => ready,
     logger,
   });
-  await listen(server, 0, '127.0.0.1');
-  cleanups.push(() => closeServer(server, 0));
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const port = await server.listen({ host: '127.0.0.1', port: 0 });
+  cleanups.push(() => server.close(0));
+  const base = `http://127.0.0.1:${port}`;
 
   const post = async (body: string | Uint8Array, headers: Record<string, string> = {}) =>
     fetch(`${base}/v1/execute`, {

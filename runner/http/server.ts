@@ -1,12 +1,16 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import type { SecretValue } from '../../core/secret-value.ts';
+import { createHttpServer, type HttpServer } from '../../platform/http/http-server.ts';
 import type { Logger } from '../../platform/logger.ts';
+import { bearerOf, sameSecret } from '../../platform/tokens/bearer.ts';
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void> | void;
 
 export interface PrivateServerDeps {
-  checkCredential: (authorization: string | undefined) => void;
+  /** What callers present. */
+  serviceToken: SecretValue;
   execute: Handler;
   warm: Handler;
   /** Whether new executions would be taken. */
@@ -16,11 +20,8 @@ export interface PrivateServerDeps {
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
-/** Longer than any client of ours keeps an idle connection, so that the client is the one that closes it. */
-const KEEP_ALIVE_MS = 75_000;
-
 /** The private listener: execute and warm with the service credential, health without. */
-export function createPrivateServer(deps: PrivateServerDeps): Server {
+export function createPrivateServer(deps: PrivateServerDeps): HttpServer {
   const routes: Record<string, { method: string; open?: true; handle: Handler }> = {
     '/v1/execute': { method: 'POST', handle: deps.execute },
     '/v1/warm': { method: 'POST', handle: deps.warm },
@@ -38,7 +39,12 @@ export function createPrivateServer(deps: PrivateServerDeps): Server {
   const serve = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const path = (req.url ?? '').split('?', 1)[0] ?? '';
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-    if (route?.open !== true) deps.checkCredential(req.headers.authorization);
+    if (
+      route?.open !== true &&
+      !sameSecret(bearerOf(req.headers.authorization), deps.serviceToken.reveal())
+    ) {
+      throw new PlatformError('UNAUTHENTICATED', 'the service credential is missing or wrong');
+    }
     if (route === undefined) throw new PlatformError('NOT_FOUND', `no route ${path}`);
     if (req.method !== route.method) {
       res.setHeader('allow', route.method);
@@ -47,11 +53,9 @@ export function createPrivateServer(deps: PrivateServerDeps): Server {
     await route.handle(req, res);
   };
 
-  const server = createServer((req, res) => {
+  return createHttpServer((req, res) => {
     serve(req, res).catch((err: unknown) => answerError(req, res, err, deps.logger));
   });
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
-  return server;
 }
 
 export function sendJson(res: ServerResponse, status: number, body: unknown): void {

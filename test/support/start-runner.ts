@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -12,13 +12,13 @@ import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { packArtifact, signArtifact, type PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import type { RunnerConfig } from '../../platform/config/runner.ts';
+import { createHttpServer } from '../../platform/http/http-server.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { createObjectKeys } from '../../platform/objects/keys.ts';
 import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
 import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
 import { openDiskCache } from '../../runner/cache/disk-cache.ts';
 import { createGatewayClient } from '../../runner/gateway-client.ts';
-import { closeServer, listen } from '../../runner/http/listen.ts';
 import { createRunner } from '../../runner/runner.ts';
 
 const AUDIENCE = 'http://runner.test';
@@ -65,8 +65,8 @@ export async function startRunner(sandbox: Partial<RunnerConfig['sandbox']> = {}
     { level: 'debug', process: 'runner' },
     { write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) },
   );
-  const gatewayServer = createServer(createStorageGateway());
-  const gatewayPort = await listen(gatewayServer, 0, '127.0.0.1');
+  const gatewayServer = createHttpServer(createStorageGateway());
+  const gatewayPort = await gatewayServer.listen({ host: '127.0.0.1', port: 0 });
   const gateway = createGatewayClient(
     { baseUrl: `http://127.0.0.1:${gatewayPort}`, token: new SecretValue('runner-token') },
     logger,
@@ -142,7 +142,7 @@ export async function startRunner(sandbox: Partial<RunnerConfig['sandbox']> = {}
     async close() {
       await runner.close();
       await gateway.close();
-      await closeServer(gatewayServer, 0);
+      await gatewayServer.close(0);
       await rm(folder, { recursive: true });
     },
   };
@@ -189,7 +189,7 @@ interface StorageCall {
 }
 
 /** Records in memory, with the answers of the gateway's host API; one set for all tenants. */
-function createStorageGateway(): Parameters<typeof createServer>[1] {
+function createStorageGateway(): RequestListener {
   const records = new Map<string, StorageCall & { revision: number }>();
   return (req, res) => {
     void json(req).then((body) => {
