@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { publisherSlug } from '../ids.ts';
 import { isExactVersion, isWildcardVersion } from '../version.ts';
 import { api, handlerName, timeoutMs } from './api.ts';
-import { capabilityRequest, topic } from './capability-request.ts';
+import { topic } from '../capability-scope.ts';
+import { capabilityRequest } from './capability-request.ts';
 import { settingName, settingsSchema } from './settings-schema.ts';
 import { ui, uiFile } from './ui.ts';
 

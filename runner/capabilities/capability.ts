@@ -1,5 +1,4 @@
-import type { z } from 'zod';
-import type { CapabilityName } from '../../core/capabilities.ts';
+import type { CapabilityName, CapabilityScope } from '../../core/capabilities.ts';
 import type { ExecuteRequest } from '../../core/execute.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import type { HostReply, WitValue } from '../engine/engine.ts';
@@ -43,23 +42,9 @@ export interface HostApi {
   call(path: string, body: unknown, call: CallContext): Promise<{ body: unknown } | { code: string }>;
 }
 
-/** One thing a guest may be allowed to do. Its scope is checked when an execution's providers are bound. */
-export interface Capability<Scope = unknown> {
+/** One thing a guest may be allowed to do. */
+export interface Capability {
   readonly name: CapabilityName;
-  readonly settings: z.ZodType<Scope>;
-  bind(call: CallContext, scope: Scope, deps: CapabilityDeps): HostInterfaces;
-}
-
-/** Keeps the scope's type inside the capability, so that capabilities of different scopes fit one list. */
-export function defineCapability<Scope>(capability: Capability<Scope>): BoundCapability {
-  return {
-    name: capability.name,
-    bind: (call, scope, deps) => capability.bind(call, capability.settings.parse(scope), deps),
-  };
-}
-
-export interface BoundCapability {
-  readonly name: CapabilityName;
-  /** Throws a ZodError for a scope the capability does not know. */
-  bind(call: CallContext, scope: unknown, deps: CapabilityDeps): HostInterfaces;
+  /** For one execution; the scope is one that `scopeSchema` accepts. */
+  bind(call: CallContext, scope: CapabilityScope, deps: CapabilityDeps): HostInterfaces;
 }

@@ -1,12 +1,8 @@
-import { z } from 'zod';
-import { defineCapability, known } from './capability.ts';
-
-const noSettings = z.strictObject({});
+import { known, type Capability } from './capability.ts';
 
 /** Which tenant, install and request this is, and what started it. */
-export const contextCapability = defineCapability({
+export const contextCapability: Capability = {
   name: 'context.read',
-  settings: noSettings,
   bind({ request: { context } }) {
     const data = {
       requestId: context.request_id,
@@ -20,13 +16,12 @@ export const contextCapability = defineCapability({
       'context-v2': { 'get-trigger': known({ ok: context.trigger }) },
     };
   },
-});
+};
 
 /** The install's settings. */
-export const configCapability = defineCapability({
+export const configCapability: Capability = {
   name: 'config.read',
-  settings: noSettings,
   bind({ request }) {
     return { 'context-v2': { 'get-config': known({ ok: JSON.stringify(request.config) }) } };
   },
-});
+};

@@ -1,7 +1,9 @@
-import { ALWAYS_GRANTED } from '../../core/capabilities.ts';
+import { ALWAYS_GRANTED, type CapabilityScope } from '../../core/capabilities.ts';
+import { scopeSchema } from '../../core/capability-scope.ts';
 import { PlatformError } from '../../core/errors.ts';
+import { parseInput } from '../../core/issues.ts';
 import type { HostReply, WitValue } from '../engine/engine.ts';
-import type { BoundCapability, CallContext, CapabilityDeps, HostFunction } from './capability.ts';
+import type { CallContext, Capability, CapabilityDeps, HostFunction } from './capability.ts';
 import { configCapability, contextCapability } from './context.ts';
 import { replyWithoutGrant } from './denied.ts';
 import { loggingCapability } from './logging.ts';
@@ -10,7 +12,7 @@ import { storageCapability } from './storage.ts';
 import { userCapability } from './user.ts';
 
 /** Everything a guest could ever reach. */
-const CAPABILITIES: readonly BoundCapability[] = [
+const CAPABILITIES: readonly Capability[] = [
   contextCapability,
   configCapability,
   loggingCapability,
@@ -33,7 +35,7 @@ export interface BoundHost {
 export function bindHost(call: CallContext, deps: CapabilityDeps): BoundHost {
   const granted = new Map<string, HostFunction>();
 
-  const put = (capability: BoundCapability, scope: unknown): void => {
+  const put = (capability: Capability, scope: CapabilityScope): void => {
     for (const [interfaceName, functions] of Object.entries(capability.bind(call, scope, deps))) {
       for (const [name, serve] of Object.entries(functions)) granted.set(`${interfaceName}.${name}`, serve);
     }
@@ -46,11 +48,7 @@ export function bindHost(call: CallContext, deps: CapabilityDeps): BoundHost {
     if (capability === undefined) {
       throw new PlatformError('INPUT_INVALID', `cap:${name} is not served by this runner`);
     }
-    try {
-      put(capability, scope);
-    } catch (cause) {
-      throw new PlatformError('INPUT_INVALID', `the scope of cap:${name} is not one it knows`, { cause });
-    }
+    put(capability, parseInput(scopeSchema(name), scope, `the scope of cap:${name} is not one it knows`));
   }
 
   return {

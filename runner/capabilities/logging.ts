@@ -1,12 +1,11 @@
 import { z } from 'zod';
-import { defineCapability, type HostFunction, type LogLevel } from './capability.ts';
+import type { Capability, HostFunction, LogLevel } from './capability.ts';
 
 const args = z.tuple([z.string()]);
 
 /** Lines of the guest's own log. */
-export const loggingCapability = defineCapability({
+export const loggingCapability: Capability = {
   name: 'log.emit',
-  settings: z.strictObject({}),
   bind({ guestLog }) {
     const log =
       (level: LogLevel): HostFunction =>
@@ -17,4 +16,4 @@ export const loggingCapability = defineCapability({
       };
     return { logging: { 'log-info': log('info'), 'log-warn': log('warn'), 'log-error': log('error') } };
   },
-});
+};

@@ -3,23 +3,21 @@ import { scopeAllows } from '../../core/capabilities.ts';
 import { isPlatformError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { openSecret } from '../../platform/secrets/open-secret.ts';
-import { defineCapability, type HostFunction } from './capability.ts';
+import type { Capability, HostFunction } from './capability.ts';
 
 const getArgs = z.tuple([z.string()]);
 
 /** Secrets of the install, opened here and handed to the guest that asks; the scope may name the only ones. */
-export const secretsCapability = defineCapability({
+export const secretsCapability: Capability = {
   name: 'secrets.get',
-  settings: z.strictObject({ names: z.array(z.string()).optional() }),
   bind({ request }, scope, { secretsKey, now }) {
-    const allowed = scope.names === undefined ? {} : { names: scope.names };
     const envelope = request.secret_envelope;
     const sealed = envelope?.entries ?? {};
     const opened = new Map<string, Promise<SecretValue>>(); // for this execution only
 
     const get: HostFunction = async (args) => {
       const [name] = getArgs.parse(args);
-      if (!scopeAllows(allowed, 'names', name)) return { err: 'denied' };
+      if (!scopeAllows(scope, 'names', name)) return { err: 'denied' };
       const entry = Object.hasOwn(sealed, name) ? sealed[name] : undefined;
       if (envelope === undefined || entry === undefined) return { err: 'missing' };
       if (Date.parse(envelope.expires_at) <= now()) return { err: 'expired' };
@@ -40,10 +38,10 @@ export const secretsCapability = defineCapability({
         get,
         'list-keys': () => ({
           ok: Object.keys(sealed)
-            .filter((name) => scopeAllows(allowed, 'names', name))
+            .filter((name) => scopeAllows(scope, 'names', name))
             .sort(),
         }),
       },
     };
   },
-});
+};

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { scopeAllows } from '../../core/capabilities.ts';
 import type { HostReply } from '../engine/engine.ts';
-import { defineCapability, type HostFunction } from './capability.ts';
+import type { Capability, HostFunction } from './capability.ts';
 
 const U64 = z.bigint().min(0n).max(0xffff_ffff_ffff_ffffn);
 const bytes = z.custom<Uint8Array>((value) => ArrayBuffer.isView(value));
@@ -32,18 +32,15 @@ function toGuest({ namespace, key, valueB64, revision }: z.infer<typeof entry>) 
 }
 
 /** Records of the install, kept by the gateway. The scope may name the only namespaces. */
-export const storageCapability = defineCapability({
+export const storageCapability: Capability = {
   name: 'storage.kv',
-  settings: z.strictObject({ namespaces: z.array(z.string()).optional() }),
   bind(call, scope, { hostApi }) {
-    const allowed = scope.namespaces === undefined ? {} : { namespaces: scope.namespaces };
-
     const ask = async (
       verb: string,
       body: { namespace: string } & Record<string, unknown>,
       answer: (body: unknown) => HostReply,
     ): Promise<HostReply> => {
-      if (!scopeAllows(allowed, 'namespaces', body.namespace)) return { err: 'denied' };
+      if (!scopeAllows(scope, 'namespaces', body.namespace)) return { err: 'denied' };
       const reply = await hostApi.call(`storage/${verb}`, body, call);
       return 'code' in reply ? { err: ERRORS.get(reply.code) ?? 'internal' } : answer(reply.body);
     };
@@ -75,4 +72,4 @@ export const storageCapability = defineCapability({
     };
     return { storage: functions };
   },
-});
+};

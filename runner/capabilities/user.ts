@@ -1,11 +1,9 @@
-import { z } from 'zod';
-import { defineCapability, known } from './capability.ts';
+import { known, type Capability } from './capability.ts';
 import type { HostReply } from '../engine/engine.ts';
 
 /** Who called; `not-available` when no user did. */
-export const userCapability = defineCapability({
+export const userCapability: Capability = {
   name: 'user.read',
-  settings: z.strictObject({}),
   bind({ request: { user, context } }) {
     const reply: HostReply =
       user === undefined
@@ -24,4 +22,4 @@ export const userCapability = defineCapability({
     const functions = { 'get-user': known(reply) };
     return { user: functions, 'user-v2': functions };
   },
-});
+};
