@@ -33,14 +33,17 @@ const provider = z.strictObject({
   scope: z.record(z.string(), z.array(z.string())),
 });
 
+/** HPKE (RFC 9180), base mode, as envelopes name it. */
+export const SEALING_ALGORITHM = 'HPKE-X25519-HKDF-SHA256-AES-256-GCM';
+
 const secretEnvelope = z.strictObject({
   version: z.int(),
-  algorithm: z.literal('HPKE-X25519-HKDF-SHA256-AES-256-GCM'),
+  algorithm: z.literal(SEALING_ALGORITHM),
   expires_at: z.iso.datetime(),
   entries: z.record(z.string(), z.string()),
   key_id: z.string(),
 });
-/** Secrets sealed one by one to the runner's key; RFC 9180. */
+/** Secrets sealed one by one to the runner's key. */
 export type SecretEnvelope = z.infer<typeof secretEnvelope>;
 
 const executeUser = z.strictObject({

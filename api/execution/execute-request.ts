@@ -1,7 +1,7 @@
 import { ALWAYS_GRANTED, type Grant } from '../../core/capabilities.ts';
 import type { ExecuteRequest, HeaderMap, Trigger } from '../../core/execute.ts';
 import type { HydratedInstall } from '../../platform/db/hydration.ts';
-import { SEALING_ALGORITHM } from '../../platform/secrets/sealing-suite.ts';
+import { secretEnvelopeOf } from './secret-envelope.ts';
 
 const ENVELOPE_GRACE_MS = 5_000;
 
@@ -29,10 +29,8 @@ export function executeRequestOf(
   { secretsKeyId, now }: { secretsKeyId: string; now: number },
 ): ExecuteRequest {
   const providers = withAlwaysGranted(install.grants);
-  const granted = (capability: Grant['capability']): boolean =>
-    install.grants.some((grant) => grant.capability === capability);
-  // Sealed to a key that was replaced: no runner could open it.
-  const secrets = install.secrets.filter(({ keyId }) => keyId === secretsKeyId);
+  const expiresAt = now + input.timeoutMs + ENVELOPE_GRACE_MS;
+  const envelope = secretEnvelopeOf(install, { secretsKeyId, expiresAt });
   return {
     context: {
       request_id: input.requestId,
@@ -51,22 +49,19 @@ export function executeRequestOf(
       memory_mb: install.limits.memoryMb,
       response_bytes: install.limits.responseBytes,
     },
-    config: granted('config.read') ? (install.config as ExecuteRequest['config']) : {},
+    config: grantedConfig(install),
     providers: providers.map(({ capability, scope }) => ({
       capability,
       scope: Object.fromEntries(Object.entries(scope).map(([name, values]) => [name, [...values]])),
     })),
-    ...(granted('secrets.get') &&
-      secrets.length > 0 && {
-        secret_envelope: {
-          version: install.secretsVersion,
-          algorithm: SEALING_ALGORITHM,
-          expires_at: new Date(now + input.timeoutMs + ENVELOPE_GRACE_MS).toISOString(),
-          entries: Object.fromEntries(secrets.map(({ name, sealed }) => [name, sealed])),
-          key_id: secretsKeyId,
-        },
-      }),
+    ...(envelope && { secret_envelope: envelope }),
   };
+}
+
+/** The settings' values, if the install may read them. */
+export function grantedConfig({ grants, config }: HydratedInstall): ExecuteRequest['config'] {
+  const granted = grants.some(({ capability }) => capability === 'config.read');
+  return granted ? (config as ExecuteRequest['config']) : {};
 }
 
 function withAlwaysGranted(grants: readonly Grant[]): Grant[] {

@@ -2,7 +2,8 @@ import { json, Router } from 'express';
 import { z } from 'zod';
 import { PlatformError } from '../../core/errors.ts';
 import type { HydratedInstall, HydrationStore } from '../../platform/db/hydration.ts';
-import { SEALING_ALGORITHM } from '../../platform/secrets/sealing-suite.ts';
+import { grantedConfig } from '../execution/execute-request.ts';
+import { secretEnvelopeOf } from '../execution/secret-envelope.ts';
 
 const installConfigBody = z.union([
   z.strictObject({ tenantId: z.uuid(), installId: z.uuid() }),
@@ -35,22 +36,15 @@ export function createInstallConfigRouter({ hydration, secretsKeyId }: InstallCo
 }
 
 function configOf(install: HydratedInstall, secretsKeyId: string): Record<string, unknown> {
-  const secrets = install.secrets.filter(({ keyId }) => keyId === secretsKeyId);
+  const expiresAt = Date.now() + ENVELOPE_MS;
+  const secretEnvelope = secretEnvelopeOf(install, { secretsKeyId, expiresAt });
   return {
     contentHash: install.contentHash,
     versionId: install.versionId,
-    config: install.config,
+    config: grantedConfig(install),
     configVersion: install.configVersion,
     providers: install.grants,
     secretsVersion: install.secretsVersion,
-    ...(secrets.length > 0 && {
-      secretEnvelope: {
-        version: install.secretsVersion,
-        algorithm: SEALING_ALGORITHM,
-        expires_at: new Date(Date.now() + ENVELOPE_MS).toISOString(),
-        entries: Object.fromEntries(secrets.map(({ name, sealed }) => [name, sealed])),
-        key_id: secretsKeyId,
-      },
-    }),
+    ...(secretEnvelope && { secretEnvelope }),
   };
 }

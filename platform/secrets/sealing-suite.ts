@@ -3,9 +3,7 @@ import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke
 import { canonicalJson } from '../../core/canonical-json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 
-/** HPKE (RFC 9180), base mode; named in envelopes as below. */
-export const SEALING_ALGORITHM = 'HPKE-X25519-HKDF-SHA256-AES-256-GCM';
-
+/** `SEALING_ALGORITHM` of core/execute.ts. */
 export const suite = new CipherSuite({
   kem: new DhkemX25519HkdfSha256(),
   kdf: new HkdfSha256(),

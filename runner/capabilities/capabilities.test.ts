@@ -1,15 +1,11 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { CapabilityName, CapabilityScope } from '../../core/capabilities.ts';
-import type { ExecuteRequest } from '../../core/execute.ts';
+import { SEALING_ALGORITHM, type ExecuteRequest } from '../../core/execute.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { SecretValue as Secret } from '../../core/secret-value.ts';
 import { WORLD } from '../../core/world.ts';
 import { sealSecret } from '../../platform/secrets/seal-secret.ts';
-import {
-  generateSecretsKeyPair,
-  SEALING_ALGORITHM,
-  secretsKeyId,
-} from '../../platform/secrets/sealing-suite.ts';
+import { generateSecretsKeyPair, secretsKeyId } from '../../platform/secrets/sealing-suite.ts';
 import type { WitValue } from '../engine/engine.ts';
 import { bindHost } from './index.ts';
 

@@ -1,0 +1,68 @@
+import { describe, expect, it } from '@jest/globals';
+import type { CapabilityName } from '../../core/capabilities.ts';
+import type { HydratedInstall } from '../../platform/db/hydration.ts';
+import { executeRequestOf, type ExecutionInput } from './execute-request.ts';
+
+const install: HydratedInstall = {
+  tenantId: 't',
+  installId: 'i',
+  extensionId: 'e',
+  status: 'active',
+  isActiveVersion: true,
+  versionId: 'v',
+  versionStatus: 'published',
+  contentHash: 'sha256:0',
+  limits: { timeoutMs: 1000, memoryMb: 64, responseBytes: 1000 },
+  endpoints: [],
+  config: { greeting: 'Hello' },
+  configVersion: 2,
+  grants: [],
+  secrets: [
+    { name: 'API_KEY', sealed: 'present', keyId: 'now' },
+    { name: 'OLD', sealed: 'past', keyId: 'before' },
+  ],
+  secretsVersion: 3,
+};
+const input: ExecutionInput = {
+  executionId: 'x',
+  requestId: 'r',
+  trigger: 'http',
+  principal: 'k',
+  method: 'GET',
+  path: '/',
+  query: '',
+  headers: {},
+  body: new Uint8Array(),
+  timeoutMs: 1000,
+};
+
+function requestWith(...grants: CapabilityName[]): ReturnType<typeof executeRequestOf> {
+  const granted = { ...install, grants: grants.map((capability) => ({ capability, scope: {} })) };
+  return executeRequestOf(granted, input, { secretsKeyId: 'now', now: 0 });
+}
+
+describe('what a runner is sent', () => {
+  it('has neither config nor secrets without their grants', () => {
+    const request = requestWith('storage.kv');
+    expect(request.config).toEqual({});
+    expect(request).not.toHaveProperty('secret_envelope');
+  });
+
+  it('has the config with its grant', () => {
+    expect(requestWith('config.read').config).toEqual({ greeting: 'Hello' });
+  });
+
+  it('has the secrets with their grant, but none sealed to another key, until shortly after the deadline', () => {
+    expect(requestWith('secrets.get').secret_envelope).toMatchObject({
+      version: 3,
+      entries: { API_KEY: 'present' },
+      key_id: 'now',
+      expires_at: '1970-01-01T00:00:06.000Z',
+    });
+  });
+
+  it('has the capabilities that everyone has, each once', () => {
+    const names = requestWith('user.read').providers.map(({ capability }) => capability);
+    expect(names.sort()).toEqual(['context.read', 'log.emit', 'user.read']);
+  });
+});
