@@ -1,13 +1,19 @@
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
-import { activityInfo } from '@temporalio/activity';
+import { activityInfo, log } from '@temporalio/activity';
 import { ALWAYS_GRANTED, capabilityOfInterface } from '../core/capabilities.ts';
 import { PlatformError } from '../core/errors.ts';
 import { parseManifest, type Manifest } from '../core/manifest/manifest.ts';
 import type { Check } from '../core/progress.ts';
 import { extensionInterface } from '../core/world.ts';
 import { readBundle } from '../platform/bundle/read-bundle.ts';
-import { packArtifact, signArtifact, verifyArtifactSignature } from '../platform/component/artifact.ts';
+import { packArtifact, sha256Hex } from '../platform/component/artifact.ts';
+import {
+  findArtifactSignature,
+  signArtifact,
+  statementDigest,
+  type ArtifactFacts,
+} from '../platform/component/artifact-signature.ts';
 import { inspectInChild, precompileComponent } from '../platform/component/precompile.ts';
 import type { ComponentInspection } from '../platform/component/inspect-component.ts';
 import type { ObjectKeys } from '../platform/objects/keys.ts';
@@ -25,6 +31,8 @@ export interface PrecompileDeps {
   keys: ObjectKeys;
   /** Ed25519 private key that counter-signs artifacts. */
   signingKey: KeyObject;
+  /** Public keys whose artifacts are taken over and signed anew. */
+  previousKeys: readonly KeyObject[];
   /** What this platform's runners load; see core/artifact-target.ts. */
   target: string;
 }
@@ -38,12 +46,22 @@ export interface Artifact {
   /** Hex. */
   sha256: string;
   sizeBytes: number;
+  /** Of the key that counter-signed it; absent where an earlier release made it. */
+  keyId?: string;
 }
 
 export type PrecompileActivities = ReturnType<typeof createPrecompileActivities>;
 
 /** Work on the component itself: CPU-heavy, on hostile bytes, each in a child process with a memory cap and a time limit. */
-export function createPrecompileActivities({ objects, keys, signingKey, target }: PrecompileDeps) {
+export function createPrecompileActivities({
+  objects,
+  keys,
+  signingKey,
+  previousKeys,
+  target,
+}: PrecompileDeps) {
+  const trusted = [createPublicKey(signingKey), ...previousKeys];
+
   async function read(key: string, signal: AbortSignal): Promise<Buffer | undefined> {
     const stored = await objects.read(key, { signal });
     return stored && buffer(stored.body);
@@ -56,21 +74,29 @@ export function createPrecompileActivities({ objects, keys, signingKey, target }
     return bytes;
   }
 
-  /** The artifact an earlier attempt left whole, or one of another version with the same content. */
-  async function findArtifact(contentHash: string, signal: AbortSignal): Promise<Artifact | undefined> {
-    const envelope = await read(keys.artifactSignature(contentHash, target), signal);
-    const bytes = envelope && (await read(keys.artifact(contentHash, target), signal));
-    if (!envelope || !bytes) return undefined;
-    const identity = { contentHash, target };
-    const { sha256 } = verifyArtifactSignature(
-      createPublicKey(signingKey),
-      envelope.toString('utf8'),
-      identity,
-    );
-    if (sha256Hex(bytes) !== sha256) {
-      throw new PlatformError('ARTIFACT_INVALID', 'the stored artifact is not the one that was signed');
-    }
-    return { target, sha256, sizeBytes: bytes.byteLength };
+  const put = (key: string, bytes: Uint8Array, sha256: string, signal: AbortSignal): Promise<void> =>
+    objects.putOnce(key, bytes, { sha256, size: bytes.byteLength, signal });
+
+  async function sign(facts: ArtifactFacts, sizeBytes: number, signal: AbortSignal): Promise<Artifact> {
+    const { keyId, envelope } = signArtifact(signingKey, facts);
+    const bytes = Buffer.from(envelope);
+    const place = keys.signature(facts.contentHash, statementDigest(facts, keyId));
+    await put(place, bytes, sha256Hex(bytes), signal);
+    return { target: facts.target, sha256: facts.sha256, sizeBytes, keyId };
+  }
+
+  /**
+   * What an earlier attempt left, or another version with the same content; one by a previous key is signed with ours as well. What no
+   * key of ours signed is as good as none: making it again shows whether it is what it should be.
+   */
+  async function takeOver(contentHash: string, signal: AbortSignal): Promise<Artifact | undefined> {
+    const bytes = await read(keys.artifact(contentHash, target), signal);
+    if (!bytes) return undefined;
+    const facts = { contentHash, target, sha256: sha256Hex(bytes) };
+    const signature = await findArtifactSignature((place) => read(place, signal), keys, trusted, facts);
+    if (signature) return sign(facts, bytes.byteLength, signal);
+    log.warn('no trusted key signed the stored artifact; it is made again', { contentHash, target });
+    return undefined;
   }
 
   async function makeArtifact(contentHash: string, signal: AbortSignal): Promise<Artifact> {
@@ -79,13 +105,9 @@ export function createPrecompileActivities({ objects, keys, signingKey, target }
     const { memoryMb } = manifest.limits;
     const made = await precompileComponent(component, { memoryMb, timeoutMs: PRECOMPILE_TIMEOUT_MS, signal });
     const { bytes, sha256 } = await packArtifact({ ...made, contentHash, target });
-    const put = (key: string, content: Uint8Array, hash: string): Promise<void> =>
-      objects.putOnce(key, content, { sha256: hash, size: content.byteLength, signal });
-    await put(keys.artifact(contentHash, target), bytes, sha256);
+    await put(keys.artifact(contentHash, target), bytes, sha256, signal);
     // The signature last: where it is, the artifact is whole.
-    const envelope = Buffer.from(signArtifact(signingKey, { contentHash, target, sha256 }));
-    await put(keys.artifactSignature(contentHash, target), envelope, sha256Hex(envelope));
-    return { target, sha256, sizeBytes: bytes.byteLength };
+    return sign({ contentHash, target, sha256 }, bytes.byteLength, signal);
   }
 
   return {
@@ -116,7 +138,7 @@ export function createPrecompileActivities({ objects, keys, signingKey, target }
       contentHash: string;
     }): Promise<{ artifact: Artifact; attempts: number }> {
       const artifact = await withHeartbeat(
-        async (signal) => (await findArtifact(contentHash, signal)) ?? makeArtifact(contentHash, signal),
+        async (signal) => (await takeOver(contentHash, signal)) ?? makeArtifact(contentHash, signal),
       );
       return { artifact, attempts: activityInfo().attempt };
     },
@@ -146,8 +168,4 @@ function componentChecks({ imports, findings }: ComponentInspection, { capabilit
 function advice(name: string, findings: readonly string[]): Check {
   if (findings.length === 0) return { name, result: 'passed', required: false };
   return { name, result: 'failed', required: false, detail: findings.join('; ') };
-}
-
-function sha256Hex(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

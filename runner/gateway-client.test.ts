@@ -83,6 +83,17 @@ describe("the gateway's client", () => {
     );
   });
 
+  it('has an artifact made, and says what the gateway answered instead of taking that', async () => {
+    const { client, seen } = await setup(() => [202, {}]);
+    await client.requestPrecompile(HASH, 'jco-2');
+    expect(seen[0]).toMatchObject({ path: '/api/internal/runner/precompile' });
+    const refusing = await setup(() => [429, { code: 'RATE_LIMITED' }]);
+    await expect(refusing.client.requestPrecompile(HASH, 'jco-2')).rejects.toMatchObject({
+      code: 'GATEWAY_UNAVAILABLE',
+      message: expect.stringContaining('429 (RATE_LIMITED)'),
+    });
+  });
+
   it('takes 404 for no', async () => {
     const { client } = await setup(() => [404, {}]);
     expect(await client.uiInstall('e', HASH)).toBeUndefined();

@@ -7,6 +7,8 @@ import type { CallContext, HostApi } from './capabilities/capability.ts';
 
 const CONNECTIONS = 64;
 const UI_TIMEOUT_MS = 5_000;
+/** The gateway answers once Temporal has taken the request. */
+const PRECOMPILE_TIMEOUT_MS = 15_000;
 /** A page of storage entries at its largest: 100 values of 64 KiB in base64, and their keys. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
@@ -29,6 +31,8 @@ export type UiInstall = z.infer<typeof uiInstall>;
 export interface GatewayClient extends HostApi {
   /** Undefined if no install's UI may be served from this hash. Throws GATEWAY_UNAVAILABLE. */
   uiInstall(extensionId: string, contentHash: string): Promise<UiInstall | undefined>;
+  /** Has the artifact made for the target, if that is not under way. Throws GATEWAY_UNAVAILABLE unless it was taken. */
+  requestPrecompile(contentHash: string, target: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -93,6 +97,20 @@ export function createGatewayClient(
       const parsed = uiInstall.safeParse(body);
       if (status === 200 && parsed.success) return parsed.data;
       throw new PlatformError('GATEWAY_UNAVAILABLE', `the gateway answered ${status} about a UI`);
+    },
+    async requestPrecompile(contentHash, target) {
+      const { status, body } = await request('/api/internal/runner/precompile', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ contentHash, target }),
+        signal: AbortSignal.timeout(PRECOMPILE_TIMEOUT_MS),
+      });
+      if (status === 202) return;
+      const { code = 'no code' } = problem.safeParse(body).data ?? {};
+      throw new PlatformError(
+        'GATEWAY_UNAVAILABLE',
+        `the gateway answered ${status} (${code}) to a precompile`,
+      );
     },
     async close() {
       await pool.close();

@@ -1,10 +1,12 @@
 import type { RunnerConfig } from '../platform/config/runner.ts';
+import { ACCEPTED_ARTIFACT_TARGETS, ARTIFACT_TARGET } from '../core/artifact-target.ts';
 import { DEFAULT_BUNDLE_LIMITS } from '../core/tar/limits.ts';
 import { createHttpServer } from '../platform/http/http-server.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
 import type { ObjectStore } from '../platform/objects/object-store.ts';
 import { readPublicKey } from '../platform/tokens/ed25519.ts';
+import { createArtifactRequests } from './cache/artifact-requests.ts';
 import { createBundleCache } from './cache/bundle-cache.ts';
 import type { DiskCache } from './cache/disk-cache.ts';
 import { createExecuteHandler } from './http/execute.ts';
@@ -41,7 +43,16 @@ export function createRunner({ config, objects, gateway, disk, logger }: RunnerD
     objects,
     keys,
     disk,
-    artifactKey: readPublicKey(config.artifactKey),
+    artifactKeys: [
+      readPublicKey(config.artifactKeys.current),
+      ...config.artifactKeys.previous.map(readPublicKey),
+    ],
+    targets: ACCEPTED_ARTIFACT_TARGETS,
+    askForArtifact: createArtifactRequests({
+      requestPrecompile: (contentHash) => gateway.requestPrecompile(contentHash, ARTIFACT_TARGET),
+      logger,
+      now: () => performance.now(),
+    }),
     bundleLimits: DEFAULT_BUNDLE_LIMITS,
     logger,
   });

@@ -6,7 +6,7 @@ import type { PrecompileWorkerConfig } from '../platform/config/worker.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
 import { createDataConverter } from '../platform/temporal/data-converter.ts';
-import { readPrivateKey } from '../platform/tokens/ed25519.ts';
+import { readPrivateKey, readPublicKey } from '../platform/tokens/ed25519.ts';
 import { failureInterceptor } from './failure-interceptor.ts';
 import type { RunnableWorker } from './runnable-worker.ts';
 
@@ -29,6 +29,7 @@ export async function createPrecompileWorker(config: PrecompileWorkerConfig): Pr
       objects: createObjectStore(config.objects),
       keys: createObjectKeys(config.objects.base),
       signingKey: readPrivateKey(config.artifactSigningKey.reveal()),
+      previousKeys: config.previousArtifactKeys.map(readPublicKey),
       target: ARTIFACT_TARGET,
     }),
   });

@@ -1,8 +1,15 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { canonicalJson } from '../../core/canonical-json.ts';
-import { IN_TOTO_TYPE, signEnvelope } from '../signatures/dsse.ts';
-import { openArtifact, packArtifact, signArtifact, verifyArtifactSignature } from './artifact.ts';
+import { createObjectKeys } from '../objects/keys.ts';
+import { IN_TOTO_TYPE, keyIdOf, signEnvelope, type DsseEnvelope } from '../signatures/dsse.ts';
+import { openArtifact, packArtifact } from './artifact.ts';
+import {
+  findArtifactSignature,
+  signArtifact,
+  statementDigest,
+  verifyArtifactSignature,
+} from './artifact-signature.ts';
 
 const identity = { contentHash: `sha256:${'ab'.repeat(32)}`, target: 'jco-0' };
 const artifact = {
@@ -12,18 +19,23 @@ const artifact = {
   coreModules: { 'component.core.wasm': Uint8Array.of(1, 2, 3), 'component.core2.wasm': Uint8Array.of(4) },
 };
 
+const newKey = () => generateKeyPairSync('ed25519');
+
 async function setup() {
-  const keys = generateKeyPairSync('ed25519');
+  const keys = newKey();
   const { bytes, sha256 } = await packArtifact(artifact);
-  return { ...keys, bytes, sha256, envelope: signArtifact(keys.privateKey, { ...identity, sha256 }) };
+  const facts = { ...identity, sha256 };
+  return { ...keys, bytes, facts, envelope: signArtifact(keys.privateKey, facts).envelope };
 }
 
 const invalid = { code: 'ARTIFACT_INVALID' };
 
 describe('a precompiled artifact', () => {
-  it('comes out as it went in', async () => {
+  it('comes out as it went in, with the key that signed it', async () => {
     const { publicKey, bytes, envelope } = await setup();
-    const opened = await openArtifact(publicKey, identity, bytes, envelope);
+    const trusted = [newKey().publicKey, publicKey];
+    const { artifact: opened, keyId } = await openArtifact(trusted, identity, bytes, envelope);
+    expect(keyId).toBe(keyIdOf(publicKey));
     expect(opened).toEqual({
       contentHash: artifact.contentHash,
       imports: artifact.imports,
@@ -45,37 +57,98 @@ describe('a precompiled artifact', () => {
     const { publicKey, bytes, envelope } = await setup();
     const changed = Uint8Array.from(bytes);
     changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
-    await expect(openArtifact(publicKey, identity, changed, envelope)).rejects.toMatchObject(invalid);
+    await expect(openArtifact([publicKey], identity, changed, envelope)).rejects.toMatchObject(invalid);
   });
 
-  it('is refused for another bundle, another target, or by another key', async () => {
+  it('is refused for another bundle, another target, or by a key that is not trusted', async () => {
     const { publicKey, bytes, envelope } = await setup();
     const other = { ...identity, contentHash: `sha256:${'cd'.repeat(32)}` };
-    await expect(openArtifact(publicKey, other, bytes, envelope)).rejects.toMatchObject(invalid);
+    await expect(openArtifact([publicKey], other, bytes, envelope)).rejects.toMatchObject(invalid);
     const target = { ...identity, target: 'jco-1' };
-    await expect(openArtifact(publicKey, target, bytes, envelope)).rejects.toMatchObject(invalid);
-    const stranger = generateKeyPairSync('ed25519').publicKey;
-    await expect(openArtifact(stranger, identity, bytes, envelope)).rejects.toMatchObject(invalid);
+    await expect(openArtifact([publicKey], target, bytes, envelope)).rejects.toMatchObject(invalid);
+    const stranger = newKey().publicKey;
+    await expect(openArtifact([stranger], identity, bytes, envelope)).rejects.toMatchObject(invalid);
+    await expect(openArtifact([], identity, bytes, envelope)).rejects.toMatchObject(invalid);
   });
 
   it('is refused when the signed archive belongs to another bundle', async () => {
-    const { publicKey, privateKey, bytes, sha256 } = await setup();
+    const { publicKey, privateKey, bytes, facts } = await setup();
     const other = { ...identity, contentHash: `sha256:${'cd'.repeat(32)}` };
-    const envelope = signArtifact(privateKey, { ...other, sha256 });
-    await expect(openArtifact(publicKey, other, bytes, envelope)).rejects.toMatchObject(invalid);
+    const { envelope } = signArtifact(privateKey, { ...facts, ...other });
+    await expect(openArtifact([publicKey], other, bytes, envelope)).rejects.toMatchObject(invalid);
   });
 
   it('is refused when our key signed a statement about something else', async () => {
     const { publicKey, privateKey } = await setup();
     const statement = Buffer.from(canonicalJson({ _type: 'https://in-toto.io/Statement/v1', subject: [] }));
     const envelope = JSON.stringify(signEnvelope(privateKey, 'key', IN_TOTO_TYPE, statement));
-    expect(() => verifyArtifactSignature(publicKey, envelope, identity)).toThrow(
+    expect(() => verifyArtifactSignature([publicKey], envelope, identity)).toThrow(
       expect.objectContaining(invalid),
     );
   });
 
   it('is refused without a signature', async () => {
     const { publicKey, bytes } = await setup();
-    await expect(openArtifact(publicKey, identity, bytes, 'null')).rejects.toMatchObject(invalid);
+    await expect(openArtifact([publicKey], identity, bytes, 'null')).rejects.toMatchObject(invalid);
+  });
+});
+
+describe('counter-signatures in the object store', () => {
+  const layout = createObjectKeys('sha256/');
+
+  async function stored() {
+    const { facts, ...pair } = await setup();
+    const objects = new Map<string, Uint8Array>();
+    const sign = (key: KeyObject, changed: Partial<typeof facts> = {}): void => {
+      const { keyId, envelope } = signArtifact(key, { ...facts, ...changed });
+      const place = layout.signature(facts.contentHash, statementDigest(facts, keyId));
+      objects.set(place, Buffer.from(envelope));
+    };
+    const find = (...trusted: KeyObject[]) =>
+      findArtifactSignature((key) => Promise.resolve(objects.get(key)), layout, trusted, facts);
+    return { ...pair, facts, objects, sign, find };
+  }
+
+  it('are named by the sha256 of the statement inside', async () => {
+    const { privateKey, objects, sign } = await stored();
+    sign(privateKey);
+    const [[place, bytes] = ['', new Uint8Array()]] = objects;
+    const { payload } = JSON.parse(Buffer.from(bytes).toString()) as DsseEnvelope;
+    const digest = createHash('sha256').update(Buffer.from(payload, 'base64')).digest('hex');
+    expect(place).toBe(`sha256/${'ab'.repeat(32)}/signatures/${digest}.dsse.json`);
+  });
+
+  it('stand beside each other, one for each key, and the first key that is trusted wins', async () => {
+    const first = newKey();
+    const second = newKey();
+    const { objects, sign, find } = await stored();
+    sign(first.privateKey);
+    sign(second.privateKey);
+    expect(objects.size).toBe(2);
+    expect((await find(second.publicKey, first.publicKey))?.keyId).toBe(keyIdOf(second.publicKey));
+    expect((await find(newKey().publicKey, first.publicKey))?.keyId).toBe(keyIdOf(first.publicKey));
+    expect(await find(newKey().publicKey)).toBeUndefined();
+  });
+
+  it('are found where layout revision 1 has the only one', async () => {
+    const { facts, publicKey, envelope, objects, find } = await stored();
+    objects.set(layout.unnamedSignature(facts.contentHash, facts.target), Buffer.from(envelope));
+    expect(await find(newKey().publicKey, publicKey)).toEqual({ keyId: keyIdOf(publicKey), envelope });
+  });
+
+  it('count for nothing when damaged, by a stranger, or of other bytes', async () => {
+    const good = newKey();
+    const { facts, privateKey, publicKey, objects, sign, find } = await stored();
+    const place = layout.signature(facts.contentHash, statementDigest(facts, keyIdOf(publicKey)));
+    sign(good.privateKey);
+    for (const wrong of [
+      'damaged',
+      signArtifact(newKey().privateKey, facts).envelope,
+      signArtifact(privateKey, { ...facts, sha256: 'f'.repeat(64) }).envelope,
+    ]) {
+      objects.set(place, Buffer.from(wrong));
+      expect(await find(publicKey)).toBeUndefined();
+      expect((await find(publicKey, good.publicKey))?.keyId).toBe(keyIdOf(good.publicKey));
+    }
   });
 });

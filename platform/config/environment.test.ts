@@ -1,10 +1,17 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { PlatformError } from '../../core/errors.ts';
-import { loadObjectStoreConfig, SECRET_VARIABLES, storageEnv, withSecretFiles } from './environment.ts';
+import {
+  loadObjectStoreConfig,
+  publicKeyList,
+  SECRET_VARIABLES,
+  storageEnv,
+  withSecretFiles,
+} from './environment.ts';
 import { gatewayEnv, loadGatewayConfig } from './gateway.ts';
 import { loadRunnerConfig, runnerEnv } from './runner.ts';
 import { lifecycleWorkerEnv, loadWorkerConfig, precompileWorkerEnv } from './worker.ts';
@@ -66,6 +73,21 @@ describe('loading the environment', () => {
     expect(
       faultsOf(() => loadRunnerConfig({ RUNNER_SERVICE_TOKEN: '' })).issues.map(({ path }) => path),
     ).toContain('RUNNER_SERVICE_TOKEN');
+  });
+
+  it('takes a list of public keys, and names the variable when one of them is none', () => {
+    const key = (type: 'ed25519' | 'x25519'): string =>
+      generateKeyPairSync(type as 'ed25519')
+        .publicKey.export({ format: 'der', type: 'spki' })
+        .toString('base64');
+    const keys = [key('ed25519'), key('ed25519')];
+    expect(publicKeyList.parse(` ${keys.join(' , ')},`)).toEqual(keys);
+    expect(publicKeyList.parse(undefined)).toEqual([]);
+    for (const wrong of [key('x25519'), 'AAAA', '!']) {
+      const list = [...keys, wrong].join(',');
+      const faults = faultsOf(() => loadRunnerConfig({ ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: list }));
+      expect(faults.message).toContain('ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS');
+    }
   });
 
   it('refuses a kind of worker that does not exist', () => {

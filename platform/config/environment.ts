@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { PlatformError } from '../../core/errors.ts';
 import { issuesOf } from '../../core/issues.ts';
 import { SecretValue } from '../../core/secret-value.ts';
+import { readPublicKey } from '../tokens/ed25519.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -42,6 +43,28 @@ export const secret = z
   .transform((value) => new SecretValue(value));
 /** Base64 of a key; the adapters that use it check what is inside. */
 export const keySecret = z.base64().transform((value) => new SecretValue(value));
+
+/** Ed25519 public key: base64 of its SPKI DER. */
+export const publicKey = z.base64().refine(isEd25519PublicKey, 'no Ed25519 public key as base64 of SPKI DER');
+/** Several, separated by commas. */
+export const publicKeyList = z
+  .string()
+  .default('')
+  .transform((list) =>
+    list
+      .split(',')
+      .map((key) => key.trim())
+      .filter(Boolean),
+  )
+  .pipe(z.array(publicKey));
+
+function isEd25519PublicKey(base64: string): boolean {
+  try {
+    return readPublicKey(base64).asymmetricKeyType === 'ed25519';
+  } catch {
+    return false; // what is wrong with it is the caller's to say
+  }
+}
 
 export const logging = z.object({
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),

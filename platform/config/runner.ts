@@ -6,6 +6,8 @@ import {
   logging,
   parseEnvironment,
   port,
+  publicKey,
+  publicKeyList,
   secret,
   SECRET_VARIABLES,
   withSecretFiles,
@@ -27,7 +29,8 @@ export const runnerEnv = z.object({
   RUNNER_GATEWAY_TOKEN: secret,
   /** Ed25519 public keys, base64 of SPKI DER. */
   EXECUTION_TOKEN_PUBLIC_KEY: z.base64(),
-  ARTIFACT_SIGNING_PUBLIC_KEY: z.base64(),
+  ARTIFACT_SIGNING_PUBLIC_KEY: publicKey,
+  ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: publicKeyList,
   /** X25519 private key that opens sealed secrets: base64 of the 32 bytes. */
   SECRETS_PRIVATE_KEY: keySecret,
   RUNNER_CACHE_DIR: z.string().min(1),
@@ -53,7 +56,7 @@ export interface RunnerConfig {
   gateway: { baseUrl: string; token: SecretValue };
   serviceToken: SecretValue;
   executionTokenKey: string;
-  artifactKey: string;
+  artifactKeys: { current: string; previous: string[] };
   secretsKey: SecretValue;
   objects: ObjectStoreConfig;
   cache: { folder: string; maxBytes: number };
@@ -72,7 +75,10 @@ export function loadRunnerConfig(environment: Environment): RunnerConfig {
     gateway: { baseUrl: v.GATEWAY_BASE_URL, token: v.RUNNER_GATEWAY_TOKEN },
     serviceToken: v.RUNNER_SERVICE_TOKEN,
     executionTokenKey: v.EXECUTION_TOKEN_PUBLIC_KEY,
-    artifactKey: v.ARTIFACT_SIGNING_PUBLIC_KEY,
+    artifactKeys: {
+      current: v.ARTIFACT_SIGNING_PUBLIC_KEY,
+      previous: v.ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS,
+    },
     secretsKey: v.SECRETS_PRIVATE_KEY,
     objects: loadObjectStoreConfig(env),
     cache: { folder: v.RUNNER_CACHE_DIR, maxBytes: v.RUNNER_CACHE_MAX_BYTES },

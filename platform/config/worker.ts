@@ -6,6 +6,7 @@ import {
   loadObjectStoreConfig,
   logging,
   parseEnvironment,
+  publicKeyList,
   secret,
   SECRET_VARIABLES,
   temporal,
@@ -35,6 +36,7 @@ export const precompileWorkerEnv = z.object({
   WORKER_KIND: z.literal('precompile'),
   /** Ed25519 private key, base64 of PKCS#8 DER: counter-signs artifacts. */
   ARTIFACT_SIGNING_PRIVATE_KEY: keySecret,
+  ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: publicKeyList,
 });
 
 interface WorkerConfig {
@@ -53,6 +55,7 @@ export interface LifecycleWorkerConfig extends WorkerConfig {
 export interface PrecompileWorkerConfig extends WorkerConfig {
   kind: 'precompile';
   artifactSigningKey: SecretValue;
+  previousArtifactKeys: string[];
 }
 
 export function loadWorkerConfig(environment: Environment): LifecycleWorkerConfig | PrecompileWorkerConfig {
@@ -67,7 +70,12 @@ export function loadWorkerConfig(environment: Environment): LifecycleWorkerConfi
     objects: loadObjectStoreConfig(env),
   };
   if (v.WORKER_KIND === 'precompile') {
-    return { ...shared, kind: 'precompile', artifactSigningKey: v.ARTIFACT_SIGNING_PRIVATE_KEY };
+    return {
+      ...shared,
+      kind: 'precompile',
+      artifactSigningKey: v.ARTIFACT_SIGNING_PRIVATE_KEY,
+      previousArtifactKeys: v.ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS,
+    };
   }
   return {
     ...shared,

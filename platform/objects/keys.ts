@@ -9,7 +9,8 @@ export function createObjectKeys(base: string): ObjectKeys {
     manifest: (hash) => `${folder(hash)}/manifest.json`,
     component: (hash) => `${folder(hash)}/entry.wasm`,
     artifact: (hash, target) => `${folder(hash)}/precompiled/${target}.tar.zst`,
-    artifactSignature: (hash, target) => `${folder(hash)}/precompiled/${target}.dsse.json`,
+    signature: (hash, digest) => `${folder(hash)}/signatures/${digest}.dsse.json`,
+    unnamedSignature: (hash, target) => `${folder(hash)}/precompiled/${target}.dsse.json`,
   };
 }
 
@@ -20,6 +21,8 @@ export interface ObjectKeys {
   manifest(contentHash: string): string;
   component(contentHash: string): string;
   artifact(contentHash: string, target: string): string;
-  /** DSSE envelope of the artifact's counter-signature. */
-  artifactSignature(contentHash: string, target: string): string;
+  /** DSSE envelope; `digest` is the hex sha256 of the statement in it. */
+  signature(contentHash: string, digest: string): string;
+  /** The one counter-signature that an artifact of layout revision 1 has; only read. */
+  unnamedSignature(contentHash: string, target: string): string;
 }

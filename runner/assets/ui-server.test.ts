@@ -63,7 +63,9 @@ async function setup(options: Setup = {}) {
     objects,
     keys,
     disk,
-    artifactKey: generateKeyPairSync('ed25519').publicKey,
+    artifactKeys: [generateKeyPairSync('ed25519').publicKey],
+    targets: [],
+    askForArtifact: () => undefined,
     bundleLimits: DEFAULT_BUNDLE_LIMITS,
     logger,
   });

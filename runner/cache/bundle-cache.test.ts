@@ -1,12 +1,13 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
+import { PlatformError } from '../../core/errors.ts';
 import { DEFAULT_BUNDLE_LIMITS } from '../../core/tar/limits.ts';
-import { packArtifact, signArtifact } from '../../platform/component/artifact.ts';
+import { packArtifact } from '../../platform/component/artifact.ts';
+import { signArtifact, statementDigest } from '../../platform/component/artifact-signature.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { createObjectKeys } from '../../platform/objects/keys.ts';
 import { createBundleCache } from './bundle-cache.ts';
@@ -15,6 +16,8 @@ import { openDiskCache } from './disk-cache.ts';
 const logger = createLogger({ level: 'silent', process: 'runner' });
 const keys = createObjectKeys('sha256/');
 const signing = generateKeyPairSync('ed25519');
+const previous = generateKeyPairSync('ed25519');
+const TARGETS: [string, string] = ['jco-2', 'jco-1'];
 const HASH = `sha256:${'a'.repeat(64)}`;
 
 const folders: string[] = [];
@@ -28,27 +31,36 @@ async function newFolder(): Promise<string> {
   return folder;
 }
 
-async function setup({ signer = signing.privateKey, folder = '', target = ARTIFACT_TARGET } = {}) {
-  const artifact = {
-    contentHash: HASH,
-    glue: Buffer.from('glue'),
-    coreModules: { 'a.wasm': Buffer.from('a') },
-    imports: [],
-  };
-  const { bytes, sha256 } = await packArtifact({ ...artifact, target });
-  const objects = new Map<string, Uint8Array>([
-    [keys.artifact(HASH, ARTIFACT_TARGET), bytes],
-    [
-      keys.artifactSignature(HASH, ARTIFACT_TARGET),
-      Buffer.from(signArtifact(signer, { contentHash: HASH, target, sha256 })),
-    ],
-  ]);
+/** An object store with one artifact in it. */
+async function setup({ folder = '' } = {}) {
+  const objects = new Map<string, Uint8Array>();
   const reads: string[] = [];
+  const asked: string[] = [];
+  let isAway = false;
+  const publish = async ({
+    target = TARGETS[0],
+    signer = signing.privateKey,
+    glue = 'glue',
+  }: { target?: string; signer?: KeyObject; glue?: string } = {}): Promise<string> => {
+    const artifact = {
+      contentHash: HASH,
+      glue: Buffer.from(glue),
+      coreModules: { 'a.wasm': Buffer.from('a') },
+      imports: [],
+    };
+    const { bytes, sha256 } = await packArtifact({ ...artifact, target });
+    const facts = { contentHash: HASH, target, sha256 };
+    const { keyId, envelope } = signArtifact(signer, facts);
+    const place = keys.signature(HASH, statementDigest(facts, keyId));
+    objects.set(keys.artifact(HASH, target), bytes).set(place, Buffer.from(envelope));
+    return place;
+  };
   const disk = await openDiskCache({ folder: folder || (await newFolder()), maxBytes: 1 << 20, logger });
-  const open = () =>
+  const open = (artifactKeys: [KeyObject, ...KeyObject[]] = [signing.publicKey, previous.publicKey]) =>
     createBundleCache({
       objects: {
         read: (key) => {
+          if (isAway) return Promise.reject(new PlatformError('OBJECT_STORE_UNAVAILABLE', 'away'));
           reads.push(key);
           const found = objects.get(key);
           return Promise.resolve(found && { size: found.length, body: Readable.from([found]) });
@@ -56,25 +68,34 @@ async function setup({ signer = signing.privateKey, folder = '', target = ARTIFA
       },
       keys,
       disk,
-      artifactKey: signing.publicKey,
+      artifactKeys,
+      targets: TARGETS,
+      askForArtifact: (contentHash, need) => void asked.push(`${need} ${contentHash.slice(0, 8)}`),
       bundleLimits: DEFAULT_BUNDLE_LIMITS,
       logger,
     });
-  return { objects, reads, disk, open };
+  return { objects, reads, asked, disk, open, publish, setAway: (away: boolean) => (isAway = away) };
 }
+
+const glueOf = ({ glue }: { glue: Uint8Array }): string => Buffer.from(glue).toString();
+const OUTDATED = ['outdated sha256:a'];
+const MISSING = ['missing sha256:a'];
 
 describe('the bundle cache', () => {
   it('fetches an artifact once, however many ask at once, and keeps it', async () => {
-    const { open, reads } = await setup();
+    const { open, reads, asked, publish } = await setup();
+    await publish();
     const bundles = open();
     const all = await Promise.all(Array.from({ length: 5 }, () => bundles.artifact(HASH)));
-    expect(Buffer.from(all[0]?.glue ?? []).toString()).toBe('glue');
+    expect(all.map(glueOf)).toEqual(Array(5).fill('glue'));
     expect(new Set([...all, await bundles.artifact(HASH)]).size).toBe(1);
     expect(reads).toHaveLength(2);
+    expect(asked).toEqual([]);
   });
 
   it('finds on disk what an earlier run fetched', async () => {
-    const { open, reads } = await setup();
+    const { open, reads, publish } = await setup();
+    await publish();
     await open().artifact(HASH);
     await open().artifact(HASH);
     expect(reads).toHaveLength(2);
@@ -82,7 +103,8 @@ describe('the bundle cache', () => {
 
   it('discards a damaged artifact on disk and fetches it again', async () => {
     const folder = await newFolder();
-    const { open, reads } = await setup({ folder });
+    const { open, reads, publish } = await setup({ folder });
+    await publish();
     await open().artifact(HASH);
     const [entry = ''] = await readdir(folder);
     await writeFile(join(folder, entry, 'artifact.tar.zst'), 'damaged');
@@ -90,24 +112,89 @@ describe('the bundle cache', () => {
     expect(reads).toHaveLength(4);
   });
 
-  it('refuses an artifact that another key signed, or that was made for another target, and keeps nothing', async () => {
+  it('refuses an artifact that a stranger signed or that is of an unknown target, keeps nothing, and asks', async () => {
     for (const wrong of [{ signer: generateKeyPairSync('ed25519').privateKey }, { target: 'other-1.0.0' }]) {
       const folder = await newFolder();
-      const { open } = await setup({ ...wrong, folder });
-      await expect(open().artifact(HASH)).rejects.toMatchObject({ code: 'ARTIFACT_INVALID' });
+      const { open, publish, asked } = await setup({ folder });
+      await publish(wrong);
+      await expect(open().artifact(HASH)).rejects.toMatchObject({ code: 'BUNDLE_UNAVAILABLE' });
       expect(await readdir(folder)).toEqual([]);
+      expect(asked).toEqual(MISSING);
     }
   });
 
-  it('says that an artifact or its signature is not there, and looks again the next time', async () => {
-    const { open, objects } = await setup();
+  it('asks for an artifact whose signature is not there, and looks again the next time', async () => {
+    const { open, objects, asked, publish } = await setup();
+    const place = await publish();
     const bundles = open();
-    const key = keys.artifactSignature(HASH, ARTIFACT_TARGET);
-    const signature = objects.get(key) ?? new Uint8Array();
-    objects.delete(key);
+    const signature = objects.get(place) ?? new Uint8Array();
+    objects.delete(place);
     await expect(bundles.artifact(HASH)).rejects.toMatchObject({ code: 'BUNDLE_UNAVAILABLE' });
-    objects.set(key, signature);
+    expect(asked).toEqual(MISSING);
+    objects.set(place, signature);
     expect((await bundles.artifact(HASH)).contentHash).toBe(HASH);
+  });
+
+  it('asks for nothing while the store is away, since it may well have it', async () => {
+    const { open, asked, publish, setAway } = await setup();
+    await publish();
+    setAway(true);
+    await expect(open().artifact(HASH)).rejects.toMatchObject({ code: 'OBJECT_STORE_UNAVAILABLE' });
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('a change of the target', () => {
+  it('runs the artifact of the previous target and asks for the current one', async () => {
+    const { open, asked, publish } = await setup();
+    await publish({ target: TARGETS[1], glue: 'old' });
+    expect(glueOf(await open().artifact(HASH))).toBe('old');
+    expect(asked).toEqual(OUTDATED);
+  });
+
+  it('takes the current one as soon as it is in the store, though the previous is on disk', async () => {
+    const { open, publish, asked } = await setup();
+    await publish({ target: TARGETS[1], glue: 'old' });
+    await open().artifact(HASH);
+    await publish({ glue: 'new' });
+    expect(glueOf(await open().artifact(HASH))).toBe('new');
+    expect(asked).toEqual(OUTDATED);
+  });
+
+  it('runs the previous one from disk while the store is away', async () => {
+    const { open, publish, setAway } = await setup();
+    await publish({ target: TARGETS[1], glue: 'old' });
+    await open().artifact(HASH);
+    setAway(true);
+    expect(glueOf(await open().artifact(HASH))).toBe('old');
+  });
+
+  it('runs the previous one while nobody that is trusted has signed the current one', async () => {
+    const { open, publish } = await setup();
+    await publish({ target: TARGETS[1], glue: 'old' });
+    await publish({ signer: generateKeyPairSync('ed25519').privateKey, glue: 'new' });
+    expect(glueOf(await open().artifact(HASH))).toBe('old');
+  });
+});
+
+describe('a change of the key', () => {
+  it('runs what a previous key signed and asks for a signature by the current one', async () => {
+    const { open, asked, publish } = await setup();
+    await publish({ signer: previous.privateKey });
+    expect(glueOf(await open().artifact(HASH))).toBe('glue');
+    expect(asked).toEqual(OUTDATED);
+  });
+
+  it('finds the new signature when the previous key is trusted no more, though the old one is on disk', async () => {
+    const { open, asked, publish } = await setup();
+    await publish({ signer: previous.privateKey });
+    await open().artifact(HASH);
+    await expect(open([signing.publicKey]).artifact(HASH)).rejects.toMatchObject({
+      code: 'BUNDLE_UNAVAILABLE',
+    });
+    await publish();
+    expect(glueOf(await open([signing.publicKey]).artifact(HASH))).toBe('glue');
+    expect(asked).toEqual([...OUTDATED, ...MISSING]);
   });
 });
 

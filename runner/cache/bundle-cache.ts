@@ -1,42 +1,24 @@
-import { createHash, type KeyObject } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
 import { PlatformError } from '../../core/errors.ts';
 import { contentHashHex } from '../../core/ids.ts';
-import type { ArchiveLimits } from '../../core/tar/limits.ts';
 import { unpackTarZst } from '../../platform/bundle/unpack.ts';
-import { openArtifact } from '../../platform/component/artifact.ts';
-import type { Logger } from '../../platform/logger.ts';
-import type { ObjectKeys } from '../../platform/objects/keys.ts';
-import type { ObjectStore } from '../../platform/objects/object-store.ts';
-import type { DiskCache } from './disk-cache.ts';
 import type { EngineArtifact } from '../engine/engine.ts';
+import { loadArtifact, type LoadArtifactDeps } from './load-artifact.ts';
 
 /** Unpacked artifacts kept in memory; a sandbox keeps its own compiled code. */
 const MEMORY_BYTES = 128 * 1024 * 1024;
 const FETCH_TIMEOUT_MS = 60_000;
-const MAX_SIGNATURE_BYTES = 64 * 1024;
 const UI_PREFIX = 'ui/';
 
-const ARTIFACT_FILE = 'artifact.tar.zst';
-const SIGNATURE_FILE = 'artifact.dsse.json';
-
-export interface BundleCacheDeps {
-  objects: Pick<ObjectStore, 'read'>;
-  keys: ObjectKeys;
-  disk: DiskCache;
-  /** Public half of the key that counter-signs artifacts. */
-  artifactKey: KeyObject;
-  bundleLimits: ArchiveLimits;
-  logger: Logger;
-}
+export type BundleCacheDeps = LoadArtifactDeps;
 
 /** What runs and what is shown of a bundle, by content hash; from memory, disk, then the object store. */
 export interface BundleCache {
-  /** Verified whenever it comes from disk or store. Throws BUNDLE_UNAVAILABLE, ARTIFACT_INVALID, OBJECT_STORE_UNAVAILABLE. */
+  /** Verified whenever it comes from disk or store. Throws BUNDLE_UNAVAILABLE, OBJECT_STORE_UNAVAILABLE. */
   artifact(contentHash: string): Promise<EngineArtifact>;
   /** The folder of the bundle's UI files. Throws BUNDLE_UNAVAILABLE, BUNDLE_CORRUPT, OBJECT_STORE_UNAVAILABLE. */
   uiFolder(contentHash: string): Promise<string>;
@@ -51,8 +33,7 @@ export function createBundleCache(deps: BundleCacheDeps): BundleCache {
       const kept = memory.get(contentHash);
       if (kept !== undefined) return kept;
       return once(`artifact ${contentHash}`, async () => {
-        const artifact =
-          (await artifactFromDisk(deps, contentHash)) ?? (await artifactFromStore(deps, contentHash));
+        const artifact = await loadArtifact(deps, contentHash);
         memory.set(artifact);
         return artifact;
       });
@@ -62,74 +43,6 @@ export function createBundleCache(deps: BundleCacheDeps): BundleCache {
       return deps.disk.find(name) ?? once(name, () => unpackUi(deps, contentHash, name));
     },
   };
-}
-
-function artifactEntry(contentHash: string): string {
-  return `artifact-${contentHashHex(contentHash)}-${ARTIFACT_TARGET}`;
-}
-
-function open(
-  { artifactKey }: BundleCacheDeps,
-  contentHash: string,
-  artifact: Uint8Array,
-  signature: Uint8Array,
-): Promise<EngineArtifact> {
-  const envelope = new TextDecoder().decode(signature);
-  return openArtifact(artifactKey, { contentHash, target: ARTIFACT_TARGET }, artifact, envelope);
-}
-
-async function artifactFromDisk(
-  deps: BundleCacheDeps,
-  contentHash: string,
-): Promise<EngineArtifact | undefined> {
-  const name = artifactEntry(contentHash);
-  const folder = deps.disk.find(name);
-  if (folder === undefined) return undefined;
-  try {
-    const [artifact, signature] = await Promise.all([
-      readFile(join(folder, ARTIFACT_FILE)),
-      readFile(join(folder, SIGNATURE_FILE)),
-    ]);
-    return await open(deps, contentHash, artifact, signature);
-  } catch (err) {
-    // Damaged or gone: the object store has the original.
-    deps.logger.warn({ err, contentHash }, 'cached artifact discarded');
-    await deps.disk.discard(name);
-    return undefined;
-  }
-}
-
-async function artifactFromStore(deps: BundleCacheDeps, contentHash: string): Promise<EngineArtifact> {
-  const { keys } = deps;
-  const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
-  const [artifact, signature] = await Promise.all([
-    readObject(deps, keys.artifact(contentHash, ARTIFACT_TARGET), deps.bundleLimits.compressedBytes, signal),
-    readObject(deps, keys.artifactSignature(contentHash, ARTIFACT_TARGET), MAX_SIGNATURE_BYTES, signal),
-  ]);
-  const opened = await open(deps, contentHash, artifact, signature);
-  await deps.disk.put(artifactEntry(contentHash), async (folder) => {
-    await writeFile(join(folder, ARTIFACT_FILE), artifact);
-    await writeFile(join(folder, SIGNATURE_FILE), signature);
-  });
-  return opened;
-}
-
-async function readObject(
-  { objects }: BundleCacheDeps,
-  key: string,
-  maxBytes: number,
-  signal: AbortSignal,
-): Promise<Uint8Array> {
-  const object = await objects.read(key, { signal });
-  if (object === undefined) throw new PlatformError('BUNDLE_UNAVAILABLE', `there is no ${key}`);
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of object.body) {
-    size += chunk.byteLength;
-    if (size > maxBytes) throw new PlatformError('ARTIFACT_INVALID', `${key} is over ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size);
 }
 
 async function unpackUi(deps: BundleCacheDeps, contentHash: string, name: string): Promise<string> {

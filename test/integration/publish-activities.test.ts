@@ -1,5 +1,6 @@
-import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { createHash, createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
@@ -9,6 +10,7 @@ import { createPrecompileActivities } from '../../activities/precompile.ts';
 import { createRegistryActivities } from '../../activities/registry.ts';
 import { createUploadActivities } from '../../activities/uploads.ts';
 import { createVerificationActivities } from '../../activities/verification.ts';
+import { contentHashHex } from '../../core/ids.ts';
 import { PUBLISH_STEPS, pendingSteps } from '../../core/progress.ts';
 import { packTarZst } from '../../platform/bundle/pack.ts';
 import { createRegistryStore } from '../../platform/db/registry.ts';
@@ -42,17 +44,18 @@ beforeEach(async () => {
   ref = { tenantId: await seedTenant(database.db), uploadId: randomUUID() };
 });
 
-function activities() {
+function activities({ signingKey = newKey(), previousKeys = [] as KeyObject[] } = {}) {
   const registry = createRegistryStore(database.db);
-  const { privateKey: signingKey } = generateKeyPairSync('ed25519');
   return {
     ...createUploadActivities({ uploads: createUploadStore(database.db), objects, keys }),
     ...createVerificationActivities({ objects, keys, registry }),
     ...createBundleActivities({ objects, keys }),
     ...createRegistryActivities({ registry, objects, keys }),
-    ...createPrecompileActivities({ objects, keys, signingKey, target: 'jco-test' }),
+    ...createPrecompileActivities({ objects, keys, signingKey, previousKeys, target: 'jco-test' }),
   };
 }
+
+const newKey = (): KeyObject => generateKeyPairSync('ed25519').privateKey;
 
 type All = ReturnType<typeof activities>;
 
@@ -167,23 +170,56 @@ describe('inspectComponent', () => {
 });
 
 describe('precompileBundle', () => {
-  it('answers the artifact it made before, and makes the same one if the signature was not written', async () => {
+  async function promoted(): Promise<{ contentHash: string }> {
     const staged = await stage();
-    const all = activities();
     await run('promoteBundle', { ...ref, ...staged });
-    const first = await run('precompileBundle', staged, all);
-    expect(await run('precompileBundle', staged, all)).toEqual(first);
-    await objects.remove(keys.artifactSignature(staged.contentHash, 'jco-test'));
-    expect(await run('precompileBundle', staged, all)).toEqual(first);
+    return { contentHash: staged.contentHash };
+  }
+  const signatures = async (contentHash: string): Promise<string[]> =>
+    readdir(path.join(folder, 'sha256', contentHashHex(contentHash), 'signatures'));
+  const artifactBytes = async (contentHash: string): Promise<Buffer> => {
+    const stored = await objects.read(keys.artifact(contentHash, 'jco-test'));
+    if (!stored) throw new Error('there is no artifact');
+    return buffer(stored.body);
+  };
+
+  it('answers the artifact it made before, and makes the same one if the signature was not written', async () => {
+    const bundle = await promoted();
+    const all = activities();
+    const first = await run('precompileBundle', bundle, all);
+    expect(await run('precompileBundle', bundle, all)).toEqual(first);
+    const [name = ''] = await signatures(bundle.contentHash);
+    await objects.remove(keys.signature(bundle.contentHash, name.replace('.dsse.json', '')));
+    expect(await run('precompileBundle', bundle, all)).toEqual(first);
+    expect(await signatures(bundle.contentHash)).toEqual([name]);
   }, 120_000);
 
-  it('does not take an artifact that another key signed', async () => {
-    const staged = await stage();
-    await run('promoteBundle', { ...ref, ...staged });
-    await run('precompileBundle', staged);
-    await expect(run('precompileBundle', staged)).rejects.toMatchObject({
-      code: 'ARTIFACT_INVALID',
-    });
+  it('signs anew what a previous key signed, and leaves the bytes and the old signature as they are', async () => {
+    const bundle = await promoted();
+    const old = newKey();
+    const first = await run('precompileBundle', bundle, activities({ signingKey: old }));
+    const before = await artifactBytes(bundle.contentHash);
+    // Without the component it can be taken over, and not be made again.
+    await objects.remove(keys.component(bundle.contentHash));
+    const rotated = activities({ previousKeys: [createPublicKey(old)] });
+    const second = await run('precompileBundle', bundle, rotated);
+    expect(second.artifact).toMatchObject({ sha256: first.artifact.sha256 });
+    expect(second.artifact.keyId).not.toBe(first.artifact.keyId);
+    expect(await signatures(bundle.contentHash)).toHaveLength(2);
+    expect(await artifactBytes(bundle.contentHash)).toEqual(before);
+  }, 120_000);
+
+  it('takes over nothing that a stranger signed: it signs only if making it again gives the same bytes', async () => {
+    const bundle = await promoted();
+    const first = await run('precompileBundle', bundle);
+    expect((await run('precompileBundle', bundle)).artifact.sha256).toBe(first.artifact.sha256);
+    const bytes = await artifactBytes(bundle.contentHash);
+    await objects.put(
+      keys.artifact(bundle.contentHash, 'jco-test'),
+      Buffer.concat([bytes, Buffer.from('!')]),
+    );
+    await expect(run('precompileBundle', bundle)).rejects.toMatchObject({ code: 'OBJECT_CONFLICT' });
+    expect(await signatures(bundle.contentHash)).toHaveLength(2);
   }, 120_000);
 });
 

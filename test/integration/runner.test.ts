@@ -138,11 +138,12 @@ describe('the runner', () => {
       }
     }
     expect(await runner.warm(A, foreign.contentHash)).toMatchObject({
-      status: 500,
-      body: { code: 'ARTIFACT_INVALID' },
+      status: 503,
+      body: { code: 'BUNDLE_UNAVAILABLE' },
     });
     expect((await runner.execute({ contentHash: foreign.contentHash })).head.error?.code).toBe(
-      'ARTIFACT_INVALID',
+      'BUNDLE_UNAVAILABLE',
     );
+    expect(JSON.stringify(runner.log)).toContain('ARTIFACT_INVALID');
   });
 });

@@ -154,7 +154,6 @@ describe('workers as processes', () => {
       keys.manifest(contentHash),
       keys.component(contentHash),
       keys.artifact(contentHash, ARTIFACT_TARGET),
-      keys.artifactSignature(contentHash, ARTIFACT_TARGET),
     ]) {
       expect([key, await objects().read(key)]).toEqual([
         key,

@@ -10,7 +10,8 @@ import type { CapabilityName, CapabilityScope } from '../../core/capabilities.ts
 import { EXECUTE_FRAME_TYPE, type ExecuteRequest, type ExecuteResponse } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import { SecretValue } from '../../core/secret-value.ts';
-import { packArtifact, signArtifact, type PrecompiledArtifact } from '../../platform/component/artifact.ts';
+import { packArtifact, type PrecompiledArtifact } from '../../platform/component/artifact.ts';
+import { signArtifact, statementDigest } from '../../platform/component/artifact-signature.ts';
 import type { RunnerConfig } from '../../platform/config/runner.ts';
 import { createHttpServer } from '../../platform/http/http-server.ts';
 import { createLogger } from '../../platform/logger.ts';
@@ -80,7 +81,7 @@ export async function startRunner(sandbox: Partial<RunnerConfig['sandbox']> = {}
     gateway: { baseUrl: '', token: new SecretValue('') },
     serviceToken: new SecretValue('service'),
     executionTokenKey: spki(token.publicKey),
-    artifactKey: spki(signing.publicKey),
+    artifactKeys: { current: spki(signing.publicKey), previous: [] },
     secretsKey: generateSecretsKeyPair().privateKey,
     objects: { kind: 'folder', folder: '', base: 'sha256/' },
     cache: { folder: join(folder, 'cache'), maxBytes: 1 << 30 },
@@ -104,9 +105,10 @@ export async function startRunner(sandbox: Partial<RunnerConfig['sandbox']> = {}
     async publish(artifact) {
       const { contentHash } = artifact;
       const { bytes, sha256 } = await packArtifact({ ...artifact, target: ARTIFACT_TARGET });
-      const signature = signArtifact(signing.privateKey, { contentHash, target: ARTIFACT_TARGET, sha256 });
+      const facts = { contentHash, target: ARTIFACT_TARGET, sha256 };
+      const { keyId, envelope } = signArtifact(signing.privateKey, facts);
       objects.set(KEYS.artifact(contentHash, ARTIFACT_TARGET), bytes);
-      objects.set(KEYS.artifactSignature(contentHash, ARTIFACT_TARGET), Buffer.from(signature));
+      objects.set(KEYS.signature(contentHash, statementDigest(facts, keyId)), Buffer.from(envelope));
     },
     async execute(options) {
       const request = executeRequest(options);
