@@ -1,11 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { RequestHandler, Response } from 'express';
-
-const WELL_FORMED = /^[A-Za-z0-9._-]{1,128}$/;
-
-export function isRequestId(text: string): boolean {
-  return WELL_FORMED.test(text);
-}
+import { isRequestId } from '../core/ids.ts';
 
 /** Gives every answer an `x-request-id`: the client's if it is well-formed, as a correlation id only, else our own. */
 export const assignRequestId: RequestHandler = (req, res, next) => {

@@ -36,7 +36,7 @@ const provider = z.strictObject({
 /** HPKE (RFC 9180), base mode, as envelopes name it. */
 export const SEALING_ALGORITHM = 'HPKE-X25519-HKDF-SHA256-AES-256-GCM';
 
-const secretEnvelope = z.strictObject({
+export const secretEnvelope = z.strictObject({
   version: z.int(),
   algorithm: z.literal(SEALING_ALGORITHM),
   expires_at: z.iso.datetime(),

@@ -5,6 +5,7 @@ export const PRECOMPILE_TASK_QUEUE = 'extensions-precompile';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const CONTENT_HASH = /^sha256:[0-9a-f]{64}$/;
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 export function isUuid(value: string): boolean {
   return UUID.test(value);
@@ -13,6 +14,11 @@ export function isUuid(value: string): boolean {
 /** `sha256:<64 hex>` of the bundle bytes. */
 export function isContentHash(value: string): boolean {
   return CONTENT_HASH.test(value);
+}
+
+/** A correlation id as clients may send one. */
+export function isRequestId(text: string): boolean {
+  return REQUEST_ID.test(text);
 }
 
 /** The hex part of a content hash, as object keys use it. */

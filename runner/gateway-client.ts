@@ -1,5 +1,6 @@
 import { Pool } from 'undici';
-import { z } from 'zod';
+import { readUiInstall, uiInstall, type UiInstall } from '../core/api/internal.ts';
+import { problem } from '../core/api/problem.ts';
 import { PlatformError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -12,21 +13,8 @@ const PRECOMPILE_TIMEOUT_MS = 15_000;
 /** A page of storage entries at its largest: 100 values of 64 KiB in base64, and their keys. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
-const problem = z.object({ code: z.string() });
-
-// A source in a Content-Security-Policy; what could end it or start another is refused.
-const source = z.string().regex(/^[^\s;,]+$/);
-const uiInstall = z.object({
-  entry: z.string(),
-  csp: z.object({
-    connectSrc: z.array(source).optional(),
-    imgSrc: z.array(source).optional(),
-    fontSrc: z.array(source).optional(),
-    frameSrc: z.array(source).optional(),
-  }),
-});
-/** An extension version whose UI may be served: its entry file below `ui/`, and what its pages may reach. */
-export type UiInstall = z.infer<typeof uiInstall>;
+/** Of a problem, all that a runner acts on. */
+const refusal = problem.pick({ code: true });
 
 export interface GatewayClient extends HostApi {
   /** Undefined if no install's UI may be served from this hash. Throws GATEWAY_UNAVAILABLE. */
@@ -85,11 +73,11 @@ export function createGatewayClient(
       }
       const { status, body: answer } = reply;
       if (status >= 200 && status < 300) return { body: answer };
-      return { code: problem.safeParse(answer).data?.code ?? 'INTERNAL' };
+      return { code: refusal.safeParse(answer).data?.code ?? 'INTERNAL' };
     },
     async uiInstall(extensionId, contentHash) {
       const query = new URLSearchParams({ extensionId, contentHash });
-      const { status, body } = await request(`/api/internal/runner/ui-installs?${query.toString()}`, {
+      const { status, body } = await request(`${readUiInstall.path}?${query.toString()}`, {
         method: 'GET',
         signal: AbortSignal.timeout(UI_TIMEOUT_MS),
       });

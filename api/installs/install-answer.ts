@@ -1,35 +1,21 @@
 import type { Response } from 'express';
+import { install as installSchema, installExtension, type InstallAnswer } from '../../core/api/installs.ts';
 import { installWorkflowId } from '../../core/ids.ts';
 import { PlatformError } from '../../core/errors.ts';
 import { INSTALL_SETTLED } from '../../core/progress.ts';
 import type { Install } from '../../platform/db/installs.ts';
+import { answer, onWire } from '../answer.ts';
 import { sendProblem } from '../error-handler.ts';
 import { hasPermission, principalOf } from '../principal.ts';
 
 /** An install as its routes show it; settings only to who may change them. */
-export function installBody(
-  res: Response,
-  install: Install,
-  runnerPublicBase: string,
-): Record<string, unknown> {
-  const { installId, extensionId, extension, version, contentHash, status, steps, error } = install;
+export function installBody(res: Response, install: Install, runnerPublicBase: string): InstallAnswer {
+  const { config = {}, ...shown } = install;
   return {
-    installId,
-    extensionId,
-    extension,
-    version,
-    contentHash,
-    status,
-    steps,
-    ...(error && { error }),
-    ...(hasPermission(principalOf(res), 'extension:install') && { config: install.config ?? {} }),
-    configVersion: install.configVersion,
-    secretsVersion: install.secretsVersion,
-    grants: install.grants,
+    ...shown,
+    ...(hasPermission(principalOf(res), 'extension:install') && { config }),
     ...uiUrlOf(install, runnerPublicBase),
     previousVersions: [],
-    createdAt: install.createdAt,
-    updatedAt: install.updatedAt,
   };
 }
 
@@ -54,17 +40,17 @@ export function answerInstall(
   const { waited, already = false, runnerPublicBase } = options;
   const body = installBody(res, install, runnerPublicBase);
   const url = `/api/v1/installs/${install.installId}`;
-  if (already) res.status(200).json(body);
-  else if (waited && install.status === 'active') res.status(201).location(url).json(body);
+  if (already) answer(res, installExtension, 200, body);
+  else if (waited && install.status === 'active') answer(res.location(url), installExtension, 201, body);
   else if (waited && install.status === 'failed' && install.error) {
     const { code, message } = install.error;
-    sendProblem(res, new PlatformError(code, message), { status: 422, extra: { install: body } });
-  } else if (waited && install.status === 'declined') res.json(body);
+    sendProblem(res, new PlatformError(code, message), {
+      status: 422,
+      extra: { install: onWire(installSchema, body) },
+    });
+  } else if (waited && install.status === 'declined') answer(res, installExtension, 200, body);
   else {
     const workflowId = installWorkflowId(install.tenantId, install.extensionId);
-    res
-      .status(202)
-      .location(url)
-      .json({ ...body, url, workflowId });
+    answer(res.location(url), installExtension, 202, { ...body, url, workflowId });
   }
 }

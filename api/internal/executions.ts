@@ -1,27 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { json, Router } from 'express';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { runExecution } from '../../core/api/internal.ts';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
 import type { HydratedInstall, HydrationStore } from '../../platform/db/hydration.ts';
+import { answer } from '../answer.ts';
 import type { Executor } from '../execution/executor.ts';
 import type { RunnerClient } from '../execution/runner-client.ts';
 import { requestIdOf } from '../request-id.ts';
 
+type ExecutionBody = z.output<typeof runExecution.body>;
+/** `error` if the guest did not get to answer. */
+type ExecutionAnswer = z.output<(typeof runExecution.answers)[200]>;
+
 /** A health endpoint has this long to answer. */
 const PROBE_TIMEOUT_MS = 5_000;
-
-const executionBody = z.strictObject({
-  installId: z.uuid(),
-  versionId: z.uuid().optional(),
-  trigger: z.enum(['probe', 'warm', 'event', 'schedule']),
-  http: z
-    .strictObject({
-      method: z.string().regex(/^[A-Z]{1,16}$/),
-      path: z.string().startsWith('/').max(2048),
-    })
-    .optional(),
-});
-type ExecutionBody = z.infer<typeof executionBody>;
 
 export interface InternalExecutionsDeps {
   hydration: Pick<HydrationStore, 'byInstall'>;
@@ -30,28 +23,21 @@ export interface InternalExecutionsDeps {
   maxTimeoutMs: number;
 }
 
-/** What a worker learns: `error` if the guest did not get to answer. */
-interface InternalExecutionAnswer {
-  status: number;
-  error?: { code: string; message: string };
-  durationMs: number;
-}
-
 /** `POST /executions`: a worker warms or probes a version, which may not serve yet, or delivers an event to one that does. */
 export function createInternalExecutionsRouter(deps: InternalExecutionsDeps): Router {
   const router = Router();
   router.post('/', json({ limit: '64kb' }), async (req, res) => {
-    const body = executionBody.parse(req.body);
+    const body = runExecution.body.parse(req.body);
     const install = await deps.hydration.byInstall(body.installId, body.versionId);
     if (!install || !mayRun(install, body)) {
       throw new PlatformError('NOT_FOUND', 'there is no such install, or it does not serve this version');
     }
     const { http } = body;
-    const answer =
+    const outcome =
       body.trigger === 'warm' || http === undefined
         ? await warm(deps, install)
         : await execute(deps, install, { ...body, http }, requestIdOf(res));
-    res.json(answer satisfies InternalExecutionAnswer);
+    answer(res, runExecution, 200, outcome);
   });
   return router;
 }
@@ -67,7 +53,7 @@ function mayRun(install: HydratedInstall, { trigger }: ExecutionBody): boolean {
 async function warm(
   { runner }: InternalExecutionsDeps,
   { tenantId, contentHash }: HydratedInstall,
-): Promise<InternalExecutionAnswer> {
+): Promise<ExecutionAnswer> {
   const started = performance.now();
   try {
     await runner.warm({ tenantId, contentHash });
@@ -85,7 +71,7 @@ async function execute(
   install: HydratedInstall,
   { trigger, http }: ExecutionBody & { http: { method: string; path: string } },
   requestId: string,
-): Promise<InternalExecutionAnswer> {
+): Promise<ExecutionAnswer> {
   const [path = '/', query = ''] = http.path.split(/\?(.*)/s);
   const limit = trigger === 'probe' ? PROBE_TIMEOUT_MS : install.limits.timeoutMs;
   const result = await executor.run(install, {

@@ -1,30 +1,19 @@
 import type { KeyObject } from 'node:crypto';
 import { json, Router, type RequestHandler, type Response } from 'express';
-import { z } from 'zod';
+import {
+  deleteRecord,
+  getRecord,
+  listRecords,
+  putRecord,
+  type StorageEntry,
+} from '../../core/api/host-storage.ts';
 import type { StorageOwner, StorageRecord, StorageRecordStore } from '../../platform/db/storage-records.ts';
 import { verifyExecutionToken, type ExecutionClaims } from '../../platform/tokens/execution-token.ts';
 
+// Answers are built by name and sent as they are: encoding checks base64, which costs milliseconds for a page of large values.
+
 /** A value at its largest in base64, with room for one that is over the limit to be told so. */
 const MAX_BODY = '512kb';
-
-/** Text that PostgreSQL can hold, and only one way to write it. */
-const name = (max: number): z.ZodString =>
-  z
-    .string()
-    .min(1)
-    .max(max)
-    .refine((text) => text.isWellFormed() && !text.includes('\0'), 'must be text without NUL');
-const namespace = name(128);
-const key = name(512);
-
-const keyBody = z.strictObject({ namespace, key });
-const putBody = z.strictObject({
-  namespace,
-  key,
-  valueB64: z.base64(),
-  revision: z.int().nonnegative().optional(),
-});
-const listBody = z.strictObject({ namespace, cursor: z.string().max(512).optional() });
 
 export interface HostStorageDeps {
   records: StorageRecordStore;
@@ -41,7 +30,7 @@ export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps):
   router.use(requireExecutionToken(tokenKey), json({ limit: MAX_BODY }));
 
   router.post('/get', async (req, res) => {
-    const body = keyBody.parse(req.body);
+    const body = getRecord.body.parse(req.body);
     // Side by side: without the grant, what was read goes nowhere.
     const [granted, found] = await Promise.allSettled([
       records.checkGrant(ownerOf(res), body.namespace),
@@ -53,7 +42,7 @@ export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps):
   });
 
   router.post('/put', async (req, res) => {
-    const body = putBody.parse(req.body);
+    const body = putRecord.body.parse(req.body);
     const value = Buffer.from(body.valueB64, 'base64');
     await records.checkGrant(ownerOf(res), body.namespace);
     const record = { key: body.key, value, revision: body.revision };
@@ -62,14 +51,14 @@ export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps):
   });
 
   router.post('/delete', async (req, res) => {
-    const body = keyBody.parse(req.body);
+    const body = deleteRecord.body.parse(req.body);
     await records.checkGrant(ownerOf(res), body.namespace);
     await records.remove(ownerOf(res), body.namespace, body.key);
     res.json({});
   });
 
   router.post('/list', async (req, res) => {
-    const body = listBody.parse(req.body);
+    const body = listRecords.body.parse(req.body);
     await records.checkGrant(ownerOf(res), body.namespace);
     const page = await records.list(ownerOf(res), body.namespace, body.cursor);
     res.json({ entries: page.map((record) => entryOf(body.namespace, record)) });
@@ -106,6 +95,6 @@ function ownerOf(res: Response): StorageOwner {
   return (res.locals as { owner: StorageOwner }).owner;
 }
 
-function entryOf(namespace: string, { key, value, revision }: StorageRecord): Record<string, unknown> {
+function entryOf(namespace: string, { key, value, revision }: StorageRecord): StorageEntry {
   return { namespace, key, valueB64: value.toString('base64'), revision };
 }

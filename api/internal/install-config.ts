@@ -1,14 +1,11 @@
 import { json, Router } from 'express';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { readInstallConfig } from '../../core/api/internal.ts';
 import { PlatformError } from '../../core/errors.ts';
 import type { HydratedInstall, HydrationStore } from '../../platform/db/hydration.ts';
+import { answer } from '../answer.ts';
 import { grantedConfig } from '../execution/execute-request.ts';
 import { secretEnvelopeOf } from '../execution/secret-envelope.ts';
-
-const installConfigBody = z.union([
-  z.strictObject({ tenantId: z.uuid(), installId: z.uuid() }),
-  z.strictObject({ tenantId: z.uuid(), extensionId: z.uuid() }),
-]);
 
 /** How long a caller may use an envelope. */
 const ENVELOPE_MS = 60_000;
@@ -22,7 +19,7 @@ export interface InstallConfigDeps {
 export function createInstallConfigRouter({ hydration, secretsKeyId }: InstallConfigDeps): Router {
   const router = Router();
   router.post('/', json({ limit: '16kb' }), async (req, res) => {
-    const body = installConfigBody.parse(req.body);
+    const body = readInstallConfig.body.parse(req.body);
     const install =
       'installId' in body
         ? await hydration.byInstall(body.installId)
@@ -30,12 +27,15 @@ export function createInstallConfigRouter({ hydration, secretsKeyId }: InstallCo
     if (install?.tenantId !== body.tenantId || install.status !== 'active') {
       throw new PlatformError('NOT_FOUND', 'there is no such active install in this tenant');
     }
-    res.json(configOf(install, secretsKeyId));
+    answer(res, readInstallConfig, 200, configOf(install, secretsKeyId));
   });
   return router;
 }
 
-function configOf(install: HydratedInstall, secretsKeyId: string): Record<string, unknown> {
+function configOf(
+  install: HydratedInstall,
+  secretsKeyId: string,
+): z.output<(typeof readInstallConfig.answers)[200]> {
   const expiresAt = Date.now() + ENVELOPE_MS;
   const secretEnvelope = secretEnvelopeOf(install, { secretsKeyId, expiresAt });
   return {

@@ -1,12 +1,15 @@
 import type { Response } from 'express';
+import type { Publish } from '../../core/api/publishes.ts';
+import { finalizeUpload } from '../../core/api/uploads.ts';
 import { publishWorkflowId } from '../../core/ids.ts';
 import { PlatformError } from '../../core/errors.ts';
 import type { ExtensionVersion } from '../../platform/db/registry.ts';
 import type { Upload } from '../../platform/db/uploads.ts';
+import { answer } from '../answer.ts';
 import { sendProblem } from '../error-handler.ts';
 
 /** A publish as its status route shows it. */
-export function publishBody(upload: Upload, version: ExtensionVersion | undefined): Record<string, unknown> {
+export function publishBody(upload: Upload, version: ExtensionVersion | undefined): Publish {
   const { uploadId, status, steps, checks, error } = upload;
   return {
     uploadId,
@@ -24,22 +27,13 @@ export function publishBody(upload: Upload, version: ExtensionVersion | undefine
 export function answerPublish(res: Response, upload: Upload, version: ExtensionVersion | undefined): void {
   const { uploadId, status, checks, error } = upload;
   if (version) {
-    res.status(201).location(`/api/v1/extensions/${version.extensionId}/versions/${version.version}`);
-    res.json({
-      versionId: version.versionId,
-      extensionId: version.extensionId,
-      extension: version.extension,
-      version: version.version,
-      contentHash: version.contentHash,
-      checks,
-    });
+    res.location(`/api/v1/extensions/${version.extensionId}/versions/${version.version}`);
+    answer(res, finalizeUpload, 201, { ...version, checks });
   } else if (error) {
     sendProblem(res, new PlatformError(error.code, error.message), { extra: { uploadId, checks } });
   } else {
     const url = `/api/v1/publishes/${uploadId}`;
-    res
-      .status(202)
-      .location(url)
-      .json({ uploadId, status, url, workflowId: publishWorkflowId(uploadId) });
+    res.location(url);
+    answer(res, finalizeUpload, 202, { uploadId, status, url, workflowId: publishWorkflowId(uploadId) });
   }
 }

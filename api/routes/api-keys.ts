@@ -1,29 +1,14 @@
 import { Router, type Response } from 'express';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { type apiKey, createApiKey, listApiKeys, revokeApiKey } from '../../core/api/api-keys.ts';
 import { PlatformError } from '../../core/errors.ts';
-import { PERMISSIONS } from '../../core/permissions.ts';
 import type { ApiKey, ApiKeyStore } from '../../platform/db/api-keys.ts';
 import type { TenantStore } from '../../platform/db/tenants.ts';
 import { generateApiKey } from '../../platform/tokens/api-key.ts';
+import { answer } from '../answer.ts';
 import { jsonBody } from '../json-body.ts';
-import { listBody, listQuery } from '../list-query.ts';
+import { pageBody } from '../page-body.ts';
 import { hasPermission, principalOf, requirePermission } from '../principal.ts';
-
-const keyBody = z.strictObject({
-  name: z.string().trim().min(1).max(200),
-  tenantId: z.uuid().optional(),
-  permissions: z
-    .array(z.enum(PERMISSIONS))
-    .min(1)
-    .transform((names) => [...new Set(names)]),
-  expiresAt: z.iso
-    .datetime({ offset: true })
-    .transform((text) => new Date(text))
-    .refine((time) => time > new Date(), 'must be in the future')
-    .optional(),
-});
-const tenantQuery = z.object({ tenantId: z.uuid().optional() });
-const keyParams = z.strictObject({ id: z.uuid() });
 
 export interface ApiKeysRouterDeps {
   apiKeys: Pick<ApiKeyStore, 'create' | 'list' | 'revoke'>;
@@ -36,7 +21,8 @@ export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Ro
   router.use(requirePermission('platform:operate', 'tenant:admin'));
 
   router.post('/', jsonBody, async (req, res) => {
-    const { name, tenantId: wanted, permissions, expiresAt } = keyBody.parse(req.body);
+    const { name, tenantId: wanted, permissions, expiresAt } = createApiKey.body.parse(req.body);
+    refusePast(expiresAt);
     const maker = principalOf(res);
     const tenantId = tenantFor(res, wanted);
     const excess = permissions.filter((permission) => !hasPermission(maker, permission));
@@ -49,20 +35,21 @@ export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Ro
     if (!(await tenants.find(tenantId))) throw new PlatformError('NOT_FOUND', 'there is no such tenant');
     const { key, keyId, digest } = generateApiKey();
     const fields = { keyId, name, digest, permissions, expiresAt, createdBy: maker.keyId };
-    res.status(201).json({ ...shown(await apiKeys.create(tenantId, fields)), key });
+    answer(res, createApiKey, 201, { ...shown(await apiKeys.create(tenantId, fields)), key });
   });
 
   router.get('/', async (req, res) => {
-    const { tenantId, ...page } = listQuery.extend(tenantQuery.shape).parse(req.query);
-    res.json(listBody(await apiKeys.list(tenantFor(res, tenantId), page), shown));
+    const { tenantId, ...page } = listApiKeys.query.parse(req.query);
+    const { items, nextCursor } = await apiKeys.list(tenantFor(res, tenantId), page);
+    answer(res, listApiKeys, 200, pageBody({ items: items.map(shown), nextCursor }));
   });
 
   router.delete('/:id', async (req, res) => {
-    const { id } = keyParams.parse(req.params);
-    const { tenantId } = tenantQuery.strict().parse(req.query);
+    const { id } = revokeApiKey.params.parse(req.params);
+    const { tenantId } = revokeApiKey.query.parse(req.query);
     const revoked = await apiKeys.revoke(tenantFor(res, tenantId), id);
     if (!revoked) throw new PlatformError('NOT_FOUND', 'there is no such key');
-    res.status(204).end();
+    answer(res, revokeApiKey, 204, undefined);
   });
   return router;
 }
@@ -74,6 +61,13 @@ function tenantFor(res: Response, wanted: string | undefined): string {
   throw new PlatformError('FORBIDDEN', 'keys of another tenant need the permission platform:operate');
 }
 
-function shown({ keyId, ...key }: ApiKey): Record<string, unknown> {
-  return { ...key, prefix: `alga_${keyId}` };
+function refusePast(expiresAt: Date | undefined): void {
+  if (!expiresAt || expiresAt > new Date()) return;
+  throw new PlatformError('INPUT_INVALID', 'the request has faults; see issues', {
+    issues: [{ path: 'expiresAt', code: 'custom', message: 'must be in the future' }],
+  });
+}
+
+function shown(key: ApiKey): z.output<typeof apiKey> {
+  return { ...key, prefix: `alga_${key.keyId}` };
 }

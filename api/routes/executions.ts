@@ -1,21 +1,10 @@
 import { Router } from 'express';
-import { z } from 'zod';
+import { listExecutions, readExecution } from '../../core/api/executions.ts';
 import { PlatformError } from '../../core/errors.ts';
 import type { ExecutionStore } from '../../platform/db/executions.ts';
-import { isRequestId } from '../request-id.ts';
-import { listBody, listQuery } from '../list-query.ts';
+import { answer } from '../answer.ts';
+import { pageBody } from '../page-body.ts';
 import { principalOf, requirePermission } from '../principal.ts';
-
-const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
-const executionsQuery = listQuery.extend({
-  installId: z.uuid().optional(),
-  status: z.enum(['running', 'succeeded', 'failed']).optional(),
-  since: time.optional(),
-  until: time.optional(),
-  minDurationMs: z.coerce.number().min(0).optional(),
-  requestId: z.string().refine(isRequestId, 'is no request id').optional(),
-});
-const executionParams = z.strictObject({ executionId: z.uuid() });
 
 export interface ExecutionsRouterDeps {
   executions: Pick<ExecutionStore, 'find' | 'list'>;
@@ -26,16 +15,16 @@ export function createExecutionsRouter({ executions }: ExecutionsRouterDeps): Ro
   router.use(requirePermission('extension:read'));
 
   router.get('/', async (req, res) => {
-    const { limit, cursor, ...filter } = executionsQuery.parse(req.query);
+    const { limit, cursor, ...filter } = listExecutions.query.parse(req.query);
     const page = await executions.list(principalOf(res).tenantId, filter, { limit, cursor });
-    res.json(listBody(page, (execution) => execution));
+    answer(res, listExecutions, 200, pageBody(page));
   });
 
   router.get('/:executionId', async (req, res) => {
-    const { executionId } = executionParams.parse(req.params);
+    const { executionId } = readExecution.params.parse(req.params);
     const execution = await executions.find(principalOf(res).tenantId, executionId);
     if (!execution) throw new PlatformError('NOT_FOUND', 'there is no such execution');
-    res.json(execution);
+    answer(res, readExecution, 200, execution);
   });
   return router;
 }

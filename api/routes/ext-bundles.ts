@@ -1,12 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { Router, type Request, type Response } from 'express';
-import { z } from 'zod';
+import {
+  abortUpload,
+  finalizeUpload,
+  initiateUpload,
+  readUpload,
+  UPLOAD_TYPES,
+  uploadProxy,
+} from '../../core/api/uploads.ts';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
 import { PUBLISH_ENDED } from '../../core/progress.ts';
 import type { RegistryStore } from '../../platform/db/registry.ts';
 import type { Upload, UploadStore } from '../../platform/db/uploads.ts';
 import type { ObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
+import { answer } from '../answer.ts';
 import { jsonBody } from '../json-body.ts';
 import { waitAsPreferred } from '../prefer-wait.ts';
 import { principalOf, requirePermission, type Principal } from '../principal.ts';
@@ -15,24 +23,6 @@ import { MAX_UPLOAD_BYTES, receiveUpload, tooLarge } from '../publishes/receive-
 import type { WorkflowStarter } from '../workflow-starter.ts';
 
 const UPLOAD_LIFETIME_MS = 24 * 60 * 60 * 1000;
-const UPLOAD_TYPES = ['application/zstd', 'application/octet-stream'];
-
-const initiateBody = z.strictObject({
-  filename: z
-    .string()
-    .min(1)
-    .max(255)
-    .regex(/^\P{Cc}*$/u, 'must not have control characters'),
-  size: z.int().min(1),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits in lower case')
-    .optional(),
-  contentType: z.enum(['application/zstd', 'application/octet-stream']).optional(),
-  method: z.enum(['auto', 'proxy', 'presigned']).default('auto'),
-});
-const uploadRef = z.strictObject({ uploadId: z.uuid() });
-
 export interface ExtBundlesRouterDeps {
   uploads: Pick<UploadStore, 'create' | 'find' | 'markReceived' | 'abort'>;
   registry: Pick<RegistryStore, 'findVersionById'>;
@@ -48,7 +38,7 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
   router.use(requirePermission('extension:publish'));
 
   router.post('/initiate-upload', jsonBody, async (req, res) => {
-    const { filename, size, sha256, method } = initiateBody.parse(req.body);
+    const { filename, size, sha256, method } = initiateUpload.body.parse(req.body);
     if (size > MAX_UPLOAD_BYTES) throw tooLarge();
     if (method === 'presigned') {
       throw new PlatformError('UPLOAD_METHOD_UNAVAILABLE', 'send the bytes through upload-proxy');
@@ -59,22 +49,22 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
     const announced = { announcedSize: size, ...(sha256 !== undefined && { announcedSha256: sha256 }) };
     await uploads.create(tenantId, { uploadId, createdBy, filename, ...announced, expiresAt });
     const url = `/api/ext-bundles/upload-proxy?uploadId=${uploadId}`;
-    res.status(201).json({ uploadId, method: 'proxy', url, expiresAt });
+    answer(res, initiateUpload, 201, { uploadId, method: 'proxy', url, expiresAt });
   });
 
   router.put('/upload-proxy', async (req, res) => {
-    const { uploadId } = uploadRef.parse(req.query);
+    const { uploadId } = uploadProxy.query.parse(req.query);
     const { tenantId } = principalOf(res);
     checkUploadHeaders(req);
     const { announcedSize: size, announcedSha256: sha256 } = await ownUpload(res, uploadId, 'uploading');
     const staging = keys.staging(tenantId, uploadId);
     const received = await receiveUpload(objects, staging, req, { size, sha256 });
     await uploads.markReceived(tenantId, uploadId, received);
-    res.json(received);
+    answer(res, uploadProxy, 200, received);
   });
 
   router.post('/finalize', jsonBody, async (req, res) => {
-    const { uploadId } = uploadRef.parse(req.body);
+    const { uploadId } = finalizeUpload.body.parse(req.body);
     const { tenantId } = principalOf(res);
     const upload = await ownUpload(res, uploadId);
     if (upload.status === 'aborted') throw closed();
@@ -84,29 +74,30 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
     if (!hasEnded(upload)) await startOrJoin(workflows, tenantId, uploadId);
     const settled = await waitAsPreferred(req, res, () => findUpload(tenantId, uploadId), hasEnded);
     if (settled.status === 'aborted') throw closed();
-    await answer(res, settled);
+    await answerSettled(res, settled);
   });
 
   router.post('/abort', jsonBody, async (req, res) => {
-    const { uploadId } = uploadRef.parse(req.body);
+    const { uploadId } = abortUpload.body.parse(req.body);
     const { tenantId } = principalOf(res);
     await ownUpload(res, uploadId);
     await uploads.abort(tenantId, uploadId);
     await objects.remove(keys.staging(tenantId, uploadId));
-    res.status(204).end();
+    answer(res, abortUpload, 204, undefined);
   });
 
   router.get('/uploads/:uploadId', async (req, res) => {
-    const { uploadId } = uploadRef.parse(req.params);
+    const { uploadId } = readUpload.params.parse(req.params);
     const upload = await ownUpload(res, uploadId);
     const receivedParts = upload.received ? [{ number: 1, ...upload.received }] : [];
     const open = upload.status === 'uploading' && !upload.received;
     const parts = open ? [{ number: 1, url: `/api/ext-bundles/upload-proxy?uploadId=${uploadId}` }] : [];
     const { status, expiresAt, announcedSize: size } = upload;
-    res.json({ uploadId, status, size, expiresAt, method: 'proxy', receivedParts, parts });
+    const state = { uploadId, status, size, expiresAt, method: 'proxy' as const, receivedParts, parts };
+    answer(res, readUpload, 200, state);
   });
 
-  async function answer(res: Response, upload: Upload): Promise<void> {
+  async function answerSettled(res: Response, upload: Upload): Promise<void> {
     const { versionId } = upload;
     const version = versionId === undefined ? undefined : await deps.registry.findVersionById(versionId);
     answerPublish(res, upload, version);
@@ -151,7 +142,10 @@ async function startOrJoin(
 /** Before any byte is read: what the headers alone make impossible. */
 function checkUploadHeaders(req: Request): void {
   const [type = ''] = (req.get('content-type') ?? '').split(';');
-  if (!UPLOAD_TYPES.includes(type.trim().toLowerCase()) || req.get('content-encoding') !== undefined) {
+  if (
+    !(UPLOAD_TYPES as readonly string[]).includes(type.trim().toLowerCase()) ||
+    req.get('content-encoding') !== undefined
+  ) {
     throw new PlatformError(
       'MEDIA_TYPE_UNSUPPORTED',
       `send the bundle as ${UPLOAD_TYPES.join(' or ')}, without content-encoding`,

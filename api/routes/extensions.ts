@@ -1,10 +1,12 @@
 import { Router } from 'express';
+import { listExtensions, listVersions, readExtension, readVersion } from '../../core/api/extensions.ts';
 import { PlatformError } from '../../core/errors.ts';
 import { isExtensionRef } from '../../core/ids.ts';
 import { permissionsOf } from '../../core/manifest/permissions.ts';
 import { isExactVersion } from '../../core/version.ts';
-import type { Extension, ExtensionVersion, RegistryStore } from '../../platform/db/registry.ts';
-import { listBody, listQuery } from '../list-query.ts';
+import type { Extension, RegistryStore } from '../../platform/db/registry.ts';
+import { answer } from '../answer.ts';
+import { pageBody } from '../page-body.ts';
 import { requirePermission } from '../principal.ts';
 
 export type ExtensionsRouterDeps = {
@@ -17,17 +19,18 @@ export function createExtensionsRouter({ registry }: ExtensionsRouterDeps): Rout
   router.use(requirePermission('extension:read'));
 
   router.get('/', async (req, res) => {
-    const page = await registry.listExtensions(listQuery.parse(req.query));
-    res.json(listBody(page, (extension) => extension));
+    const page = await registry.listExtensions(listExtensions.query.parse(req.query));
+    answer(res, listExtensions, 200, pageBody(page));
   });
 
   router.get('/:extension', async (req, res) => {
-    res.json(await findExtension(req.params.extension));
+    answer(res, readExtension, 200, await findExtension(req.params.extension));
   });
 
   router.get('/:extension/versions', async (req, res) => {
     const { extensionId } = await findExtension(req.params.extension);
-    res.json(listBody(await registry.listVersions(extensionId, listQuery.parse(req.query)), summaryOf));
+    const page = await registry.listVersions(extensionId, listVersions.query.parse(req.query));
+    answer(res, listVersions, 200, pageBody(page));
   });
 
   router.get('/:extension/versions/:version', async (req, res) => {
@@ -35,14 +38,8 @@ export function createExtensionsRouter({ registry }: ExtensionsRouterDeps): Rout
     const number = req.params.version;
     const version = isExactVersion(number) ? await registry.findVersion(extensionId, number) : undefined;
     if (!version) throw new PlatformError('NOT_FOUND', 'there is no such version');
-    const { manifest, checks } = version;
-    res.json({
-      ...summaryOf(version),
-      manifest,
-      checks,
-      permissions: permissionsOf(manifest),
-      signatures: [],
-    });
+    const permissions = permissionsOf(version.manifest);
+    answer(res, readVersion, 200, { ...version, permissions, signatures: [] });
   });
 
   async function findExtension(ref: string): Promise<Extension> {
@@ -52,9 +49,4 @@ export function createExtensionsRouter({ registry }: ExtensionsRouterDeps): Rout
   }
 
   return router;
-}
-
-function summaryOf(entry: ExtensionVersion): Record<string, unknown> {
-  const { versionId, extensionId, extension, version, contentHash, status, publishedAt } = entry;
-  return { versionId, extensionId, extension, version, contentHash, status, publishedAt };
 }

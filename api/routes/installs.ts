@@ -1,23 +1,14 @@
 import { Router, type Request, type Response } from 'express';
-import { z } from 'zod';
+import { decideConsent, listInstalls, readInstall } from '../../core/api/installs.ts';
+import { changeSecrets, readConfig, readSecrets, replaceConfig } from '../../core/api/settings.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
+import { answer } from '../answer.ts';
 import { answerInstall, installBody, isSettled } from '../installs/install-answer.ts';
 import type { InstallService } from '../installs/install-service.ts';
 import { jsonBody } from '../json-body.ts';
-import { listBody, listQuery } from '../list-query.ts';
+import { pageBody } from '../page-body.ts';
 import { preferredWait, waitAsPreferred } from '../prefer-wait.ts';
 import { principalOf, requirePermission } from '../principal.ts';
-import { secretValue } from './secret-value.ts';
-
-const installParams = z.strictObject({ installId: z.uuid() });
-const configBody = z.record(z.string(), z.unknown());
-const secretsBody = z
-  .record(z.string(), secretValue.nullable())
-  .refine((secrets) => Object.keys(secrets).length > 0, 'name at least one secret');
-const consentBody = z.discriminatedUnion('decision', [
-  z.strictObject({ decision: z.literal('grant'), capabilities: z.array(z.string()).max(100).optional() }),
-  z.strictObject({ decision: z.literal('decline') }),
-]);
 
 export interface InstallsRouterDeps {
   installs: Pick<InstallStore, 'list'>;
@@ -32,26 +23,28 @@ export function createInstallsRouter({ installs, service, runnerPublicBase }: In
   const mayInstall = requirePermission('extension:install');
 
   router.get('/', mayRead, async (req, res) => {
-    const page = await installs.list(principalOf(res).tenantId, listQuery.parse(req.query));
-    res.json(listBody(page, (install) => installBody(res, install, runnerPublicBase)));
+    const query = listInstalls.query.parse(req.query);
+    const { items, nextCursor } = await installs.list(principalOf(res).tenantId, query);
+    const shown = items.map((install) => installBody(res, install, runnerPublicBase));
+    answer(res, listInstalls, 200, pageBody({ items: shown, nextCursor }));
   });
 
   router.get('/:installId', mayRead, async (req, res) => {
     const install = await waitAsPreferred(req, res, () => findInstall(req, res), isSettled);
-    res.json(installBody(res, install, runnerPublicBase));
+    answer(res, readInstall, 200, installBody(res, install, runnerPublicBase));
   });
 
   router.get('/:installId/config', mayInstall, async (req, res) => {
-    res.json(configOf(await findInstall(req, res)));
+    answerConfig(res, await findInstall(req, res));
   });
 
   router.put('/:installId/config', mayInstall, jsonBody, async (req, res) => {
-    const values = configBody.parse(req.body);
-    res.json(configOf(await service.replaceConfig(principalOf(res), installIdOf(req), values)));
+    const values = replaceConfig.body.parse(req.body);
+    answerConfig(res, await service.replaceConfig(principalOf(res), installIdOf(req), values));
   });
 
   router.delete('/:installId/config', mayInstall, async (req, res) => {
-    res.json(configOf(await service.reset(principalOf(res), installIdOf(req))));
+    answerConfig(res, await service.reset(principalOf(res), installIdOf(req)));
   });
 
   router.get('/:installId/secrets', mayInstall, async (req, res) => {
@@ -59,7 +52,7 @@ export function createInstallsRouter({ installs, service, runnerPublicBase }: In
   });
 
   router.put('/:installId/secrets', mayInstall, jsonBody, async (req, res) => {
-    const secrets = secretsBody.parse(req.body);
+    const secrets = changeSecrets.body.parse(req.body);
     await answerSecrets(res, await service.changeSecrets(principalOf(res), installIdOf(req), secrets));
   });
 
@@ -68,7 +61,7 @@ export function createInstallsRouter({ installs, service, runnerPublicBase }: In
   });
 
   router.post('/:installId/consent', mayInstall, jsonBody, async (req, res) => {
-    const { decision, ...rest } = consentBody.parse(req.body);
+    const { decision, ...rest } = decideConsent.body.parse(req.body);
     const capabilities = 'capabilities' in rest ? rest.capabilities : undefined;
     const given = { decision, ...(capabilities && { capabilities }) };
     await service.decideConsent(principalOf(res), installIdOf(req), given);
@@ -81,18 +74,18 @@ export function createInstallsRouter({ installs, service, runnerPublicBase }: In
 
   async function answerSecrets(res: Response, install: Install): Promise<void> {
     const secrets = await service.describeSecrets(install.tenantId, install);
-    res.json({ secrets, version: install.secretsVersion });
+    answer(res, readSecrets, 200, { secrets, version: install.secretsVersion });
   }
 
   return router;
 }
 
 function installIdOf(req: Request): string {
-  return installParams.parse(req.params).installId;
+  return readInstall.params.parse(req.params).installId;
 }
 
-function configOf({ config = {}, configVersion }: Install): Record<string, unknown> {
-  return { config, version: configVersion };
+function answerConfig(res: Response, { config = {}, configVersion }: Install): void {
+  answer(res, readConfig, 200, { config, version: configVersion });
 }
 
 /** The row shows the decision only once the workflow's next step has begun. */

@@ -1,14 +1,13 @@
 import { Router } from 'express';
-import { z } from 'zod';
+import { readPublish } from '../../core/api/publishes.ts';
 import { PlatformError } from '../../core/errors.ts';
 import { PUBLISH_ENDED } from '../../core/progress.ts';
 import type { RegistryStore } from '../../platform/db/registry.ts';
 import type { Upload, UploadStore } from '../../platform/db/uploads.ts';
+import { answer } from '../answer.ts';
 import { waitAsPreferred } from '../prefer-wait.ts';
 import { principalOf, requirePermission } from '../principal.ts';
 import { publishBody } from '../publishes/publish-answer.ts';
-
-const publishParams = z.strictObject({ uploadId: z.uuid() });
 
 export interface PublishesRouterDeps {
   uploads: Pick<UploadStore, 'find'>;
@@ -20,7 +19,7 @@ export function createPublishesRouter({ uploads, registry }: PublishesRouterDeps
   const router = Router();
 
   router.get('/:uploadId', requirePermission('extension:publish', 'extension:read'), async (req, res) => {
-    const { uploadId } = publishParams.parse(req.params);
+    const { uploadId } = readPublish.params.parse(req.params);
     const { tenantId } = principalOf(res);
     const find = async (): Promise<Upload> => {
       const upload = await uploads.find(tenantId, uploadId);
@@ -30,7 +29,7 @@ export function createPublishesRouter({ uploads, registry }: PublishesRouterDeps
     const upload = await waitAsPreferred(req, res, find, ({ status }) => PUBLISH_ENDED.includes(status));
     const { versionId } = upload;
     const version = versionId === undefined ? undefined : await registry.findVersionById(versionId);
-    res.json(publishBody(upload, version));
+    answer(res, readPublish, 200, publishBody(upload, version));
   });
   return router;
 }

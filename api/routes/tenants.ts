@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { Router } from 'express';
-import { z } from 'zod';
+import { createTenant, listTenants } from '../../core/api/tenants.ts';
 import type { TenantStore } from '../../platform/db/tenants.ts';
+import { answer } from '../answer.ts';
 import { jsonBody } from '../json-body.ts';
-import { listBody, listQuery } from '../list-query.ts';
+import { pageBody } from '../page-body.ts';
 import { requirePermission } from '../principal.ts';
-
-const tenantBody = z.strictObject({ name: z.string().trim().min(1).max(200) });
 
 export interface TenantsRouterDeps {
   tenants: Pick<TenantStore, 'create' | 'list'>;
@@ -17,12 +16,13 @@ export function createTenantsRouter({ tenants }: TenantsRouterDeps): Router {
   router.use(requirePermission('platform:operate'));
 
   router.post('/', jsonBody, async (req, res) => {
-    const { name } = tenantBody.parse(req.body);
-    res.status(201).json(await tenants.create({ tenantId: randomUUID(), name }));
+    const { name } = createTenant.body.parse(req.body);
+    answer(res, createTenant, 201, await tenants.create({ tenantId: randomUUID(), name }));
   });
 
   router.get('/', async (req, res) => {
-    res.json(listBody(await tenants.list(listQuery.parse(req.query)), (tenant) => tenant));
+    const page = await tenants.list(listTenants.query.parse(req.query));
+    answer(res, listTenants, 200, pageBody(page));
   });
   return router;
 }

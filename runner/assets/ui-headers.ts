@@ -1,5 +1,5 @@
 import { extname } from 'node:path';
-import type { UiInstall } from '../gateway-client.ts';
+import type { UiInstall } from '../../core/api/internal.ts';
 
 /** What a browser may take a file for. Anything else is a download. */
 const MEDIA_TYPES: Readonly<Record<string, string>> = {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import type { UiInstall } from '../../core/api/internal.ts';
 import { PlatformError } from '../../core/errors.ts';
 import { DEFAULT_BUNDLE_LIMITS } from '../../core/tar/limits.ts';
 import { packTarZst } from '../../platform/bundle/pack.ts';
@@ -14,7 +15,6 @@ import { createLogger } from '../../platform/logger.ts';
 import { createObjectKeys } from '../../platform/objects/keys.ts';
 import { createBundleCache } from '../cache/bundle-cache.ts';
 import { openDiskCache } from '../cache/disk-cache.ts';
-import type { UiInstall } from '../gateway-client.ts';
 import { createUiApp } from './ui-server.ts';
 
 const EXTENSION = '00000000-0000-4000-8000-000000000003';

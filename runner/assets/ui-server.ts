@@ -1,9 +1,10 @@
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type { UiInstall } from '../../core/api/internal.ts';
 import { isPlatformError } from '../../core/errors.ts';
 import { contentHashHex, isContentHash, isUuid } from '../../core/ids.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { BundleCache } from '../cache/bundle-cache.ts';
-import type { GatewayClient, UiInstall } from '../gateway-client.ts';
+import type { GatewayClient } from '../gateway-client.ts';
 import { contentSecurityPolicy, mediaHeaders, UI_SECURITY_HEADERS } from './ui-headers.ts';
 
 /** How long an answer of the gateway holds: withdrawn UIs go soon, new ones come sooner. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { listRecords, putRecord, type StorageEntry } from '../../core/api/host-storage.ts';
 import { scopeAllows } from '../../core/capabilities.ts';
 import type { HostReply } from '../engine/engine.ts';
 import type { Capability, HostFunction } from './capability.ts';
@@ -13,13 +14,8 @@ const put = z.tuple([
 const list = z.tuple([z.string(), z.string().optional()]);
 
 // What the gateway answers; a revision is a number in JSON and far below 2^53.
-const entry = z.object({
-  namespace: z.string(),
-  key: z.string(),
-  valueB64: z.base64(),
-  revision: z.int().nonnegative(),
-});
-const entries = z.object({ entries: z.array(entry) });
+const entry = putRecord.answers[200];
+const entries = listRecords.answers[200];
 
 const ERRORS = new Map([
   ['STORAGE_MISSING', 'missing'],
@@ -27,7 +23,7 @@ const ERRORS = new Map([
   ['CAPABILITY_NOT_GRANTED', 'denied'],
 ]);
 
-function toGuest({ namespace, key, valueB64, revision }: z.infer<typeof entry>) {
+function toGuest({ namespace, key, valueB64, revision }: StorageEntry) {
   return { namespace, key, value: Buffer.from(valueB64, 'base64'), revision: BigInt(revision) };
 }
 

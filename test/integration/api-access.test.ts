@@ -1,13 +1,36 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { internalRoutes, publicRoutes } from '../../core/api/routes.ts';
 import { PERMISSIONS } from '../../core/permissions.ts';
 import { generateApiKey } from '../../platform/tokens/api-key.ts';
-import { problem, startApi, type TestApi } from '../support/start-api.ts';
+import {
+  problem,
+  RUNNER_CREDENTIAL,
+  startApi,
+  WORKER_CREDENTIAL,
+  type TestApi,
+} from '../support/start-api.ts';
 
 let api: TestApi;
 beforeAll(async () => {
   api = await startApi('api_access');
 });
 afterAll(() => api.close());
+
+describe('every route of the contract', () => {
+  const routes = { ...publicRoutes, ...internalRoutes };
+
+  it.each(Object.entries(routes))('%s is there, and closed to strangers', async (_name, route) => {
+    const path = route.path.replace(/\{\w+\}/g, randomUUID());
+    const answers = [await api.request(route.method, path)];
+    const { key } = await api.tenant(PERMISSIONS);
+    for (const credential of [key, RUNNER_CREDENTIAL, WORKER_CREDENTIAL]) {
+      answers.push(await api.request(route.method, path, { key: credential }));
+    }
+    expect(answers[0]).toMatchObject(problem(401, 'UNAUTHENTICATED'));
+    for (const { text } of answers) expect(text).not.toContain('there is nothing at');
+  });
+});
 
 describe('authentication', () => {
   it.each([

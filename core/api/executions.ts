@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { TRIGGERS } from '../execute.ts';
+import { isRequestId } from '../ids.ts';
+import { listQuery, pageOf } from './page.ts';
+import type { Route } from './route.ts';
+import { time, uuid } from './values.ts';
+
+const STATUSES = ['running', 'succeeded', 'failed'] as const;
+
+const execution = z.object({
+  executionId: uuid,
+  installId: uuid,
+  extensionId: uuid,
+  versionId: uuid,
+  contentHash: z.string(),
+  requestId: z.string(),
+  trigger: z.enum(TRIGGERS),
+  method: z.string(),
+  path: z.string(),
+  principal: z.string(),
+  status: z.enum(STATUSES),
+  httpStatus: z.int().optional(),
+  errorCode: z.string().optional(),
+  durationMs: z.number().optional(),
+  cpuMs: z.number().optional(),
+  fuel: z.number().optional(),
+  memoryBytes: z.number().optional(),
+  requestBytes: z.int(),
+  responseBytes: z.int().optional(),
+  startedAt: time,
+});
+
+export const listExecutions = {
+  method: 'GET',
+  path: '/api/v1/executions',
+  query: listQuery.extend({
+    installId: uuid.optional(),
+    status: z.enum(STATUSES).optional(),
+    since: time.optional(),
+    until: time.optional(),
+    minDurationMs: z.coerce.number<number | string>().min(0).optional(),
+    requestId: z.string().refine(isRequestId, 'is no request id').optional(),
+  }),
+  answers: { 200: pageOf(execution) },
+} satisfies Route;
+
+export const readExecution = {
+  method: 'GET',
+  path: '/api/v1/executions/{executionId}',
+  params: z.strictObject({ executionId: uuid }),
+  answers: { 200: execution },
+} satisfies Route;

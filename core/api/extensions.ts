@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { listQuery, pageOf } from './page.ts';
+import type { Route } from './route.ts';
+import { check, permission, time, uuid } from './values.ts';
+
+/** What is no UUID and no `publisher.name` is not found. */
+const extensionRef = z.strictObject({ extension: z.string() });
+
+const extension = z.object({
+  extensionId: uuid,
+  /** `publisher.name`. */
+  extension: z.string(),
+  publisher: z.string(),
+  name: z.string(),
+  displayName: z.string(),
+  description: z.string(),
+  createdAt: time,
+});
+
+const versionSummary = z.object({
+  versionId: uuid,
+  extensionId: uuid,
+  extension: z.string(),
+  version: z.string(),
+  contentHash: z.string(),
+  status: z.enum(['published', 'revoked']),
+  publishedAt: time,
+});
+
+const version = versionSummary.extend({
+  /** As it was published, defaults filled in; its definition is `core/manifest`. */
+  manifest: z.record(z.string(), z.unknown()),
+  checks: z.array(check),
+  permissions: z.array(permission),
+  signatures: z.array(z.unknown()),
+});
+
+export const listExtensions = {
+  method: 'GET',
+  path: '/api/v1/extensions',
+  query: listQuery,
+  answers: { 200: pageOf(extension) },
+} satisfies Route;
+
+export const readExtension = {
+  method: 'GET',
+  path: '/api/v1/extensions/{extension}',
+  params: extensionRef,
+  answers: { 200: extension },
+} satisfies Route;
+
+export const listVersions = {
+  method: 'GET',
+  path: '/api/v1/extensions/{extension}/versions',
+  params: extensionRef,
+  query: listQuery,
+  answers: { 200: pageOf(versionSummary) },
+} satisfies Route;
+
+export const readVersion = {
+  method: 'GET',
+  path: '/api/v1/extensions/{extension}/versions/{version}',
+  params: extensionRef.extend({ version: z.string() }),
+  answers: { 200: version },
+} satisfies Route;

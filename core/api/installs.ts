@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { isExtensionRef } from '../ids.ts';
+import { INSTALL_STATUSES } from '../progress.ts';
+import { isExactVersion, isWildcardVersion } from '../version.ts';
+import { listQuery, pageOf } from './page.ts';
+import { problem } from './problem.ts';
+import type { Route } from './route.ts';
+import { secretValue } from './settings.ts';
+import { failureReason, grant, installRef, step, time, uuid, workUnderWay } from './values.ts';
+
+/** `status` says what is served; `operation` what changes it now; `pending` what waits to be served. */
+export const install = z.object({
+  installId: uuid,
+  extensionId: uuid,
+  /** `publisher.name`. */
+  extension: z.string(),
+  version: z.string(),
+  contentHash: z.string(),
+  status: z.enum(INSTALL_STATUSES),
+  pending: z.object({ version: z.string(), waitingFor: z.string().optional() }).optional(),
+  steps: z.array(step),
+  error: failureReason.optional(),
+  /** Only for extension:install. */
+  config: z.record(z.string(), z.unknown()).optional(),
+  configVersion: z.int().nonnegative(),
+  secretsVersion: z.int().nonnegative(),
+  grants: z.array(grant),
+  operation: z
+    .object({ kind: z.string(), workflowId: z.string(), steps: z.array(step), startedAt: time })
+    .optional(),
+  /** While it serves one. */
+  uiUrl: z.string().optional(),
+  previousVersions: z.array(z.string()),
+  createdAt: time,
+  updatedAt: time,
+});
+export type InstallAnswer = z.infer<typeof install>;
+
+const underWay = install.extend(workUnderWay.shape);
+const failed = problem.extend({ install: install.optional() });
+
+/** 200: it is there already, or was declined. 201: it serves. 202: it runs, or waits for a person. */
+export const installExtension = {
+  method: 'POST',
+  path: '/api/v1/extensions/install',
+  body: z.strictObject({
+    extension: z.string().refine(isExtensionRef, 'must be a UUID or publisher.name'),
+    version: z
+      .string()
+      .max(64)
+      .refine((text) => isExactVersion(text) || isWildcardVersion(text), 'must be like 1.2.3 or 1.2.*')
+      .optional(),
+    config: z.record(z.string(), z.unknown()).default({}),
+    secrets: z.record(z.string(), secretValue).default({}),
+    consent: z.union([z.literal('all'), z.array(z.string()).max(100)]).default([]),
+  }),
+  answers: { 200: install, 201: install, 202: underWay },
+  problem: failed,
+} satisfies Route;
+
+export const listInstalls = {
+  method: 'GET',
+  path: '/api/v1/installs',
+  query: listQuery,
+  answers: { 200: pageOf(install) },
+} satisfies Route;
+
+export const readInstall = {
+  method: 'GET',
+  path: '/api/v1/installs/{installId}',
+  params: installRef,
+  answers: { 200: install },
+} satisfies Route;
+
+export const decideConsent = {
+  method: 'POST',
+  path: '/api/v1/installs/{installId}/consent',
+  params: installRef,
+  body: z.discriminatedUnion('decision', [
+    z.strictObject({ decision: z.literal('grant'), capabilities: z.array(z.string()).max(100).optional() }),
+    z.strictObject({ decision: z.literal('decline') }),
+  ]),
+  answers: { 200: install, 201: install, 202: underWay },
+  problem: failed,
+} satisfies Route;

@@ -1,0 +1,53 @@
+import * as apiKeys from './api-keys.ts';
+import * as executions from './executions.ts';
+import * as extensions from './extensions.ts';
+import * as hostStorage from './host-storage.ts';
+import * as installs from './installs.ts';
+import * as internal from './internal.ts';
+import * as publishes from './publishes.ts';
+import type { Route } from './route.ts';
+import * as settings from './settings.ts';
+import * as tenants from './tenants.ts';
+import * as uploads from './uploads.ts';
+
+/** What a client with an API key may ask, by the name of each route. */
+export const publicRoutes = {
+  initiateUpload: uploads.initiateUpload,
+  uploadProxy: uploads.uploadProxy,
+  finalizeUpload: uploads.finalizeUpload,
+  abortUpload: uploads.abortUpload,
+  readUpload: uploads.readUpload,
+  readPublish: publishes.readPublish,
+  listExtensions: extensions.listExtensions,
+  readExtension: extensions.readExtension,
+  listVersions: extensions.listVersions,
+  readVersion: extensions.readVersion,
+  installExtension: installs.installExtension,
+  listInstalls: installs.listInstalls,
+  readInstall: installs.readInstall,
+  decideConsent: installs.decideConsent,
+  readConfig: settings.readConfig,
+  replaceConfig: settings.replaceConfig,
+  resetConfig: settings.resetConfig,
+  readSecrets: settings.readSecrets,
+  changeSecrets: settings.changeSecrets,
+  clearSecrets: settings.clearSecrets,
+  listExecutions: executions.listExecutions,
+  readExecution: executions.readExecution,
+  createTenant: tenants.createTenant,
+  listTenants: tenants.listTenants,
+  createApiKey: apiKeys.createApiKey,
+  listApiKeys: apiKeys.listApiKeys,
+  revokeApiKey: apiKeys.revokeApiKey,
+} as const satisfies Record<string, Route>;
+
+/** What our own processes ask each other, with credentials of services. */
+export const internalRoutes = {
+  runExecution: internal.runExecution,
+  readInstallConfig: internal.readInstallConfig,
+  readUiInstall: internal.readUiInstall,
+  getRecord: hostStorage.getRecord,
+  putRecord: hostStorage.putRecord,
+  deleteRecord: hostStorage.deleteRecord,
+  listRecords: hostStorage.listRecords,
+} as const satisfies Record<string, Route>;

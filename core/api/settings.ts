@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { SecretValue } from '../secret-value.ts';
+import type { Route } from './route.ts';
+import { installRef, time } from './values.ts';
+
+const MAX_SECRET_LENGTH = 16 * 1024;
+
+/** A secret in a request; from here on nothing prints it. */
+export const secretValue = z
+  .string()
+  .min(1)
+  .max(MAX_SECRET_LENGTH)
+  .transform((text) => new SecretValue(text));
+
+const config = z.object({
+  config: z.record(z.string(), z.unknown()),
+  version: z.int().nonnegative(),
+});
+
+/** Which are set, and since when. Never values. */
+const secrets = z.object({
+  secrets: z.record(z.string(), z.object({ set: z.boolean(), updatedAt: time.optional() })),
+  version: z.int().nonnegative(),
+});
+
+const CONFIG = '/api/v1/installs/{installId}/config';
+const SECRETS = '/api/v1/installs/{installId}/secrets';
+
+export const readConfig = {
+  method: 'GET',
+  path: CONFIG,
+  params: installRef,
+  answers: { 200: config },
+} satisfies Route;
+
+export const replaceConfig = {
+  method: 'PUT',
+  path: CONFIG,
+  params: installRef,
+  body: z.record(z.string(), z.unknown()),
+  answers: { 200: config },
+} satisfies Route;
+
+/** To the manifest's defaults; secrets are cleared. */
+export const resetConfig = {
+  method: 'DELETE',
+  path: CONFIG,
+  params: installRef,
+  answers: { 200: config },
+} satisfies Route;
+
+export const readSecrets = {
+  method: 'GET',
+  path: SECRETS,
+  params: installRef,
+  answers: { 200: secrets },
+} satisfies Route;
+
+/** `null` removes one; those that are not named stay. */
+export const changeSecrets = {
+  method: 'PUT',
+  path: SECRETS,
+  params: installRef,
+  body: z
+    .record(z.string(), secretValue.nullable())
+    .refine((named) => Object.keys(named).length > 0, 'name at least one secret'),
+  answers: { 200: secrets },
+} satisfies Route;
+
+export const clearSecrets = {
+  method: 'DELETE',
+  path: SECRETS,
+  params: installRef,
+  answers: { 200: secrets },
+} satisfies Route;
