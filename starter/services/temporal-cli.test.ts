@@ -2,7 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { cachedCli, findTemporalCli, type Obtain } from './temporal-cli.ts';
+import { cachedProgram, type Obtain } from './find-program.ts';
+import { findTemporalCli, TEMPORAL_CLI } from './temporal-cli.ts';
 
 describe('findTemporalCli', () => {
   let folder: string;
@@ -27,35 +28,36 @@ describe('findTemporalCli', () => {
     PATH: '',
     ...more,
   });
+  const cached = (): string => cachedProgram(TEMPORAL_CLI, environment());
   const nothing: Obtain[] = [];
 
   it('takes TEMPORAL_CLI before anything else', async () => {
     const explicit = makeCli(inFolder('explicit'));
     makeCli(inFolder('path'));
     const env = environment({ TEMPORAL_CLI: explicit, PATH: path.join(folder, 'path') });
-    expect(await findTemporalCli({ environment: env, log, obtain: nothing })).toBe(explicit);
+    expect(await findTemporalCli({ environment: env, log }, nothing)).toBe(explicit);
   });
 
   it('refuses a TEMPORAL_CLI that does not run instead of taking another', async () => {
     makeCli(inFolder('path'));
     const env = environment({ TEMPORAL_CLI: inFolder('nowhere'), PATH: path.join(folder, 'path') });
-    await expect(findTemporalCli({ environment: env, log, obtain: nothing })).rejects.toThrow(
+    await expect(findTemporalCli({ environment: env, log }, nothing)).rejects.toThrow(
       /^TEMPORAL_CLI=.*does not run/,
     );
   });
 
   it('takes the one on PATH before the cached one', async () => {
     const onPath = makeCli(inFolder('path'));
-    makeCli(cachedCli(environment()));
+    makeCli(cached());
     const env = environment({ PATH: `${path.join(folder, 'empty')}:${path.join(folder, 'path')}` });
-    expect(await findTemporalCli({ environment: env, log, obtain: nothing })).toBe(onPath);
+    expect(await findTemporalCli({ environment: env, log }, nothing)).toBe(onPath);
   });
 
   it('passes over one whose server is too old and says so', async () => {
     makeCli(inFolder('path'), '1.24.2');
-    const cached = makeCli(cachedCli(environment()));
+    const kept = makeCli(cached());
     const env = environment({ PATH: path.join(folder, 'path') });
-    expect(await findTemporalCli({ environment: env, log, obtain: nothing })).toBe(cached);
+    expect(await findTemporalCli({ environment: env, log }, nothing)).toBe(kept);
     expect(lines).toEqual([`passing over ${inFolder('path')}: its server is 1.24; 1.28 or newer is needed`]);
   });
 
@@ -73,8 +75,8 @@ describe('findTemporalCli', () => {
       },
     ];
     const env = environment();
-    expect(await findTemporalCli({ environment: env, log, obtain })).toBe(cachedCli(env));
-    expect(await findTemporalCli({ environment: env, log, obtain })).toBe(cachedCli(env));
+    expect(await findTemporalCli({ environment: env, log }, obtain)).toBe(cached());
+    expect(await findTemporalCli({ environment: env, log }, obtain)).toBe(cached());
     expect(obtained).toBe(1);
     expect(lines.slice(0, 3)).toEqual([
       'downloading',
@@ -86,7 +88,7 @@ describe('findTemporalCli', () => {
 
   it('tells every way out when none works', async () => {
     const obtain = [{ what: 'downloading', into: () => Promise.reject(new Error('the network is closed')) }];
-    const attempt = findTemporalCli({ environment: environment(), log, obtain });
+    const attempt = findTemporalCli({ environment: environment(), log }, obtain);
     await expect(attempt).rejects.toThrow(
       /downloading: the network is closed.*TEMPORAL_ADDRESS.*TEMPORAL_CLI.*Go 1\.25/s,
     );
@@ -95,7 +97,7 @@ describe('findTemporalCli', () => {
   it('stops obtaining when the start is given up', async () => {
     const signal = AbortSignal.abort();
     const never: Obtain = { what: 'compiling', into: () => Promise.reject(new Error('killed')) };
-    const attempt = findTemporalCli({ environment: environment(), log, obtain: [never, never], signal });
+    const attempt = findTemporalCli({ environment: environment(), log, signal }, [never, never]);
     await expect(attempt).rejects.toMatchObject({ name: 'AbortError' });
     expect(lines).toEqual(['compiling']);
   });

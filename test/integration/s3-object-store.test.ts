@@ -8,17 +8,17 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SecretValue } from '../../core/secret-value.ts';
 import { createS3ObjectStore } from '../../platform/objects/s3-object-store.ts';
 import type { S3Config } from '../../platform/objects/s3-object-store.ts';
-import { obtainVersityGw } from '../../scripts/obtain-versitygw.ts';
 import { freePort } from '../../starter/ports.ts';
 import { describeObjectStore } from '../conformance/object-store-conformance.ts';
 import { eventually } from '../support/eventually.ts';
+import { findVersityGw } from '../support/versitygw.ts';
 
 const BUCKET = 'bundles';
 const ACCESS_KEY = 'test-access-key';
 const SECRET_KEY = 'test-secret-key-that-must-not-show';
 
 // In CI a missing S3 is a failure; on a desk without Go it is said aloud and passed over.
-const binary = await obtainVersityGw(process.env, (line) => console.log(line));
+const binary = await findVersityGw(process.env);
 if (binary === undefined && process.env['CI'] === undefined) {
   console.warn(
     'SKIPPED: the S3 object store is not tested, for there is neither VersityGW nor Go on this machine',
