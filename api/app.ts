@@ -14,7 +14,7 @@ import type { ObjectStore } from '../platform/objects/object-store.ts';
 import { createErrorHandler, refuseUnknownRoute } from './error-handler.ts';
 import { createExecuteExtensionRouter } from './execution/execute-extension.ts';
 import type { Executor } from './execution/executor.ts';
-import type { RunnerClient } from './execution/runner-client.ts';
+import type { Runners } from './execution/runners.ts';
 import type { InstallService } from './installs/install-service.ts';
 import { createInternalRouter } from './internal/internal-router.ts';
 import type { ServiceCredentials } from './internal/service-credential.ts';
@@ -47,7 +47,7 @@ export interface AppDeps {
   workflows: WorkflowStarter;
   installService: InstallService;
   executor: Executor;
-  runner: RunnerClient;
+  runners: Runners;
   credentials: ServiceCredentials;
   /** Public half of the key that signs execution tokens. */
   tokenPublicKey: KeyObject;

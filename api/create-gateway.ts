@@ -19,7 +19,7 @@ import { connectTemporal } from '../platform/temporal/client.ts';
 import { readPrivateKey } from '../platform/tokens/ed25519.ts';
 import { createApp } from './app.ts';
 import { createExecutor } from './execution/executor.ts';
-import { createRunnerClient } from './execution/runner-client.ts';
+import { createSingleRunner } from './execution/runners.ts';
 import { createDraftSettings } from './installs/draft-settings.ts';
 import { createInputDigest } from './installs/input-digest.ts';
 import { createInstallService } from './installs/install-service.ts';
@@ -42,7 +42,7 @@ export interface Gateway {
 export function createGateway(config: GatewayConfig, logger: Logger): Gateway {
   const db = openDatabase(config.database);
   const temporal = connectTemporal(config.temporal);
-  const runner = createRunnerClient(config.runner);
+  const runners = createSingleRunner(config.runner);
   const tokenKey = readPrivateKey(config.executionTokenKey.reveal());
   const { secretsPublicKey } = config;
   const secretsKeyId = keyIdOf(secretsPublicKey);
@@ -52,8 +52,7 @@ export function createGateway(config: GatewayConfig, logger: Logger): Gateway {
   const drafts = createInstallDraftStore(db);
   const executions = createExecutionStore(db);
   const workflows = createWorkflowStarter(temporal.client);
-  const audience = config.runner.baseUrl;
-  const executor = createExecutor({ executions, runner, tokenKey, audience, secretsKeyId, logger });
+  const executor = createExecutor({ executions, runners, tokenKey, secretsKeyId, logger });
   const installService = createInstallService({
     registry,
     installs,
@@ -76,7 +75,7 @@ export function createGateway(config: GatewayConfig, logger: Logger): Gateway {
     workflows,
     installService,
     executor,
-    runner,
+    runners,
     credentials: config.credentials,
     tokenPublicKey: createPublicKey(tokenKey),
     secretsKeyId,
@@ -93,7 +92,7 @@ export function createGateway(config: GatewayConfig, logger: Logger): Gateway {
     async close() {
       await server.close(DRAIN_MS);
       await executor.drain();
-      await runner.close();
+      await runners.close();
       await temporal.close();
       await db.destroy();
     },

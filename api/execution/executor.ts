@@ -6,14 +6,12 @@ import type { HydratedInstall } from '../../platform/db/hydration.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
 import { executeRequestOf, type ExecutionInput } from './execute-request.ts';
-import type { RunnerClient } from './runner-client.ts';
+import type { Runners } from './runners.ts';
 
 export interface ExecutorDeps {
   executions: Pick<ExecutionStore, 'begin' | 'end'>;
-  runner: Pick<RunnerClient, 'execute'>;
+  runners: Pick<Runners, 'pick'>;
   tokenKey: KeyObject;
-  /** The runner's private address. */
-  audience: string;
   secretsKeyId: string;
   logger: Logger;
 }
@@ -26,16 +24,19 @@ export type ExecutionResult =
 export interface Executor {
   /**
    * Runs an authorised call at most once. The execution's row is written before the runner is asked; if that fails, nothing runs.
-   * Throws what speaks about the runner: RUNNER_BUSY, RUNNER_UNAVAILABLE, CONCURRENCY_LIMITED, GUEST_TIMEOUT.
+   * Throws what speaks about the runner: RUNNER_BUSY, RUNNER_UNAVAILABLE, CONCURRENCY_LIMITED, GUEST_TIMEOUT; and
+   * GATEWAY_UNAVAILABLE once it drains.
    */
   run(install: HydratedInstall, input: ExecutionInput): Promise<ExecutionResult>;
-  /** Waits for rows that are still to be ended. */
+  /** Takes nothing new, and waits until everything under way has ended and its row says so. */
   drain(): Promise<void>;
 }
 
 /** The one place that authorises an execution with a token, whoever asks. */
 export function createExecutor(deps: ExecutorDeps): Executor {
+  const running = new Set<Promise<unknown>>();
   const ending = new Set<Promise<void>>();
+  let draining = false;
 
   /** Does not hold up the answer; a row that stays open says that the outcome is unknown. */
   function recordEnd(tenantId: string, executionId: string, end: ExecutionEnd): void {
@@ -48,54 +49,66 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     ending.add(write);
   }
 
+  async function runOnce(install: HydratedInstall, input: ExecutionInput): Promise<ExecutionResult> {
+    const { tenantId } = install;
+    const { executionId } = input;
+    const { secretsKeyId } = deps;
+    const request = executeRequestOf(install, input, { secretsKeyId, now: Date.now() });
+    const { client, audience } = deps.runners.pick(tenantId, install.contentHash);
+    // Side by side, and both before the runner is asked.
+    const [minted, begun] = await Promise.allSettled([
+      mintExecutionToken(deps.tokenKey, audience, request),
+      deps.executions.begin(tenantId, {
+        executionId,
+        installId: install.installId,
+        extensionId: install.extensionId,
+        versionId: install.versionId,
+        contentHash: install.contentHash,
+        requestId: input.requestId,
+        trigger: input.trigger,
+        method: input.method,
+        path: input.path,
+        principal: input.principal,
+        requestBytes: input.body.byteLength,
+      }),
+    ]);
+    if (begun.status === 'rejected') throw begun.reason;
+    const started = performance.now();
+    const elapsed = (): number => performance.now() - started;
+    try {
+      if (minted.status === 'rejected') throw minted.reason;
+      const token = minted.value;
+      const { answer, body } = await client.execute(request, input.body, token);
+      const result = resultOf(answer, body, elapsed());
+      recordEnd(tenantId, executionId, endOf(result, answer));
+      return result;
+    } catch (err) {
+      const error = isPlatformError(err)
+        ? err
+        : new PlatformError('INTERNAL', 'dispatch failed', { cause: err });
+      recordEnd(tenantId, executionId, {
+        httpStatus: error.status,
+        errorCode: error.code,
+        durationMs: elapsed(),
+        responseBytes: 0,
+      });
+      throw error;
+    }
+  }
+
   return {
-    async run(install, input) {
-      const { tenantId } = install;
-      const { executionId } = input;
-      const { secretsKeyId } = deps;
-      const request = executeRequestOf(install, input, { secretsKeyId, now: Date.now() });
-      // Side by side, and both before the runner is asked.
-      const [minted, begun] = await Promise.allSettled([
-        mintExecutionToken(deps.tokenKey, deps.audience, request),
-        deps.executions.begin(tenantId, {
-          executionId,
-          installId: install.installId,
-          extensionId: install.extensionId,
-          versionId: install.versionId,
-          contentHash: install.contentHash,
-          requestId: input.requestId,
-          trigger: input.trigger,
-          method: input.method,
-          path: input.path,
-          principal: input.principal,
-          requestBytes: input.body.byteLength,
-        }),
-      ]);
-      if (begun.status === 'rejected') throw begun.reason;
-      const started = performance.now();
-      const elapsed = (): number => performance.now() - started;
-      try {
-        if (minted.status === 'rejected') throw minted.reason;
-        const token = minted.value;
-        const { answer, body } = await deps.runner.execute(request, input.body, token);
-        const result = resultOf(answer, body, elapsed());
-        recordEnd(tenantId, executionId, endOf(result, answer));
-        return result;
-      } catch (err) {
-        const error = isPlatformError(err)
-          ? err
-          : new PlatformError('INTERNAL', 'dispatch failed', { cause: err });
-        recordEnd(tenantId, executionId, {
-          httpStatus: error.status,
-          errorCode: error.code,
-          durationMs: elapsed(),
-          responseBytes: 0,
-        });
-        throw error;
+    run(install, input) {
+      if (draining) {
+        return Promise.reject(new PlatformError('GATEWAY_UNAVAILABLE', 'the gateway is stopping; try again'));
       }
+      const run = runOnce(install, input).finally(() => running.delete(run));
+      running.add(run);
+      return run;
     },
 
     async drain() {
+      draining = true;
+      await Promise.allSettled(running);
       await Promise.all(ending);
     },
   };

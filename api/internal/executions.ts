@@ -6,7 +6,7 @@ import { isPlatformError, PlatformError } from '../../core/errors.ts';
 import type { HydratedInstall, HydrationStore } from '../../platform/db/hydration.ts';
 import { answer } from '../answer.ts';
 import type { Executor } from '../execution/executor.ts';
-import type { RunnerClient } from '../execution/runner-client.ts';
+import type { Runners } from '../execution/runners.ts';
 import { requestIdOf } from '../request-id.ts';
 
 type ExecutionBody = z.output<typeof runExecution.body>;
@@ -19,7 +19,7 @@ const PROBE_TIMEOUT_MS = 5_000;
 export interface InternalExecutionsDeps {
   hydration: Pick<HydrationStore, 'byInstall'>;
   executor: Pick<Executor, 'run'>;
-  runner: Pick<RunnerClient, 'warm'>;
+  runners: Pick<Runners, 'pick'>;
   maxTimeoutMs: number;
 }
 
@@ -51,12 +51,12 @@ function mayRun(install: HydratedInstall, { trigger }: ExecutionBody): boolean {
 
 /** Loads and instantiates the version, which is also the probe of one without a health endpoint. */
 async function warm(
-  { runner }: InternalExecutionsDeps,
+  { runners }: InternalExecutionsDeps,
   { tenantId, contentHash }: HydratedInstall,
 ): Promise<ExecutionAnswer> {
   const started = performance.now();
   try {
-    await runner.warm({ tenantId, contentHash });
+    await runners.pick(tenantId, contentHash).client.warm({ tenantId, contentHash });
     return { status: 200, durationMs: performance.now() - started };
   } catch (err) {
     // What is wrong with the version is an answer; a runner that is away is an error the worker retries.

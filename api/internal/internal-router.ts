@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import type { HydrationStore } from '../../platform/db/hydration.ts';
 import type { StorageRecordStore } from '../../platform/db/storage-records.ts';
 import type { Executor } from '../execution/executor.ts';
-import type { RunnerClient } from '../execution/runner-client.ts';
+import type { Runners } from '../execution/runners.ts';
 import { createInternalExecutionsRouter } from './executions.ts';
 import { createHostStorageRouter } from './host-storage.ts';
 import { createInstallConfigRouter } from './install-config.ts';
@@ -15,7 +15,7 @@ export interface InternalRouterDeps {
   hydration: HydrationStore;
   records: StorageRecordStore;
   executor: Executor;
-  runner: RunnerClient;
+  runners: Runners;
   tokenPublicKey: KeyObject;
   secretsKeyId: string;
   maxTimeoutMs: number;

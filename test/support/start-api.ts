@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { createApp, type AppDeps } from '../../api/app.ts';
 import { createExecutor } from '../../api/execution/executor.ts';
-import { createRunnerClient } from '../../api/execution/runner-client.ts';
+import { createSingleRunner } from '../../api/execution/runners.ts';
 import { createDraftSettings } from '../../api/installs/draft-settings.ts';
 import { createInputDigest } from '../../api/installs/input-digest.ts';
 import { createInstallService } from '../../api/installs/install-service.ts';
@@ -91,12 +91,11 @@ export async function startApi(name: string): Promise<TestApi> {
   const registry = createRegistryStore(db);
   const apiKeys = createApiKeyStore(db);
   const workflows = new FakeWorkflowStarter({ uploads, installs });
-  const client = createRunnerClient({ baseUrl: runner.url, serviceToken: new SecretValue('service') });
+  const runners = createSingleRunner({ baseUrl: runner.url, serviceToken: new SecretValue('service') });
   const executor = createExecutor({
     executions,
-    runner: client,
+    runners,
     tokenKey,
-    audience: runner.url,
     secretsKeyId,
     logger,
   });
@@ -125,7 +124,7 @@ export async function startApi(name: string): Promise<TestApi> {
       workflows,
     }),
     executor,
-    runner: client,
+    runners,
     credentials: {
       runner: new SecretValue(RUNNER_CREDENTIAL),
       worker: new SecretValue(WORKER_CREDENTIAL),
@@ -186,7 +185,7 @@ export async function startApi(name: string): Promise<TestApi> {
         server.closeAllConnections();
       });
       await executor.drain();
-      await client.close();
+      await runners.close();
       await runner.close();
       await database.drop();
       await rm(objectsFolder, { recursive: true, force: true });
