@@ -94,7 +94,7 @@ export function createGatewayClient(
         signal: AbortSignal.timeout(PRECOMPILE_TIMEOUT_MS),
       });
       if (status === 202) return;
-      const { code = 'no code' } = problem.safeParse(body).data ?? {};
+      const { code = 'no code' } = refusal.safeParse(body).data ?? {};
       throw new PlatformError(
         'GATEWAY_UNAVAILABLE',
         `the gateway answered ${status} (${code}) to a precompile`,
