@@ -7,24 +7,14 @@ import {
   type Grant,
 } from '../core/capabilities.ts';
 import { PlatformError } from '../core/errors.ts';
+import { installWorkflowId } from '../core/ids.ts';
 import type { FailureReason, InstallStepName, Step } from '../core/progress.ts';
 import type { InstallDraftStore } from '../platform/db/install-drafts.ts';
-import type { InstallStore } from '../platform/db/installs.ts';
+import type { InstallOperationStore } from '../platform/db/install-operations.ts';
 import type { RegistryStore } from '../platform/db/registry.ts';
 
 export interface InstallDeps {
-  installs: Pick<
-    InstallStore,
-    | 'open'
-    | 'saveProgress'
-    | 'grant'
-    | 'revokeGrants'
-    | 'applyDraft'
-    | 'clearSettings'
-    | 'activate'
-    | 'deactivate'
-    | 'end'
-  >;
+  operations: InstallOperationStore;
   drafts: Pick<InstallDraftStore, 'remove'>;
   registry: Pick<RegistryStore, 'findVersionById'>;
 }
@@ -37,6 +27,7 @@ export interface InstallRef {
 export interface OpenInstallInput extends InstallRef {
   extensionId: string;
   versionId: string;
+  digest: string;
   steps: Step<InstallStepName>[];
 }
 
@@ -56,6 +47,11 @@ export interface OpenInstallResult {
 
 export interface SaveInstallProgressInput extends InstallRef {
   status: 'installing' | 'awaiting-consent';
+  steps: Step<InstallStepName>[];
+}
+
+export interface WaitForConsentInput extends InstallRef {
+  versionId: string;
   steps: Step<InstallStepName>[];
 }
 
@@ -86,16 +82,18 @@ export type EndInstallInput = InstallRef & { steps: Step<InstallStepName>[] } & 
 export type InstallActivities = ReturnType<typeof createInstallActivities>;
 
 /** Everything an install changes in the database. Each may run twice: the second time changes nothing and answers the same. */
-export function createInstallActivities({ installs, drafts, registry }: InstallDeps) {
+export function createInstallActivities({ operations, drafts, registry }: InstallDeps) {
   return {
-    /** Writes the row, or takes up that of an earlier attempt, and answers what the version asks consent for. */
+    /** Writes the row, or takes it up again after a person's decision, and answers what the version asks consent for. */
     async openInstall(input: OpenInstallInput): Promise<OpenInstallResult> {
-      const { tenantId, installId, extensionId, versionId, steps } = input;
+      const { tenantId, installId, extensionId, versionId, digest, steps } = input;
       const version = await registry.findVersionById(versionId);
       if (version?.extensionId !== extensionId || version.status !== 'published') {
         throw new PlatformError('NOT_FOUND', 'there is no such published version to install');
       }
-      await installs.open(tenantId, { installId, extensionId, versionId, steps });
+      const workflowId = installWorkflowId(tenantId, extensionId);
+      const operation = { kind: 'install', workflowId, startedAt: new Date().toISOString() } as const;
+      await operations.open(tenantId, { installId, extensionId, versionId, digest, operation, steps });
       const requested = version.manifest.capabilities
         .filter(({ name }) => !ALWAYS_GRANTED.includes(name) && capabilityEntry(name).provided)
         .map(({ name, scope, optional }) => ({ capability: name, scope, optional }));
@@ -103,31 +101,36 @@ export function createInstallActivities({ installs, drafts, registry }: InstallD
       return { requested, ...(health !== undefined && { health }), attempts: activityInfo().attempt };
     },
 
+    /** Leaves the version to wait for a person; no operation holds the install meanwhile. */
+    async waitForConsent({ tenantId, installId, versionId, steps }: WaitForConsentInput): Promise<void> {
+      await operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', steps });
+    },
+
     /** Shows the progress in the row; after the install's end it writes nothing. */
     async saveInstallProgress({ tenantId, installId, ...progress }: SaveInstallProgressInput): Promise<void> {
-      await installs.saveProgress(tenantId, installId, progress);
+      await operations.saveProgress(tenantId, installId, progress);
     },
 
     async grantCapabilities(input: GrantCapabilitiesInput): Promise<{ attempts: number }> {
       const { tenantId, installId, grants, grantedBy } = input;
-      await installs.grant(tenantId, installId, grants, grantedBy);
+      await operations.grant(tenantId, installId, grants, grantedBy);
       return { attempts: activityInfo().attempt };
     },
 
     /** Undo of `grantCapabilities`; nothing to revoke is no error. */
     async revokeCapabilities({ tenantId, installId }: InstallRef): Promise<void> {
-      await installs.revokeGrants(tenantId, installId);
+      await operations.revokeGrants(tenantId, installId);
     },
 
     /** Moves settings and sealed secrets out of the draft; the draft is gone in the same transaction. */
     async applyDraft({ tenantId, installId, draftId }: DraftRef): Promise<ApplyDraftResult> {
-      const versions = await installs.applyDraft(tenantId, installId, draftId);
+      const versions = await operations.applyDraft(tenantId, installId, draftId);
       return { ...versions, attempts: activityInfo().attempt };
     },
 
     /** Undo of `applyDraft` in a new install; nothing to clear is no error. */
     async clearSettings({ tenantId, installId }: InstallRef): Promise<void> {
-      await installs.clearSettings(tenantId, installId);
+      await operations.clearSettings(tenantId, installId);
     },
 
     /** Removes a draft that nobody will apply; nothing to remove is no error. */
@@ -137,18 +140,18 @@ export function createInstallActivities({ installs, drafts, registry }: InstallD
 
     /** The version serves from here on. */
     async activateInstall(input: ActivateInstallInput): Promise<{ attempts: number }> {
-      await installs.activate(input.tenantId, input.installId, input.versionId, input.steps);
+      await operations.activate(input.tenantId, input.installId, input.versionId, input.steps);
       return { attempts: activityInfo().attempt };
     },
 
     /** Undo of `activateInstall`; an install that is not active stays as it is. */
     async deactivateInstall({ tenantId, installId }: InstallRef): Promise<void> {
-      await installs.deactivate(tenantId, installId);
+      await operations.deactivate(tenantId, installId);
     },
 
     /** Ends an install that did not become active. The first end stays. */
     async endInstall({ tenantId, installId, ...end }: EndInstallInput): Promise<void> {
-      await installs.end(tenantId, installId, end);
+      await operations.end(tenantId, installId, end);
     },
   };
 }

@@ -8,7 +8,12 @@ import {
 } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import { PlatformError } from '../core/errors.ts';
-import { installWorkflowId, LIFECYCLE_TASK_QUEUE, publishWorkflowId } from '../core/ids.ts';
+import {
+  consentWorkflowId,
+  installWorkflowId,
+  LIFECYCLE_TASK_QUEUE,
+  publishWorkflowId,
+} from '../core/ids.ts';
 import type { InstallStatus, PublishStatus } from '../core/progress.ts';
 import type { SearchAttributeName } from '../core/search-attributes.ts';
 import { fromTemporalError } from '../platform/temporal/failures.ts';
@@ -40,8 +45,7 @@ export interface WorkflowStarter {
   configureInstall(input: ConfigureInstallInput): Promise<ConfigureInstallResult>;
   /** Throws STATE_CONFLICT if the install does not wait for consent. */
   decideConsent(
-    tenantId: string,
-    extensionId: string,
+    install: { tenantId: string; extensionId: string; installId: string; versionId: string },
     decision: ConsentDecision,
   ): Promise<{ status: InstallStatus }>;
 }
@@ -105,12 +109,19 @@ export function createWorkflowStarter(client: Client): WorkflowStarter {
       return (await open(() => handle.result(), RESULT_DEADLINE_MS)) as ConfigureInstallResult;
     },
 
-    decideConsent: (tenantId, extensionId, decision) =>
-      open(() =>
-        client.workflow
-          .getHandle(installWorkflowId(tenantId, extensionId))
-          .executeUpdate(consentUpdate, { args: [decision] }),
-      ),
+    async decideConsent({ tenantId, extensionId, installId, versionId }, decision) {
+      const decide = (workflowId: string): Promise<{ status: InstallStatus }> =>
+        client.workflow.getHandle(workflowId).executeUpdate(consentUpdate, { args: [decision] });
+      return open(async () => {
+        try {
+          return await decide(consentWorkflowId(installId, versionId));
+        } catch (err) {
+          if (!(err instanceof WorkflowNotFoundError)) throw err;
+          // Installs that began with release 0.1.0 wait within themselves.
+          return decide(installWorkflowId(tenantId, extensionId));
+        }
+      });
+    },
   };
 }
 

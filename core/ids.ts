@@ -35,6 +35,11 @@ export function installWorkflowId(tenantId: string, extensionId: string): string
   return `install:${tenantId}:${extensionId}`;
 }
 
+/** A person's decision on what a version of an install may do. It holds up no operation on the install. */
+export function consentWorkflowId(installId: string, versionId: string): string {
+  return `consent:${installId}:${versionId}`;
+}
+
 /** Lower case, runs of other characters than a-z0-9 as one '-', none at the ends. The first dot of `publisher.name` divides. */
 export function publisherSlug(publisher: string): string {
   return publisher

@@ -45,6 +45,32 @@ export const INSTALL_SETTLED: readonly InstallStatus[] = [
   'uninstalled',
 ];
 
+/** Statuses of an install that has ended: the tenant may install the extension anew, as another install. */
+export const INSTALL_ENDED = [
+  'failed',
+  'declined',
+  'uninstalled',
+] as const satisfies readonly InstallStatus[];
+
+/** What can run on an install; one at a time, under its workflow id. */
+export type InstallOperationKind = 'install' | 'configure';
+
+/** What runs on an install, as its row and its routes show it beside `status`, which says what is served. */
+export interface InstallOperation {
+  kind: InstallOperationKind;
+  workflowId: string;
+  /** RFC 3339 UTC. */
+  startedAt: string;
+}
+
+/** A version on its way to being active. */
+export interface PendingVersion {
+  versionId: string;
+  version: string;
+  /** Whom or what it waits for; absent while an operation brings it to life. */
+  waitingFor?: 'consent' | 'settings';
+}
+
 export type StepStatus = 'pending' | 'running' | 'done' | 'failed' | 'undone';
 
 /** What a person is shown of a failure: a code and a sentence, never a stack. */

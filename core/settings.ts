@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { PlatformError } from './errors.ts';
+import { PlatformError, type Issue } from './errors.ts';
 import { issuesOf } from './issues.ts';
+import type { Manifest } from './manifest/manifest.ts';
 import { settingValue } from './manifest/settings-schema.ts';
 import type { SettingValue, SettingsSchema } from './manifest/settings-schema.ts';
 
@@ -43,4 +44,35 @@ export function defaultSettings(schema: SettingsSchema | undefined): SettingsCon
       rules.default === undefined ? [] : [[name, rules.default]],
     ),
   );
+}
+
+/**
+ * Throws SETTINGS_INVALID unless every name is declared and every required secret stays set. A change of null removes a secret; `kept`
+ * are those that are set and stay so when not named. Values are in no message.
+ */
+export function checkSecrets(
+  declared: Manifest['secrets'],
+  changes: Readonly<Record<string, object | null>>,
+  kept: readonly string[],
+): void {
+  const names = new Set(declared.map(({ name }) => name));
+  const issues: Issue[] = Object.keys(changes)
+    .filter((name) => !names.has(name))
+    .map((name) => ({
+      path: `secrets.${name}`,
+      code: 'unknown_secret',
+      message: 'is not a secret that the manifest declares; remove it',
+    }));
+  for (const { name, required } of declared) {
+    const willBeSet = Object.hasOwn(changes, name) ? changes[name] !== null : kept.includes(name);
+    if (required && !willBeSet) {
+      issues.push({ path: `secrets.${name}`, code: 'required', message: 'is required; give a value' });
+    }
+  }
+  if (issues.length > 0) {
+    const faults = issues.map(({ path, message }) => `${path} ${message}`).join('; ');
+    throw new PlatformError('SETTINGS_INVALID', `the secrets do not fit the extension: ${faults}`, {
+      issues,
+    });
+  }
 }

@@ -3,6 +3,7 @@ import * as createTenantsAndApiKeys from './20261121T100000-create-tenants-and-a
 import * as createRegistry from './20261121T100100-create-registry.ts';
 import * as createInstalls from './20261121T100200-create-installs.ts';
 import * as createExecutionsAndStorage from './20261121T100300-create-executions-and-storage.ts';
+import * as installOperations from './20261121T150000-install-operations.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -13,4 +14,5 @@ export const migrations: Migrations = {
   '20261121T100100-create-registry': createRegistry,
   '20261121T100200-create-installs': createInstalls,
   '20261121T100300-create-executions-and-storage': createExecutionsAndStorage,
+  '20261121T150000-install-operations': installOperations,
 };

@@ -9,7 +9,7 @@ import { LIFECYCLE_TASK_QUEUE } from '../core/ids.ts';
 import type { LifecycleWorkerConfig } from '../platform/config/worker.ts';
 import { openDatabase } from '../platform/db/database.ts';
 import { createInstallDraftStore } from '../platform/db/install-drafts.ts';
-import { createInstallStore } from '../platform/db/installs.ts';
+import { createInstallOperationStore } from '../platform/db/install-operations.ts';
 import { createRegistryStore } from '../platform/db/registry.ts';
 import { createUploadStore } from '../platform/db/uploads.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
@@ -41,7 +41,7 @@ export async function createLifecycleWorker(config: LifecycleWorkerConfig): Prom
       ...createBundleActivities({ objects, keys }),
       ...createRegistryActivities({ registry, objects, keys }),
       ...createInstallActivities({
-        installs: createInstallStore(db),
+        operations: createInstallOperationStore(db),
         drafts: createInstallDraftStore(db),
         registry,
       }),

@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/workflow';
 import type { RequestedCapability } from '../activities/installs.ts';
 import type { Grant } from '../core/capabilities.ts';
 import type { ConsentDecision, InstallExtensionInput } from './messages.ts';
@@ -22,4 +23,27 @@ export function grantsFor(requested: readonly RequestedCapability[], consent: Co
 /** A decision as the consent it amounts to: a grant without a list consents to all that was asked for. */
 export function consentOf(decision: ConsentDecision): Consent {
   return decision.capabilities ?? 'all';
+}
+
+/** What a grant covers when the operation that waited for it begins anew: required ones are consented to by granting at all. */
+export function withRequired(
+  requested: readonly RequestedCapability[],
+  { capabilities }: ConsentDecision,
+): Consent {
+  if (capabilities === undefined) return 'all';
+  const required = requested.filter(({ optional }) => !optional).map(({ capability }) => capability);
+  return [...new Set([...required, ...capabilities])];
+}
+
+/** A decision may name what was asked for and nothing else. Throws CONSENT_INVALID. */
+export function refuseUnrequested(
+  requested: readonly RequestedCapability[],
+  { capabilities = [] }: ConsentDecision,
+): void {
+  const unknown = capabilities.filter((name) => !requested.some(({ capability }) => capability === name));
+  if (unknown.length === 0) return;
+  throw ApplicationFailure.nonRetryable(
+    `the version does not ask for ${unknown.join(', ')}`,
+    'CONSENT_INVALID',
+  );
 }

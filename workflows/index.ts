@@ -1,4 +1,5 @@
 // The registry that the bundler reads.
+export { awaitConsent } from './await-consent.ts';
 export { configureInstall } from './configure-install.ts';
 export { installExtension } from './install-extension.ts';
 export { publishBundle } from './publish-bundle.ts';

@@ -4,8 +4,11 @@ import {
   ApplicationFailure,
   CancellationScope,
   condition,
+  ParentClosePolicy,
+  patched,
   proxyActivities,
   setHandler,
+  startChild,
 } from '@temporalio/workflow';
 import type { InstallActivities, OpenInstallResult, RequestedCapability } from '../activities/installs.ts';
 import type { RunnerActivities } from '../activities/runners.ts';
@@ -15,7 +18,9 @@ import {
   type InstallStatus,
   type InstallStepName,
 } from '../core/progress.ts';
-import { consentOf, coversRequired, grantsFor, type Consent } from './consent.ts';
+import { consentWorkflowId } from '../core/ids.ts';
+import type { awaitConsent } from './await-consent.ts';
+import { consentOf, coversRequired, grantsFor, refuseUnrequested, type Consent } from './consent.ts';
 import { failureReason } from './failure-reason.ts';
 import { answerOpened } from './install-operation.ts';
 import {
@@ -45,9 +50,13 @@ const { warmVersion, probeVersion } = proxyActivities<RunnerActivities>({
   retry: { maximumInterval: '10 seconds' },
 });
 
+/** Installs that began without it wait for consent within themselves. */
+const CONSENT_APART = 'consent-in-a-workflow-of-its-own';
+
 /**
- * Brings one version of an extension to life in one tenant, or leaves nothing behind. Ends with `active` or `declined` as a result; a
- * failure fails the workflow after everything is undone and the row shows `failed` and why.
+ * Brings one version of an extension to life in one tenant, or leaves nothing behind. Ends with `active` as a result, or with
+ * `awaiting-consent` when a person has to decide first; a failure fails the workflow after everything is undone and the row shows
+ * `failed` and why.
  */
 export async function installExtension(input: InstallExtensionInput): Promise<InstallProgress> {
   const { versionId, draftId } = input;
@@ -94,9 +103,21 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
     },
   );
 
-  /** Undefined if the admin declined. */
+  /** Leaves the decision to a workflow of its own, which starts this one again: an install that waits holds up nothing. */
+  async function leaveToConsent(): Promise<void> {
+    await CancellationScope.nonCancellable(async () => {
+      await startChild<typeof awaitConsent>('awaitConsent', {
+        workflowId: consentWorkflowId(input.installId, versionId),
+        args: [{ install: { ...input }, requested, steps: steps.list() }],
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+      });
+      await database.waitForConsent({ ...ref, versionId, steps: steps.list() });
+    });
+    enter('awaiting-consent');
+  }
+
+  /** How installs that began before `leaveToConsent` wait: within themselves. Undefined if the admin declined. */
   async function obtainConsent(): Promise<{ consent: Consent; by: string } | undefined> {
-    if (coversRequired(requested, input.consent)) return { consent: input.consent, by: input.requestedBy };
     enter('awaiting-consent'); // before the row says so: who reads it there may answer at once
     await save('awaiting-consent');
     await condition(() => decision !== undefined);
@@ -105,9 +126,16 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
       : undefined;
   }
 
-  async function bringToLife(health: OpenInstallResult['health']): Promise<'active' | 'declined'> {
+  async function bringToLife(
+    health: OpenInstallResult['health'],
+  ): Promise<'active' | 'awaiting-consent' | 'declined'> {
     steps.begin('consent');
-    const given = await obtainConsent();
+    let given: { consent: Consent; by: string } | undefined;
+    if (coversRequired(requested, input.consent)) given = { consent: input.consent, by: input.requestedBy };
+    else if (patched(CONSENT_APART)) {
+      await leaveToConsent();
+      return 'awaiting-consent';
+    } else given = await obtainConsent();
     if (!given) {
       steps.done();
       return 'declined';
@@ -160,11 +188,19 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
     // Not cancellable, so that a failure means that the row was not taken: it stays as it is, another install's perhaps.
     opened = await CancellationScope.nonCancellable(() =>
       steps.attempt(() =>
-        database.openInstall({ ...ref, extensionId: input.extensionId, versionId, steps: steps.list() }),
+        database.openInstall({
+          ...ref,
+          extensionId: input.extensionId,
+          versionId,
+          digest: input.digest,
+          steps: steps.list(),
+        }),
       ),
     );
   } catch (err) {
-    await CancellationScope.nonCancellable(() => undo.rollBack());
+    // A row of its own that waited for this is ended with it; another install's is not touched.
+    if (patched(CONSENT_APART)) await end({ status: 'failed', error: failureReason(err) });
+    else await CancellationScope.nonCancellable(() => undo.rollBack());
     opening.failed(err);
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
     throw err;
@@ -176,7 +212,7 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
   try {
     const outcome = await bringToLife(opened.health);
     if (outcome === 'active') enter('active');
-    else await end({ status: 'declined' });
+    else if (outcome === 'declined') await end({ status: 'declined' });
     return progress();
   } catch (err) {
     const error = failureReason(err);
@@ -186,17 +222,4 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
   } finally {
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   }
-}
-
-/** A decision may name what was asked for and nothing else. */
-function refuseUnrequested(
-  requested: readonly RequestedCapability[],
-  { capabilities = [] }: ConsentDecision,
-): void {
-  const unknown = capabilities.filter((name) => !requested.some(({ capability }) => capability === name));
-  if (unknown.length === 0) return;
-  throw ApplicationFailure.nonRetryable(
-    `the version does not ask for ${unknown.join(', ')}`,
-    'CONSENT_INVALID',
-  );
 }

@@ -1,9 +1,9 @@
 import { ApplicationFailure, setHandler } from '@temporalio/workflow';
-import { installOpenedUpdate, type InstallOperation } from './messages.ts';
+import { installOpenedUpdate, type RunningOperation } from './messages.ts';
 import type { Opening } from './opening.ts';
 
 /** Lets callers with the same input join the running operation, and tells all others what runs. */
-export function answerOpened(running: InstallOperation, installId: string, opening: Opening): void {
+export function answerOpened(running: RunningOperation, installId: string, opening: Opening): void {
   setHandler(
     installOpenedUpdate,
     async () => {
@@ -11,7 +11,7 @@ export function answerOpened(running: InstallOperation, installId: string, openi
       return { installId };
     },
     {
-      validator: (asked: InstallOperation) => {
+      validator: (asked: RunningOperation) => {
         if (asked.operation === running.operation && asked.digest === running.digest) return;
         throw ApplicationFailure.nonRetryable(
           `another operation on this install is running: ${running.operation}`,

@@ -1,6 +1,8 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import type { RequestedCapability } from '../activities/installs.ts';
 import type {
   Check,
+  InstallOperationKind,
   InstallStatus,
   InstallStepName,
   PublishStatus,
@@ -24,8 +26,8 @@ export interface PublishProgress {
 }
 
 /** Which operation on an install is running; `digest` identifies its input, keyed so that it tells nothing of secrets in it. */
-export interface InstallOperation {
-  operation: 'install' | 'configure';
+export interface RunningOperation {
+  operation: InstallOperationKind;
   digest: string;
 }
 
@@ -42,6 +44,14 @@ export interface InstallExtensionInput {
   consent: 'all' | readonly string[];
   requestedBy: string;
   digest: string;
+}
+
+/** Input of `awaitConsent`, under `consent:{installId}:{versionId}`: what to install once a person agrees, and what they agree to. */
+export interface AwaitConsentInput {
+  install: InstallExtensionInput;
+  requested: RequestedCapability[];
+  /** Of the operation that waits, as they stand. */
+  steps: Step<InstallStepName>[];
 }
 
 export interface InstallProgress {
@@ -80,9 +90,9 @@ export const publishOpenedUpdate = defineUpdate<{ status: PublishStatus }>('publ
 
 /**
  * The same for operations on an install. The validator refuses a caller whose input has another digest than the running operation's:
- * failure type OPERATION_RUNNING, details [InstallOperation].
+ * failure type OPERATION_RUNNING, details [RunningOperation].
  */
-export const installOpenedUpdate = defineUpdate<{ installId: string }, [InstallOperation]>('installOpened');
+export const installOpenedUpdate = defineUpdate<{ installId: string }, [RunningOperation]>('installOpened');
 
-/** Refused (STATE_CONFLICT) while the install does not wait for consent. */
+/** A person's decision, once. Refused with CONSENT_INVALID if it names what the version does not ask for, STATE_CONFLICT the second time. */
 export const consentUpdate = defineUpdate<{ status: InstallStatus }, [ConsentDecision]>('consent');

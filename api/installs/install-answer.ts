@@ -10,9 +10,12 @@ import { hasPermission, principalOf } from '../principal.ts';
 
 /** An install as its routes show it; settings only to who may change them. */
 export function installBody(res: Response, install: Install, runnerPublicBase: string): InstallAnswer {
-  const { config = {}, ...shown } = install;
+  const { config = {}, operation, ...shown } = install;
   return {
     ...shown,
+    ...(operation && {
+      operation: { ...operation, startedAt: new Date(operation.startedAt), steps: install.steps },
+    }),
     ...(hasPermission(principalOf(res), 'extension:install') && { config }),
     ...uiUrlOf(install, runnerPublicBase),
     previousVersions: [],

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { PlatformError } from '../../core/errors.ts';
-import { defaultSettings, validateSettings } from '../../core/settings.ts';
+import { checkSecrets, validateSettings } from '../../core/settings.ts';
 import { matchVersion } from '../../core/version.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
 import type { ExtensionVersion, RegistryStore } from '../../platform/db/registry.ts';
@@ -8,12 +8,12 @@ import type { ConsentDecision } from '../../workflows/messages.ts';
 import type { Principal } from '../principal.ts';
 import type { WorkflowStarter } from '../workflow-starter.ts';
 import { checkConsent, needsDecision, refuseUnavailable } from './consent.ts';
-import { checkSecrets, type DraftSettings, type SecretChanges } from './draft-settings.ts';
+import type { DraftSettings, SecretChanges, SettingsChange } from './draft-settings.ts';
 import type { InputDigest } from './input-digest.ts';
 
 const DRAFT_LIFETIME_MS = 60 * 60 * 1000;
-/** A person may take days to consent; what was sealed for the install has to wait for them. */
-const UNDECIDED_DRAFT_LIFETIME_MS = 7 * 24 * DRAFT_LIFETIME_MS;
+/** Consent may take a week (workflows/await-consent.ts); what was sealed for the install has to outlast it. */
+const UNDECIDED_DRAFT_LIFETIME_MS = 8 * 24 * DRAFT_LIFETIME_MS;
 
 /** Statuses in which the extension is there, served or held back. */
 const INSTALLED: readonly Install['status'][] = ['active', 'disabled', 'paused', 'quarantined'];
@@ -65,12 +65,13 @@ export function createInstallService(deps: InstallServiceDeps) {
   }
 
   /** Runs a change of settings as a workflow and answers the install after it. */
-  async function change(
+  async function configure(
     { tenantId, keyId }: Principal,
     install: Install,
-    settings: { config?: Record<string, unknown>; secrets?: SecretChanges; replaceSecrets: boolean },
+    change: Omit<SettingsChange, 'versionId' | 'lifetimeMs'>,
   ): Promise<Install> {
-    const { installId, extensionId } = install;
+    const { installId, extensionId, versionId } = install;
+    const settings = { ...change, versionId };
     const draftId = await draftSettings(tenantId, installId, { ...settings, lifetimeMs: DRAFT_LIFETIME_MS });
     const digest = inputDigest({ installId, ...settings, secrets: revealed(settings.secrets) });
     const input = { tenantId, extensionId, installId, draftId, requestedBy: keyId, digest };
@@ -99,17 +100,22 @@ export function createInstallService(deps: InstallServiceDeps) {
       refuseUnavailable(manifest);
       const consent = request.consent === 'all' ? 'all' : checkConsent(manifest, request.consent, 'consent');
       const config = validateSettings(manifest.settings, request.config);
-      checkSecrets(manifest, request.secrets, []);
+      checkSecrets(manifest.secrets, request.secrets, []);
+      const { secrets } = request;
+      const digest = inputDigest({ tenantId, versionId, consent, config, secrets: revealed(secrets) });
 
       const existing = await installs.findByExtension(tenantId, extensionId);
       if (existing && INSTALLED.includes(existing.status)) {
         if (existing.activeVersionId !== versionId) throw installedAt(existing.version);
         return { installId: existing.installId, extensionId, already: true };
       }
+      if (existing?.pending?.waitingFor) {
+        if (existing.pendingDigest !== digest) throw awaitsDecision(existing);
+        return { installId: existing.installId, extensionId, already: false };
+      }
       const proposedId = existing?.installId ?? randomUUID();
-      const { secrets } = request;
       const lifetimeMs = needsDecision(manifest, consent) ? UNDECIDED_DRAFT_LIFETIME_MS : DRAFT_LIFETIME_MS;
-      const draft = { config, secrets, replaceSecrets: true, lifetimeMs };
+      const draft = { versionId, config, secrets, replaceSecrets: true, lifetimeMs };
       const draftId = await draftSettings(tenantId, proposedId, draft);
       const { installId } = await workflows.startInstall({
         tenantId,
@@ -121,7 +127,7 @@ export function createInstallService(deps: InstallServiceDeps) {
         draftId,
         consent,
         requestedBy,
-        digest: inputDigest({ tenantId, versionId, consent, config, secrets: revealed(secrets) }),
+        digest,
       });
       return { installId, extensionId, already: false };
     },
@@ -130,15 +136,13 @@ export function createInstallService(deps: InstallServiceDeps) {
       const install = await findConfigurable(principal.tenantId, installId);
       const { manifest } = await versionOf(install);
       const config = validateSettings(manifest.settings, values);
-      return change(principal, install, { config, replaceSecrets: false });
+      return configure(principal, install, { config, replaceSecrets: false });
     },
 
     /** The manifest's defaults, and no secrets. */
     async reset(principal: Principal, installId: string): Promise<Install> {
       const install = await findConfigurable(principal.tenantId, installId);
-      const { manifest } = await versionOf(install);
-      const config = defaultSettings(manifest.settings);
-      return change(principal, install, { config, secrets: {}, replaceSecrets: true });
+      return configure(principal, install, { reset: true, secrets: {}, replaceSecrets: true });
     },
 
     /** Secrets that are not named stay. */
@@ -146,15 +150,15 @@ export function createInstallService(deps: InstallServiceDeps) {
       const install = await findConfigurable(principal.tenantId, installId);
       const { manifest } = await versionOf(install);
       const kept = Object.keys(await installs.secretNames(principal.tenantId, installId));
-      checkSecrets(manifest, secrets, kept);
-      return change(principal, install, { secrets, replaceSecrets: false });
+      checkSecrets(manifest.secrets, secrets, kept);
+      return configure(principal, install, { secrets, replaceSecrets: false });
     },
 
     /** Removes all of them. Throws SETTINGS_INVALID if the version requires one. */
     async clearSecrets(principal: Principal, installId: string): Promise<Install> {
       const install = await findConfigurable(principal.tenantId, installId);
-      checkSecrets((await versionOf(install)).manifest, {}, []);
-      return change(principal, install, { secrets: {}, replaceSecrets: true });
+      checkSecrets((await versionOf(install)).manifest.secrets, {}, []);
+      return configure(principal, install, { secrets: {}, replaceSecrets: true });
     },
 
     /** Which of the declared secrets are set. Never values. */
@@ -179,12 +183,12 @@ export function createInstallService(deps: InstallServiceDeps) {
       { decision, capabilities }: Omit<ConsentDecision, 'decidedBy'>,
     ): Promise<void> {
       const install = await find(tenantId, installId);
-      if (install.status !== 'awaiting-consent') {
+      if (install.pending?.waitingFor !== 'consent') {
         throw new PlatformError('STATE_CONFLICT', `an install that is ${install.status} awaits no consent`);
       }
       const { manifest } = await versionOf(install);
       const consented = capabilities && checkConsent(manifest, capabilities, 'capabilities');
-      await workflows.decideConsent(tenantId, install.extensionId, {
+      await workflows.decideConsent(install, {
         decision,
         ...(consented && { capabilities: consented }),
         decidedBy,
@@ -197,6 +201,13 @@ export function createInstallService(deps: InstallServiceDeps) {
 function revealed(secrets: SecretChanges | undefined): Record<string, string | null> {
   return Object.fromEntries(
     Object.entries(secrets ?? {}).map(([name, value]) => [name, value && value.reveal()]),
+  );
+}
+
+function awaitsDecision({ installId, pending }: Install): PlatformError {
+  return new PlatformError(
+    'STATE_CONFLICT',
+    `version ${pending?.version ?? ''} is being installed as ${installId} and waits for ${pending?.waitingFor ?? ''}; decide that first, or send the same request again`,
   );
 }
 

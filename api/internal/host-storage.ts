@@ -7,7 +7,7 @@ import {
   putRecord,
   type StorageEntry,
 } from '../../core/api/host-storage.ts';
-import type { StorageOwner, StorageRecord, StorageRecordStore } from '../../platform/db/storage-records.ts';
+import type { StorageCaller, StorageRecord, StorageRecordStore } from '../../platform/db/storage-records.ts';
 import { verifyExecutionToken, type ExecutionClaims } from '../../platform/tokens/execution-token.ts';
 
 // Answers are built by name and sent as they are: encoding checks base64, which costs milliseconds for a page of large values.
@@ -33,8 +33,8 @@ export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps):
     const body = getRecord.body.parse(req.body);
     // Side by side: without the grant, what was read goes nowhere.
     const [granted, found] = await Promise.allSettled([
-      records.checkGrant(ownerOf(res), body.namespace),
-      records.get(ownerOf(res), body.namespace, body.key),
+      records.checkGrant(callerOf(res), body.namespace),
+      records.get(callerOf(res), body.namespace, body.key),
     ]);
     if (granted.status === 'rejected') throw granted.reason;
     if (found.status === 'rejected') throw found.reason;
@@ -44,23 +44,23 @@ export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps):
   router.post('/put', async (req, res) => {
     const body = putRecord.body.parse(req.body);
     const value = Buffer.from(body.valueB64, 'base64');
-    await records.checkGrant(ownerOf(res), body.namespace);
+    await records.checkGrant(callerOf(res), body.namespace);
     const record = { key: body.key, value, revision: body.revision };
-    const revision = await records.put(ownerOf(res), body.namespace, record);
+    const revision = await records.put(callerOf(res), body.namespace, record);
     res.json(entryOf(body.namespace, { key: body.key, value, revision }));
   });
 
   router.post('/delete', async (req, res) => {
     const body = deleteRecord.body.parse(req.body);
-    await records.checkGrant(ownerOf(res), body.namespace);
-    await records.remove(ownerOf(res), body.namespace, body.key);
+    await records.checkGrant(callerOf(res), body.namespace);
+    await records.remove(callerOf(res), body.namespace, body.key);
     res.json({});
   });
 
   router.post('/list', async (req, res) => {
     const body = listRecords.body.parse(req.body);
-    await records.checkGrant(ownerOf(res), body.namespace);
-    const page = await records.list(ownerOf(res), body.namespace, body.cursor);
+    await records.checkGrant(callerOf(res), body.namespace);
+    const page = await records.list(callerOf(res), body.namespace, body.cursor);
     res.json({ entries: page.map((record) => entryOf(body.namespace, record)) });
   });
   return router;
@@ -85,14 +85,18 @@ function requireExecutionToken(tokenKey: KeyObject): RequestHandler {
 
   return async (req, res, next) => {
     const claims = await claimsOf(req.get('x-execution-token') ?? '');
-    const owner: StorageOwner = { tenantId: claims.tenant, installId: claims.install };
-    res.locals['owner'] = owner;
+    const caller: StorageCaller = {
+      tenantId: claims.tenant,
+      installId: claims.install,
+      versionId: claims.version,
+    };
+    res.locals['caller'] = caller;
     next();
   };
 }
 
-function ownerOf(res: Response): StorageOwner {
-  return (res.locals as { owner: StorageOwner }).owner;
+function callerOf(res: Response): StorageCaller {
+  return (res.locals as { caller: StorageCaller }).caller;
 }
 
 function entryOf(namespace: string, { key, value, revision }: StorageRecord): StorageEntry {

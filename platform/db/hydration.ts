@@ -4,6 +4,7 @@ import type { Grant } from '../../core/capabilities.ts';
 import { isExtensionRef, isUuid } from '../../core/ids.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 import type { InstallStatus } from '../../core/progress.ts';
+import { LIVE } from './installs.ts';
 
 export interface HydratedEndpoint {
   method: string;
@@ -58,21 +59,31 @@ const SELECT = `
                                          'timeoutMs', p.timeout_ms) order by p.position)
        from extension_api_endpoint p where p.version_id = v.version_id) as endpoints,
     (select jsonb_agg(jsonb_build_object('capability', g.capability, 'scope', g.scope) order by g.capability)
-       from tenant_extension_grant g where g.tenant_id = i.tenant_id and g.install_id = i.install_id) as grants,
+       from tenant_extension_grant g
+      where g.tenant_id = i.tenant_id and g.install_id = i.install_id and g.version_id = v.version_id) as grants,
     (select jsonb_agg(jsonb_build_object('name', s.name, 'sealed', s.sealed, 'keyId', s.key_id) order by s.name)
        from tenant_extension_install_secrets s
       where s.tenant_id = i.tenant_id and s.install_id = i.install_id) as secrets
-  from tenant_extension_install i
-  left join tenant_extension_install_config c on c.tenant_id = i.tenant_id and c.install_id = i.install_id`;
+  from tenant_extension_install i`;
+
+const ACTIVE = 'join extension_version v on v.version_id = i.active_version_id';
+// After the version is joined: config and grants are that version's.
+const CONFIG = `left join tenant_extension_install_config c
+    on c.tenant_id = i.tenant_id and c.install_id = i.install_id and c.version_id = v.version_id`;
 
 export type HydrationStore = ReturnType<typeof createHydrationStore>;
 
 /** Reads all that a call needs in one round trip. */
 export function createHydrationStore(db: Knex) {
-  async function first(sql: string, bindings: Record<string, string>): Promise<HydratedInstall | undefined> {
+  async function first(
+    joins: string,
+    where: string,
+    bindings: Record<string, string>,
+  ): Promise<HydratedInstall | undefined> {
+    const sql = `${SELECT} ${joins} ${CONFIG} where ${where}`;
     // Named, so that each connection plans it once: planning takes longer than running it.
     const name = createHash('sha256').update(sql).digest('hex').slice(0, 40);
-    const query = db.raw<{ rows: HydrationRow[] }>(`${SELECT} ${sql}`, bindings);
+    const query = db.raw<{ rows: HydrationRow[] }>(sql, bindings);
     const { rows } = await query.options({ name: `hydrate-${name}` });
     return rows[0] && toHydrated(rows[0]);
   }
@@ -80,15 +91,17 @@ export function createHydrationStore(db: Knex) {
   return {
     /** The install that serves an extension (registry UUID or `publisher.name`) in a tenant, with its active version. */
     async byExtension(tenantId: string, ref: string): Promise<HydratedInstall | undefined> {
-      const active = 'join extension_version v on v.version_id = i.active_version_id';
       if (isUuid(ref)) {
-        return first(`${active} where i.tenant_id = :tenantId and i.extension_id = :ref`, { tenantId, ref });
+        return first(ACTIVE, `i.tenant_id = :tenantId and i.extension_id = :ref and i.${LIVE}`, {
+          tenantId,
+          ref,
+        });
       }
       if (!isExtensionRef(ref)) return undefined;
       const dot = ref.indexOf('.');
       return first(
-        `${active} join extension_registry e on e.extension_id = i.extension_id
-         where i.tenant_id = :tenantId and e.publisher_slug = :publisher and e.name = :name`,
+        `${ACTIVE} join extension_registry e on e.extension_id = i.extension_id`,
+        `i.tenant_id = :tenantId and e.publisher_slug = :publisher and e.name = :name and i.${LIVE}`,
         { tenantId, publisher: ref.slice(0, dot), name: ref.slice(dot + 1) },
       );
     },
@@ -98,15 +111,10 @@ export function createHydrationStore(db: Knex) {
      * serving or not; without one the active version.
      */
     async byInstall(installId: string, versionId?: string): Promise<HydratedInstall | undefined> {
-      if (versionId === undefined) {
-        return first(
-          'join extension_version v on v.version_id = i.active_version_id where i.install_id = :installId',
-          { installId },
-        );
-      }
+      if (versionId === undefined) return first(ACTIVE, 'i.install_id = :installId', { installId });
       return first(
-        `join extension_version v on v.extension_id = i.extension_id and v.version_id = :versionId
-         where i.install_id = :installId`,
+        'join extension_version v on v.extension_id = i.extension_id and v.version_id = :versionId',
+        'i.install_id = :installId',
         { installId, versionId },
       );
     },

@@ -4,11 +4,15 @@ import type { Knex } from 'knex';
 export interface InstallDraft {
   draftId: string;
   installId: string;
+  /** The version of the install that the settings are for. */
+  versionId: string;
   /** Absent: leave the settings as they are. */
   config?: Record<string, unknown>;
   /** Absent: leave the secrets as they are. With `replaceSecrets` those not named are removed as well. */
   secrets?: Record<string, { sealed: string; keyId: string } | null>;
   replaceSecrets: boolean;
+  /** Set the config to the version's defaults, whatever they are when the draft is applied. */
+  reset: boolean;
   expiresAt: Date;
 }
 
@@ -16,6 +20,8 @@ interface DraftRow {
   tenant_id: string;
   draft_id: string;
   install_id: string;
+  version_id: string;
+  reset: boolean;
   config: Record<string, unknown> | null;
   secrets: { entries: NonNullable<InstallDraft['secrets']>; replace: boolean } | null;
   expires_at: Date;
@@ -32,6 +38,8 @@ export function createInstallDraftStore(db: Knex) {
         tenant_id: tenantId,
         draft_id: draft.draftId,
         install_id: draft.installId,
+        version_id: draft.versionId,
+        reset: draft.reset,
         config: draft.config ? JSON.stringify(draft.config) : null,
         secrets: draft.secrets
           ? JSON.stringify({ entries: draft.secrets, replace: draft.replaceSecrets })
@@ -62,6 +70,8 @@ export async function takeDraft(
   return {
     draftId: row.draft_id,
     installId: row.install_id,
+    versionId: row.version_id,
+    reset: row.reset,
     ...(row.config && { config: row.config }),
     ...(row.secrets && { secrets: row.secrets.entries }),
     replaceSecrets: row.secrets?.replace ?? false,

@@ -1,38 +1,44 @@
 import type { Knex } from 'knex';
 import { PlatformError } from '../../core/errors.ts';
+import type { Manifest } from '../../core/manifest/manifest.ts';
+import { checkSecrets, defaultSettings, validateSettings } from '../../core/settings.ts';
 import { takeDraft, type InstallDraft } from './install-drafts.ts';
 
-interface Versions {
+/** Stamps of what an install is configured with; each only rises. 0: never set. */
+export interface SettingsVersions {
   configVersion: number;
   secretsVersion: number;
 }
 
-/**
- * Applies a draft's settings and secrets, each raising its version if it changed, and removes the draft: all or nothing.
- * A repeat for the same draft answers the versions it led to. Throws STATE_CONFLICT if the draft has expired.
- */
+interface LockedInstall {
+  applied_draft_id: string | null;
+  active_version_id: string | null;
+  pending_version_id: string | null;
+}
+
+/** See InstallOperationStore.applyDraft. All or nothing; the draft is gone in the same transaction. */
 export async function applyDraft(
   db: Knex,
   tenantId: string,
   installId: string,
   draftId: string,
-): Promise<Versions> {
+): Promise<SettingsVersions> {
   return db.transaction(async (trx) => {
     const install = (await trx('tenant_extension_install')
       .where({ tenant_id: tenantId, install_id: installId })
       .forUpdate()
-      .first('applied_draft_id')) as { applied_draft_id: string | null } | undefined;
+      .first('applied_draft_id', 'active_version_id', 'pending_version_id')) as LockedInstall | undefined;
     if (!install) throw new PlatformError('NOT_FOUND', `there is no install ${installId}`);
     if (install.applied_draft_id !== draftId) {
       const draft = await takeDraft(trx, tenantId, draftId);
-      if (draft?.installId !== installId) {
-        throw new PlatformError(
-          'STATE_CONFLICT',
-          'the settings sent with this request have expired; send them again',
-        );
+      if (draft?.installId !== installId) throw outdated('have expired');
+      const { active_version_id: active, pending_version_id: pending } = install;
+      if (draft.versionId !== active && draft.versionId !== pending) {
+        throw outdated('are for a version that this install no longer has');
       }
-      await applyConfig(trx, tenantId, installId, draft.config);
-      await applySecrets(trx, tenantId, installId, draft);
+      const manifest = await manifestOf(trx, draft.versionId);
+      await applyConfig(trx, tenantId, draft, manifest);
+      await applySecrets(trx, tenantId, draft, manifest);
       await trx('install_draft').where({ tenant_id: tenantId, draft_id: draftId }).delete();
       await trx('tenant_extension_install')
         .where({ tenant_id: tenantId, install_id: installId })
@@ -42,44 +48,54 @@ export async function applyDraft(
   });
 }
 
-/** Removes settings and secrets; nothing to remove is no error. */
+/** See InstallOperationStore.clearSettings. The counters stay, so that no stamp is ever given twice. */
 export async function clearSettings(db: Knex, tenantId: string, installId: string): Promise<void> {
   await db.transaction(async (trx) => {
-    await trx('tenant_extension_install_config')
-      .where({ tenant_id: tenantId, install_id: installId })
-      .delete();
-    await trx('tenant_extension_install_secrets')
-      .where({ tenant_id: tenantId, install_id: installId })
-      .delete();
+    const own = { tenant_id: tenantId, install_id: installId };
+    await trx('tenant_extension_install_config').where(own).delete();
+    await trx('tenant_extension_install_secrets').where(own).delete();
   });
+}
+
+async function manifestOf(trx: Knex.Transaction, versionId: string): Promise<Manifest> {
+  const row = (await trx('extension_version').where({ version_id: versionId }).first('manifest')) as {
+    manifest: Manifest;
+  };
+  return row.manifest;
 }
 
 async function applyConfig(
   trx: Knex.Transaction,
   tenantId: string,
-  installId: string,
-  config: InstallDraft['config'],
+  { installId, versionId, config: given, reset }: InstallDraft,
+  { settings }: Manifest,
 ): Promise<void> {
-  if (!config) return;
+  if (!given && !reset) return;
+  // Checked here and not only when it was sent: this is where it meets the version it will be used with.
+  const config = reset ? defaultSettings(settings) : validateSettings(settings, given);
+  const [stamp] = (await trx('tenant_extension_install')
+    .where({ tenant_id: tenantId, install_id: installId })
+    .increment('config_version', 1)
+    .returning('config_version')) as [{ config_version: number }];
+  const stored = { config: JSON.stringify(config), version: stamp.config_version, updated_at: trx.fn.now() };
   await trx('tenant_extension_install_config')
-    .insert({ tenant_id: tenantId, install_id: installId, config: JSON.stringify(config), version: 1 })
-    .onConflict(['tenant_id', 'install_id'])
-    .merge({
-      config: JSON.stringify(config),
-      version: trx.raw('tenant_extension_install_config.version + 1'),
-      updated_at: trx.fn.now(),
-    });
+    .insert({ tenant_id: tenantId, install_id: installId, version_id: versionId, ...stored })
+    .onConflict(['tenant_id', 'install_id', 'version_id'])
+    .merge(stored);
 }
 
 async function applySecrets(
   trx: Knex.Transaction,
   tenantId: string,
-  installId: string,
-  { secrets, replaceSecrets }: InstallDraft,
+  { installId, secrets, replaceSecrets, reset }: InstallDraft,
+  manifest: Manifest,
 ): Promise<void> {
   if (!secrets) return;
   const secretRows = (): Knex.QueryBuilder =>
     trx('tenant_extension_install_secrets').where({ tenant_id: tenantId, install_id: installId });
+  const kept = replaceSecrets ? [] : await secretRows().pluck<string[]>('name');
+  // A reset may leave a required one unset: that is what it is asked for.
+  if (!reset) checkSecrets(manifest.secrets, secrets, kept);
   const removed = Object.keys(secrets).filter((name) => secrets[name] === null);
   await (replaceSecrets ? secretRows().delete() : secretRows().whereIn('name', removed).delete());
   for (const [name, secret] of Object.entries(secrets)) {
@@ -95,16 +111,19 @@ async function applySecrets(
     .increment('secrets_version', 1);
 }
 
-async function readVersions(trx: Knex.Transaction, tenantId: string, installId: string): Promise<Versions> {
-  const row = (await trx('tenant_extension_install as i')
-    .leftJoin('tenant_extension_install_config as c', {
-      'c.tenant_id': 'i.tenant_id',
-      'c.install_id': 'i.install_id',
-    })
-    .where({ 'i.tenant_id': tenantId, 'i.install_id': installId })
-    .first({ configVersion: 'c.version', secretsVersion: 'i.secrets_version' })) as {
-    configVersion: number | null;
-    secretsVersion: number;
-  };
-  return { configVersion: row.configVersion ?? 0, secretsVersion: row.secretsVersion };
+async function readVersions(
+  trx: Knex.Transaction,
+  tenantId: string,
+  installId: string,
+): Promise<SettingsVersions> {
+  return (await trx('tenant_extension_install')
+    .where({ tenant_id: tenantId, install_id: installId })
+    .first({ configVersion: 'config_version', secretsVersion: 'secrets_version' })) as SettingsVersions;
+}
+
+function outdated(what: string): PlatformError {
+  return new PlatformError(
+    'STATE_CONFLICT',
+    `the settings sent with this request ${what}; read the install and send them again`,
+  );
 }

@@ -23,6 +23,11 @@ export interface StorageOwner {
   installId: string;
 }
 
+/** Which version of it asks: grants are a version's. */
+export interface StorageCaller extends StorageOwner {
+  versionId: string;
+}
+
 interface RecordRow {
   key: string;
   value: Buffer;
@@ -99,10 +104,15 @@ export function createStorageRecordStore(db: Knex) {
   }
 
   return {
-    /** The scope of the install's storage grant. Throws CAPABILITY_NOT_GRANTED without one, or if it leaves the namespace out. */
-    async checkGrant({ tenantId, installId }: StorageOwner, namespace: string): Promise<void> {
+    /** Throws CAPABILITY_NOT_GRANTED if the version has no storage grant, or one that leaves the namespace out. */
+    async checkGrant({ tenantId, installId, versionId }: StorageCaller, namespace: string): Promise<void> {
       const grant = (await db('tenant_extension_grant')
-        .where({ tenant_id: tenantId, install_id: installId, capability: 'storage.kv' })
+        .where({
+          tenant_id: tenantId,
+          install_id: installId,
+          version_id: versionId,
+          capability: 'storage.kv',
+        })
         .first('scope')) as { scope: CapabilityScope } | undefined;
       if (!grant || !scopeAllows(grant.scope, 'namespaces', namespace)) {
         throw new PlatformError(

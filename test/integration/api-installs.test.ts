@@ -88,7 +88,7 @@ describe('an install', () => {
     expect(await install({ version: '1.0.*' })).toMatchObject({ status: 200 });
   });
 
-  it('that fails answers 422 with why, and can be tried again under the same id', async () => {
+  it('that fails answers 422 with why, and can be tried again: another install, the failed one still to be looked at', async () => {
     api.workflows.installEnd = {
       status: 'failed',
       error: { code: 'HEALTH_CHECK_FAILED', message: 'it answered 500' },
@@ -97,7 +97,11 @@ describe('an install', () => {
     expect(answer).toMatchObject(problem(422, 'HEALTH_CHECK_FAILED'));
     api.workflows.installEnd = { status: 'active' };
     const failed = answer.json['install'] as { installId: string };
-    expect(await install()).toMatchObject({ status: 201, json: { installId: failed.installId } });
+    const again = await install();
+    expect(again.status).toBe(201);
+    expect(again.json['installId']).not.toBe(failed.installId);
+    const before = await api.request('GET', `/api/v1/installs/${failed.installId}`, { key });
+    expect(before.json).toMatchObject({ status: 'failed', error: { code: 'HEALTH_CHECK_FAILED' } });
   });
 
   it('has the same digest for the same input, another for another secret, and none that tells the secret', async () => {
@@ -274,15 +278,15 @@ describe('secrets', () => {
 
 describe('consent', () => {
   it('is passed on for an install that waits for it, with who decided', async () => {
-    api.workflows.installEnd = { status: 'installing' };
+    api.workflows.installEnd = { status: 'awaiting-consent' };
     const answer = await install({}, {});
     const installId = String(answer.json['installId']);
-    await api
-      .db('tenant_extension_install')
-      .where({ install_id: installId })
-      .update({ status: 'awaiting-consent' });
     const waiting = await api.request('GET', `/api/v1/installs/${installId}`, { key, headers: WAIT });
-    expect(waiting.json['status']).toBe('awaiting-consent');
+    expect(waiting.json).toMatchObject({
+      status: 'awaiting-consent',
+      pending: { version: '1.0.0', waitingFor: 'consent' },
+    });
+    expect(waiting.json).not.toHaveProperty('operation');
     const route = `/api/v1/installs/${installId}/consent`;
     const wrong = { decision: 'grant', capabilities: ['client.read'] };
     expect(await api.request('POST', route, { key, json: wrong })).toMatchObject(
@@ -295,6 +299,19 @@ describe('consent', () => {
       capabilities: ['secrets.get', 'storage.kv'],
       decidedBy: key.split('_')[1],
     });
+  });
+
+  it('is joined by the same request again, and another one is refused with what waits', async () => {
+    api.workflows.installEnd = { status: 'awaiting-consent' };
+    const first = await install({}, {});
+    const started = api.workflows.installs.length;
+    const again = await install({}, {});
+    expect(again).toMatchObject({ status: 202, json: { installId: first.json['installId'] } });
+    expect(api.workflows.installs).toHaveLength(started);
+    expect(await api.db('install_draft').where({ tenant_id: tenantId })).toHaveLength(1);
+    const other = await install({ config: { greeting: 'Other' } }, {});
+    expect(other).toMatchObject(problem(409, 'STATE_CONFLICT'));
+    expect(other.json['detail']).toContain(String(first.json['installId']));
   });
 
   it('is refused for an install that does not wait for it', async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ExecuteRequest } from '../../core/execute.ts';
+import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
 import {
   installSample,
@@ -152,11 +153,8 @@ describe('internal executions', () => {
 
   it('probe a version that does not serve yet', async () => {
     const next = await installSample(api, tenantId);
-    await api
-      .db('tenant_extension_install')
-      .where({ install_id: next.installId })
-      .update({ status: 'installing', active_version_id: null });
     const { installId, versionId } = next;
+    await createInstallOperationStore(api.db).deactivate(tenantId, installId);
     const http = { method: 'GET', path: '/health?x=1' };
     const answer = await execute({ installId, versionId, trigger: 'probe', http });
     expect(answer).toMatchObject({ status: 200, json: { status: 200 } });

@@ -9,7 +9,6 @@ import { eventually } from '../support/eventually.ts';
 import { startFakeRunner, type FakeRunner } from '../support/fake-runner.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { installSample } from '../support/start-api.ts';
-import { createInstallStore } from '../../platform/db/installs.ts';
 import { seedTenant } from '../support/seed.ts';
 
 let database: TestDatabase;
@@ -36,7 +35,7 @@ it('starts while Temporal is away, and on SIGTERM lets a call under way end and 
     permissions: ['extension:read'],
     createdBy: 'test',
   });
-  const sample = await installSample({ db, deps: { installs: createInstallStore(db) } }, tenantId);
+  const sample = await installSample({ db }, tenantId);
   const gateway = await startGatewayProcess({
     DATABASE_URL: database.url,
     STORAGE_FOLDER: folder,

@@ -39,7 +39,9 @@ describe('the workflow starter', () => {
   });
 
   it('joins the same install that runs, under the id of the first, and refuses another', async () => {
-    const input = installInput({ consent: [] });
+    const warming = Promise.withResolvers<{ attempts: number }>();
+    fakes.script({ warmVersion: () => warming.promise });
+    const input = installInput();
     await starter.startInstall(input);
     const again = { ...input, installId: randomUUID() };
     await expect(starter.startInstall(again)).resolves.toEqual({ installId: input.installId });
@@ -50,8 +52,15 @@ describe('the workflow starter', () => {
     await expect(starter.configureInstall({ ...input, digest: 'other' })).rejects.toMatchObject({
       code: 'OPERATION_RUNNING',
     });
+    warming.resolve({ attempts: 1 });
+  });
+
+  it('passes a decision on to what waits for it', async () => {
+    const input = installInput({ consent: [] });
+    await starter.startInstall(input);
     const decision = { decision: 'decline', decidedBy: 'key' } as const;
-    await eventually(() => starter.decideConsent(input.tenantId, input.extensionId, decision));
+    const answer = await eventually(() => starter.decideConsent(input, decision));
+    expect(answer).toEqual({ status: 'declined' });
   });
 
   it('answers a change of settings with what came of it', async () => {
@@ -69,7 +78,7 @@ describe('the workflow starter', () => {
 
   it('says STATE_CONFLICT about consent that nothing waits for', async () => {
     const decision = { decision: 'grant', decidedBy: 'key' } as const;
-    await expect(starter.decideConsent(randomUUID(), randomUUID(), decision)).rejects.toMatchObject({
+    await expect(starter.decideConsent(installInput(), decision)).rejects.toMatchObject({
       code: 'STATE_CONFLICT',
     });
   });

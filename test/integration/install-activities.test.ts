@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { createInstallActivities, type InstallActivities } from '../../activities/installs.ts';
 import { INSTALL_STEPS, pendingSteps } from '../../core/progress.ts';
 import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
+import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { createInstallStore } from '../../platform/db/installs.ts';
 import { createRegistryStore } from '../../platform/db/registry.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -19,7 +20,7 @@ beforeAll(async () => {
   database = await createTestDatabase('install_activities');
   const { db } = database;
   activities = createInstallActivities({
-    installs: createInstallStore(db),
+    operations: createInstallOperationStore(db),
     drafts: createInstallDraftStore(db),
     registry: createRegistryStore(db),
   });
@@ -31,6 +32,8 @@ beforeEach(async () => {
   ref = { tenantId, installId: randomUUID() };
   version = await seedVersion(database.db, tenantId, {
     publisher: `Publisher ${ref.installId}`,
+    settings: { type: 'object', properties: { greeting: { type: 'string' } } },
+    secrets: [{ name: 'TOKEN' }],
     capabilities: [
       'context.read',
       { name: 'storage.kv', scope: { namespaces: ['notes'] } },
@@ -51,7 +54,8 @@ function run<Name extends keyof InstallActivities>(
   return new MockActivityEnvironment().run(activity, input) as ReturnType<InstallActivities[Name]>;
 }
 
-const open = () => run('openInstall', { ...ref, ...version, steps });
+const opened = () => ({ ...ref, ...version, digest: 'd', steps });
+const open = () => run('openInstall', opened());
 const find = () => createInstallStore(database.db).find(ref.tenantId, ref.installId);
 
 async function draft(config: Record<string, unknown>): Promise<string> {
@@ -59,9 +63,11 @@ async function draft(config: Record<string, unknown>): Promise<string> {
   await createInstallDraftStore(database.db).create(ref.tenantId, {
     draftId,
     installId: ref.installId,
+    versionId: version.versionId,
     config,
     secrets: { TOKEN: { sealed: 'c2VhbGVk', keyId: 'k' } },
     replaceSecrets: true,
+    reset: false,
     expiresAt: new Date(Date.now() + 60_000),
   });
   return draftId;
@@ -87,13 +93,13 @@ describe('openInstall', () => {
   });
 
   it('refuses a version of another extension', async () => {
-    const foreign = { ...ref, ...version, extensionId: randomUUID(), steps };
+    const foreign = { ...opened(), extensionId: randomUUID() };
     await expect(run('openInstall', foreign)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('refuses an extension that is installed under another id', async () => {
     await open();
-    const other = { ...ref, installId: randomUUID(), ...version, steps };
+    const other = { ...opened(), installId: randomUUID() };
     await expect(run('openInstall', other)).rejects.toMatchObject({ code: 'INSTALL_EXISTS' });
   });
 });

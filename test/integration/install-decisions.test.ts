@@ -1,13 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Client, WorkflowHandle } from '@temporalio/client';
+import { PlatformError } from '../../core/errors.ts';
+import { consentWorkflowId, installWorkflowId } from '../../core/ids.ts';
 import { fromTemporalError } from '../../platform/temporal/failures.ts';
 import type { installExtension } from '../../workflows/install-extension.ts';
-import { consentUpdate, installProgressQuery } from '../../workflows/messages.ts';
+import type { awaitConsent } from '../../workflows/await-consent.ts';
+import { consentUpdate, type ConsentDecision } from '../../workflows/messages.ts';
 import { eventually } from '../support/eventually.ts';
-import { beginInstall, fakeInstallActivities, installInput } from '../support/fake-install.ts';
+import {
+  beginConfigure,
+  beginInstall,
+  fakeInstallActivities,
+  installInput,
+} from '../support/fake-install.ts';
 import {
   failureCode,
+  stepStatuses,
   startWorkflowEnvironment,
   type WorkflowEnvironment,
 } from '../support/workflow-environment.ts';
@@ -61,12 +70,19 @@ describe('two operations on one install', () => {
 });
 
 describe('consent', () => {
-  async function beginWaiting(): Promise<WorkflowHandle<typeof installExtension>> {
-    const handle = await beginInstall(client, installInput({ consent: [] }));
-    await eventually(async () =>
-      expect((await handle.query(installProgressQuery)).status).toBe('awaiting-consent'),
+  /** An install that was left to a person, and the workflow that waits for them. */
+  async function beginWaiting(input = installInput({ consent: [] })) {
+    const ended = await (await beginInstall(client, input)).result();
+    expect(ended.status).toBe('awaiting-consent');
+    const waiting: WorkflowHandle<typeof awaitConsent> = client.workflow.getHandle(
+      consentWorkflowId(input.installId, input.versionId),
     );
-    return handle;
+    const decide = (decision: Omit<ConsentDecision, 'decidedBy'>) =>
+      waiting.executeUpdate(consentUpdate, { args: [{ decidedBy: 'key:other', ...decision }] });
+    const operation: WorkflowHandle<typeof installExtension> = client.workflow.getHandle(
+      installWorkflowId(input.tenantId, input.extensionId),
+    );
+    return { input, waiting, decide, operation };
   }
 
   it('is not asked for when only optional capabilities are left out', async () => {
@@ -74,21 +90,20 @@ describe('consent', () => {
     expect(fakes.inputOf('grantCapabilities')).toMatchObject({ grants: [{ capability: 'storage.kv' }] });
   });
 
-  it('is waited for, and shown in the row, when a required capability is missing', async () => {
-    const handle = await beginWaiting();
-    await eventually(() => expect(fakes.names()).toContain('saveInstallProgress'));
-    expect(fakes.inputOf('saveInstallProgress')).toMatchObject({ status: 'awaiting-consent' });
-    expect(fakes.names()).not.toContain('grantCapabilities');
-    await handle.executeUpdate(consentUpdate, { args: [{ decision: 'decline', decidedBy: 'key:admin' }] });
+  it('is waited for by a workflow of its own, and the install holds its id no longer', async () => {
+    const { input, waiting, decide } = await beginWaiting();
+    expect(fakes.names()).toEqual(['openInstall', 'waitForConsent']);
+    expect((await waiting.describe()).status.name).toBe('RUNNING');
+    const { tenantId, extensionId, installId, draftId } = input;
+    const configured = { tenantId, extensionId, installId, draftId, requestedBy: 'key', digest: 'other' };
+    await (await beginConfigure(client, configured)).result();
+    await decide({ decision: 'decline' });
   });
 
-  it('goes on after a grant, with the optional ones it names', async () => {
-    const handle = await beginWaiting();
-    const answer = await handle.executeUpdate(consentUpdate, {
-      args: [{ decision: 'grant', capabilities: [], decidedBy: 'key:other' }],
-    });
-    expect(answer).toEqual({ status: 'installing' });
-    expect((await handle.result()).status).toBe('active');
+  it('starts the operation after a grant, with the optional ones it names', async () => {
+    const { decide, operation } = await beginWaiting();
+    expect(await decide({ decision: 'grant', capabilities: [] })).toEqual({ status: 'installing' });
+    expect((await operation.result()).status).toBe('active');
     expect(fakes.inputOf('grantCapabilities')).toMatchObject({
       grants: [{ capability: 'storage.kv', scope: { namespaces: ['notes'] } }],
       grantedBy: 'key:other',
@@ -96,44 +111,67 @@ describe('consent', () => {
   });
 
   it('grants everything asked for when the decision names nothing', async () => {
-    const handle = await beginWaiting();
-    await handle.executeUpdate(consentUpdate, { args: [{ decision: 'grant', decidedBy: 'key:admin' }] });
-    await handle.result();
+    const { decide, operation } = await beginWaiting();
+    await decide({ decision: 'grant' });
+    await operation.result();
     expect((fakes.inputOf('grantCapabilities')['grants'] as unknown[]).length).toBe(2);
   });
 
+  it('waits its turn when another operation holds the install', async () => {
+    const applying = Promise.withResolvers<{
+      configVersion: number;
+      secretsVersion: number;
+      attempts: number;
+    }>();
+    const { input, decide, operation } = await beginWaiting();
+    fakes.script({ applyDraft: () => applying.promise });
+    const { tenantId, extensionId, installId, draftId } = input;
+    const configured = { tenantId, extensionId, installId, draftId, requestedBy: 'key', digest: 'other' };
+    const configuring = beginConfigure(client, configured);
+    await eventually(() => expect(fakes.names()).toContain('applyDraft'));
+    const decided = decide({ decision: 'grant' });
+    applying.resolve({ configVersion: 1, secretsVersion: 0, attempts: 1 });
+    await (await configuring).result();
+    expect(await decided).toEqual({ status: 'installing' });
+    await eventually(async () => expect((await operation.result()).status).toBe('active'));
+  });
+
   it('ends declined, with the draft gone, when it is refused', async () => {
-    const handle = await beginWaiting();
-    const answer = await handle.executeUpdate(consentUpdate, {
-      args: [{ decision: 'decline', decidedBy: 'key:admin' }],
-    });
-    expect(answer).toEqual({ status: 'declined' });
-    expect((await handle.result()).status).toBe('declined');
-    expect(fakes.names().slice(-2)).toEqual(['discardDraft', 'endInstall']);
+    const { waiting, decide } = await beginWaiting();
+    expect(await decide({ decision: 'decline' })).toEqual({ status: 'declined' });
+    expect(await waiting.result()).toEqual({ status: 'declined' });
+    expect(fakes.names().slice(-2)).toEqual(['endInstall', 'discardDraft']);
     expect(fakes.inputOf('endInstall')).toMatchObject({ status: 'declined' });
+    expect(stepStatuses(fakes.inputOf('endInstall') as never)).toMatchObject({
+      open: 'done',
+      consent: 'done',
+      configure: 'pending',
+    });
     expect(fakes.names()).not.toContain('grantCapabilities');
   });
 
-  it('refuses a decision that names what the version does not ask for', async () => {
-    const handle = await beginWaiting();
-    const decide = (capabilities: string[]): Promise<unknown> =>
-      handle.executeUpdate(consentUpdate, {
-        args: [{ decision: 'grant', capabilities, decidedBy: 'key:admin' }],
-      });
-    expect(await failureCode(decide(['http.fetch']))).toBe('CONSENT_INVALID');
-    await decide([]);
-    await handle.result();
+  it('ends declined when the waiting is cancelled', async () => {
+    const { waiting } = await beginWaiting();
+    await waiting.cancel();
+    await failureCode(waiting.result());
+    expect((await waiting.describe()).status.name).toBe('CANCELLED');
+    expect(fakes.inputOf('endInstall')).toMatchObject({ status: 'declined' });
   });
 
-  it('refuses a decision while the install does not wait for one', async () => {
-    const warming = Promise.withResolvers<{ attempts: number }>();
-    fakes.script({ warmVersion: () => warming.promise });
-    const handle = await beginInstall(client);
-    const decision = handle.executeUpdate(consentUpdate, {
-      args: [{ decision: 'grant', decidedBy: 'key:admin' }],
-    });
-    expect(await failureCode(decision)).toBe('STATE_CONFLICT');
-    warming.resolve({ attempts: 1 });
-    await handle.result();
+  it('ends the row when the version can no longer be installed after a grant', async () => {
+    const { decide, operation } = await beginWaiting();
+    fakes.script({ openInstall: () => Promise.reject(new PlatformError('NOT_FOUND', 'revoked')) });
+    await decide({ decision: 'grant' });
+    expect(await failureCode(operation.result())).toBe('NOT_FOUND');
+    expect(fakes.inputOf('endInstall')).toMatchObject({ status: 'failed', error: { code: 'NOT_FOUND' } });
+  });
+
+  it('refuses a decision that names what the version does not ask for, and a second one', async () => {
+    const { decide, operation } = await beginWaiting();
+    const code = (capabilities: string[]) => failureCode(decide({ decision: 'grant', capabilities }));
+    expect(await code(['http.fetch'])).toBe('CONSENT_INVALID');
+    await decide({ decision: 'grant', capabilities: [] });
+    expect(await code([])).not.toBeUndefined();
+    await operation.result();
   });
 });

@@ -114,7 +114,7 @@ describe('an install', () => {
 });
 
 describe('an install that cannot be opened', () => {
-  it('tells its caller why and touches no row', async () => {
+  it('tells its caller why, and ends no row but its own', async () => {
     fakes.script({
       openInstall: () => Promise.reject(new PlatformError('INSTALL_EXISTS', 'installed already')),
     });
@@ -122,7 +122,7 @@ describe('an install that cannot be opened', () => {
     expect(await failureCode(beginInstall(client, input))).toBe('INSTALL_EXISTS');
     const handle = client.workflow.getHandle(installWorkflowId(input.tenantId, input.extensionId));
     expect(await failureCode(handle.result())).toBe('INSTALL_EXISTS');
-    expect(fakes.names()).toEqual(['openInstall', 'discardDraft']);
+    expect(fakes.names()).toEqual(['openInstall', 'discardDraft', 'endInstall']);
   });
 });
 

@@ -1,37 +1,36 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
-  createInstallDraftStore,
-  type InstallDraft,
-  type InstallDraftStore,
-} from '../../platform/db/install-drafts.ts';
+  createInstallOperationStore,
+  type InstallOperationStore,
+} from '../../platform/db/install-operations.ts';
 import { createInstallStore, type InstallStore } from '../../platform/db/installs.ts';
+import { createStorageRecordStore } from '../../platform/db/storage-records.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { seedTenant, seedVersion } from '../support/seed.ts';
+import { openInput, seedTenant, seedVersion } from '../support/seed.ts';
 
 let database: TestDatabase;
 let installs: InstallStore;
-let drafts: InstallDraftStore;
+let operations: InstallOperationStore;
 beforeAll(async () => {
   database = await createTestDatabase('installs');
   installs = createInstallStore(database.db);
-  drafts = createInstallDraftStore(database.db);
+  operations = createInstallOperationStore(database.db);
 });
 afterAll(() => database.drop());
 
 async function setup() {
   const tenantId = await seedTenant(database.db);
   const version = await seedVersion(database.db, tenantId, { publisher: `Publisher ${tenantId}` });
+  const { extensionId, versionId } = version;
   const installId = randomUUID();
-  const input = { installId, extensionId: version.extensionId, versionId: version.versionId, steps: [] };
-  const open = () => installs.open(tenantId, input);
-  const draft = async (more: Partial<InstallDraft>): Promise<string> => {
-    const draftId = randomUUID();
-    const expiresAt = new Date(Date.now() + 60_000);
-    await drafts.create(tenantId, { draftId, installId, replaceSecrets: false, expiresAt, ...more });
-    return draftId;
-  };
-  return { tenantId, installId, version, input, open, draft };
+  const open = (id = installId, of = versionId) =>
+    operations.open(tenantId, openInput({ installId: id, extensionId, versionId: of }));
+  const find = (id = installId) => installs.find(tenantId, id);
+  const activate = () => operations.activate(tenantId, installId, versionId, []);
+  const fail = (id = installId) => operations.end(tenantId, id, failure);
+  const wait = () => operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', steps: [] });
+  return { tenantId, installId, version, extensionId, versionId, open, find, activate, fail, wait };
 }
 
 const failure = {
@@ -41,127 +40,138 @@ const failure = {
 };
 
 describe('an install', () => {
-  it('opens once, is activated, and a repeat of each changes nothing', async () => {
-    const { tenantId, installId, version, open } = await setup();
+  it('shows what runs beside what is served, until it is active', async () => {
+    const { version, open, find, activate } = await setup();
     await open();
     await open();
-    await installs.activate(tenantId, installId, version.versionId, []);
-    await installs.activate(tenantId, installId, version.versionId, []);
-    expect(await installs.find(tenantId, installId)).toMatchObject({
+    const installing = await find();
+    expect(installing).toMatchObject({
+      status: 'installing',
+      operation: { kind: 'install', workflowId: 'install:test' },
+      pending: { versionId: version.versionId, version: '1.0.0' },
+      version: '1.0.0',
+    });
+    expect(installing?.activeVersionId).toBeUndefined();
+    await activate();
+    await activate();
+    const active = await find();
+    expect(active).toMatchObject({
       status: 'active',
       activeVersionId: version.versionId,
       version: '1.0.0',
     });
-    await expect(open()).rejects.toMatchObject({ code: 'INSTALL_EXISTS' });
+    expect(active).not.toHaveProperty('operation');
+    expect(active).not.toHaveProperty('pending');
   });
 
-  it('can be tried again after it failed, under the same id', async () => {
-    const { tenantId, installId, open } = await setup();
+  it('is refused while another of the same extension is alive, whatever its state', async () => {
+    const { open, activate, wait } = await setup();
     await open();
-    await installs.end(tenantId, installId, failure);
-    expect(await installs.find(tenantId, installId)).toMatchObject({
-      status: 'failed',
-      error: failure.error,
+    await expect(open(randomUUID())).rejects.toMatchObject({ code: 'INSTALL_EXISTS' });
+    await wait();
+    await expect(open(randomUUID())).rejects.toMatchObject({ code: 'INSTALL_EXISTS' });
+    await open();
+    await activate();
+    await expect(open(randomUUID())).rejects.toMatchObject({ code: 'INSTALL_EXISTS' });
+  });
+
+  it('leaves one row when twenty begin at once', async () => {
+    const { tenantId, open } = await setup();
+    const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => open(randomUUID())));
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'INSTALL_EXISTS' });
+    }
+    expect((await installs.list(tenantId, { limit: 50 })).items).toHaveLength(1);
+  });
+
+  it('waits with no operation running, and is taken up again under its own id', async () => {
+    const { open, find, wait, versionId } = await setup();
+    await open();
+    await wait();
+    await wait();
+    const waiting = await find();
+    expect(waiting).toMatchObject({
+      status: 'awaiting-consent',
+      pending: { versionId, waitingFor: 'consent' },
     });
+    expect(waiting).not.toHaveProperty('operation');
     await open();
-    const again = await installs.find(tenantId, installId);
-    expect(again).toMatchObject({ status: 'installing', installId });
-    expect(again?.error).toBeUndefined();
+    expect(await find()).toMatchObject({ status: 'installing', operation: { kind: 'install' } });
+    expect((await find())?.pending).not.toHaveProperty('waitingFor');
   });
 
-  it('refuses an attempt under another id', async () => {
-    const { tenantId, installId, input, open } = await setup();
+  it('begins anew after it failed: another id, and nothing of the old one', async () => {
+    const { tenantId, installId, extensionId, versionId, open, find, fail } = await setup();
     await open();
-    const other = { ...input, installId: randomUUID() };
-    await expect(installs.open(tenantId, other)).rejects.toMatchObject({ code: 'INSTALL_EXISTS' });
-    await installs.end(tenantId, installId, failure);
-    await expect(installs.open(tenantId, other)).rejects.toMatchObject({ code: 'STATE_CONFLICT' });
+    const records = createStorageRecordStore(database.db);
+    await records.put({ tenantId, installId }, 'notes', { key: 'a', value: Buffer.from('probe') });
+    await fail();
+    expect(await find()).toMatchObject({ status: 'failed', error: failure.error, version: '1.0.0' });
+    expect(await find()).not.toHaveProperty('pending');
+    expect(await installs.findByExtension(tenantId, extensionId)).toBeUndefined();
+    await expect(open()).rejects.toMatchObject({ code: 'STATE_CONFLICT' });
+
+    const again = randomUUID();
+    await open(again);
+    await operations.activate(tenantId, again, versionId, []);
+    expect((await installs.findByExtension(tenantId, extensionId))?.installId).toBe(again);
+    for (const id of [installId, again]) {
+      expect(await records.list({ tenantId, installId: id }, 'notes', undefined)).toEqual([]);
+    }
+    expect((await find())?.status).toBe('failed');
   });
 
-  it('is not activated after it has failed', async () => {
-    const { tenantId, installId, version, open } = await setup();
+  it('keeps the last attempts that failed and no more', async () => {
+    const { tenantId, open, fail } = await setup();
+    for (let attempt = 0; attempt < 14; attempt += 1) {
+      const id = randomUUID();
+      await open(id);
+      await fail(id);
+    }
     await open();
-    await installs.end(tenantId, installId, failure);
-    await expect(installs.activate(tenantId, installId, version.versionId, [])).rejects.toMatchObject({
-      code: 'STATE_CONFLICT',
-    });
+    const { items } = await installs.list(tenantId, { limit: 50 });
+    expect(items.filter(({ status }) => status === 'failed')).toHaveLength(10);
   });
 
-  it('is neither found nor listed by another tenant', async () => {
-    const { installId, version, open } = await setup();
+  it('is not activated after it has failed, and its first end stays', async () => {
+    const { tenantId, installId, open, find, activate, fail } = await setup();
+    await open();
+    await fail();
+    await expect(activate()).rejects.toMatchObject({ code: 'STATE_CONFLICT' });
+    await operations.end(tenantId, installId, { status: 'declined', steps: [] });
+    await operations.saveProgress(tenantId, installId, { status: 'installing', steps: [] });
+    expect((await find())?.status).toBe('failed');
+  });
+
+  it('is neither found nor listed nor changed by another tenant', async () => {
+    const { installId, versionId, extensionId, open, find } = await setup();
     await open();
     const other = await seedTenant(database.db);
     expect(await installs.find(other, installId)).toBeUndefined();
-    expect(await installs.findByExtension(other, version.extensionId)).toBeUndefined();
+    expect(await installs.findByExtension(other, extensionId)).toBeUndefined();
     expect((await installs.list(other, { limit: 50 })).items).toEqual([]);
-  });
-
-  it('keeps its grants until they are revoked', async () => {
-    const { tenantId, installId, open } = await setup();
-    await open();
-    const grants = [{ capability: 'storage.kv' as const, scope: { namespaces: ['notes'] } }];
-    await installs.grant(tenantId, installId, grants, 'key');
-    await installs.grant(tenantId, installId, grants, 'key');
-    expect((await installs.find(tenantId, installId))?.grants).toEqual(grants);
-    await installs.revokeGrants(tenantId, installId);
-    await installs.revokeGrants(tenantId, installId);
-    expect((await installs.find(tenantId, installId))?.grants).toEqual([]);
-  });
-});
-
-describe('a draft', () => {
-  it('is applied once, also when its activity is repeated, and is gone then', async () => {
-    const { tenantId, installId, open, draft } = await setup();
-    await open();
-    const secrets = { TOKEN: { sealed: 'c2VhbGVk', keyId: 'k1' } };
-    const draftId = await draft({ config: { greeting: 'Hi' }, secrets });
-    const versions = { configVersion: 1, secretsVersion: 1 };
-    expect(await installs.applyDraft(tenantId, installId, draftId)).toEqual(versions);
-    expect(await installs.applyDraft(tenantId, installId, draftId)).toEqual(versions);
-    expect(await installs.find(tenantId, installId)).toMatchObject({
-      config: { greeting: 'Hi' },
-      ...versions,
-    });
-    expect(Object.keys(await installs.secretNames(tenantId, installId))).toEqual(['TOKEN']);
-    expect(await database.db('install_draft').where({ draft_id: draftId })).toEqual([]);
-  });
-
-  it('changes only what it holds: null removes a secret, absent leaves the rest', async () => {
-    const { tenantId, installId, open, draft } = await setup();
-    await open();
-    const sealed = { sealed: 'c2VhbGVk', keyId: 'k1' };
-    await installs.applyDraft(
-      tenantId,
-      installId,
-      await draft({ config: { a: 1 }, secrets: { A: sealed, B: sealed } }),
-    );
-    const after = await installs.applyDraft(tenantId, installId, await draft({ secrets: { A: null } }));
-    expect(after).toEqual({ configVersion: 1, secretsVersion: 2 });
-    expect(Object.keys(await installs.secretNames(tenantId, installId))).toEqual(['B']);
-    await installs.applyDraft(tenantId, installId, await draft({ secrets: {}, replaceSecrets: true }));
-    expect(await installs.secretNames(tenantId, installId)).toEqual({});
-  });
-
-  it.each(['expired', "another install's", 'missing'])('changes nothing when it is %s', async (fault) => {
-    const { tenantId, installId, open, draft } = await setup();
-    await open();
-    const draftId =
-      fault === 'missing'
-        ? randomUUID()
-        : await draft({
-            config: { a: 1 },
-            ...(fault === 'expired' ? { expiresAt: new Date(Date.now() - 1) } : { installId: randomUUID() }),
-          });
-    await expect(installs.applyDraft(tenantId, installId, draftId)).rejects.toMatchObject({
+    await operations.end(other, installId, failure);
+    await expect(operations.activate(other, installId, versionId, [])).rejects.toMatchObject({
       code: 'STATE_CONFLICT',
     });
-    expect((await installs.find(tenantId, installId))?.configVersion).toBe(0);
+    expect((await find())?.status).toBe('installing');
   });
 
-  it('is swept away by the next one after it expired', async () => {
-    const { tenantId, draft } = await setup();
-    const expired = await draft({ expiresAt: new Date(Date.now() - 1) });
-    await draft({});
-    expect(await database.db('install_draft').where({ tenant_id: tenantId, draft_id: expired })).toEqual([]);
+  it('keeps the grants of its version until they are revoked', async () => {
+    const { tenantId, installId, open, find, activate } = await setup();
+    await open();
+    const grants = [{ capability: 'storage.kv' as const, scope: { namespaces: ['notes'] } }];
+    await operations.grant(tenantId, installId, grants, 'key');
+    await operations.grant(tenantId, installId, grants, 'key');
+    expect((await find())?.grants).toEqual(grants);
+    await activate();
+    expect((await find())?.grants).toEqual(grants);
+    await operations.revokeGrants(tenantId, installId);
+    expect((await find())?.grants).toEqual(grants);
+    await operations.deactivate(tenantId, installId);
+    await operations.revokeGrants(tenantId, installId);
+    await operations.revokeGrants(tenantId, installId);
+    expect((await find())?.grants).toEqual([]);
   });
 });

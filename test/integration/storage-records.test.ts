@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createInstallStore } from '../../platform/db/installs.ts';
+import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import {
   createStorageRecordStore,
   STORAGE_LIMITS,
-  type StorageOwner,
+  type StorageCaller,
   type StorageRecordStore,
 } from '../../platform/db/storage-records.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { seedTenant, seedVersion } from '../support/seed.ts';
+import { openInput, seedTenant, seedVersion } from '../support/seed.ts';
 
 let database: TestDatabase;
 let records: StorageRecordStore;
-let owner: StorageOwner;
+let owner: StorageCaller;
 
 beforeAll(async () => {
   database = await createTestDatabase('storage_records');
@@ -24,8 +24,8 @@ beforeEach(async () => {
   const tenantId = await seedTenant(db);
   const { extensionId, versionId } = await seedVersion(db, tenantId, { publisher: tenantId });
   const installId = randomUUID();
-  await createInstallStore(db).open(tenantId, { installId, extensionId, versionId, steps: [] });
-  owner = { tenantId, installId };
+  await createInstallOperationStore(db).open(tenantId, openInput({ installId, extensionId, versionId }));
+  owner = { tenantId, installId, versionId };
 });
 
 const value = (text: string): Buffer => Buffer.from(text);
@@ -165,7 +165,7 @@ describe('owners', () => {
       code: 'CAPABILITY_NOT_GRANTED',
     });
     const { tenantId, installId } = owner;
-    const grants = createInstallStore(database.db);
+    const grants = createInstallOperationStore(database.db);
     await grants.grant(
       tenantId,
       installId,
@@ -177,5 +177,14 @@ describe('owners', () => {
     });
     await grants.grant(tenantId, installId, [{ capability: 'storage.kv', scope: {} }], 't');
     await expect(records.checkGrant(owner, 'notes')).resolves.toBeUndefined();
+  });
+
+  it('are not opened to one version by the grants of another', async () => {
+    const { tenantId, installId } = owner;
+    const grants = createInstallOperationStore(database.db);
+    await grants.grant(tenantId, installId, [{ capability: 'storage.kv', scope: {} }], 't');
+    await expect(records.checkGrant({ ...owner, versionId: randomUUID() }, 'notes')).rejects.toMatchObject({
+      code: 'CAPABILITY_NOT_GRANTED',
+    });
   });
 });

@@ -81,15 +81,19 @@ async function prepare(): Promise<InstallExtensionInput> {
   const { extensionId, versionId, version, contentHash } = await seedVersion(database.db, tenantId, {
     publisher: `Publisher ${installId}`,
     health: '/health',
+    settings: { type: 'object', properties: { greeting: { type: 'string' } } },
+    secrets: [{ name: 'TOKEN' }],
     api: { endpoints: [{ method: 'GET', path: '/health', handler: 'health', permission: 'extension:read' }] },
   });
   const draftId = randomUUID();
   await createInstallDraftStore(database.db).create(tenantId, {
     draftId,
     installId,
+    versionId,
     config: { greeting: 'Hello' },
     secrets: { TOKEN: { sealed: 'c2VhbGVk', keyId: 'k' } },
     replaceSecrets: true,
+    reset: false,
     expiresAt: new Date(Date.now() + 600_000),
   });
   const ids = { tenantId, extensionId, installId, versionId, draftId };

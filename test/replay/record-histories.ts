@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { PlatformError } from '../../core/errors.ts';
+import { consentWorkflowId } from '../../core/ids.ts';
 import { consentUpdate } from '../../workflows/messages.ts';
 import {
   beginConfigure,
@@ -12,7 +13,6 @@ import {
   installInput,
 } from '../support/fake-install.ts';
 import { beginPublish, fakePublishActivities } from '../support/fake-publish.ts';
-import { eventually } from '../support/eventually.ts';
 import { startWorkflowEnvironment } from '../support/workflow-environment.ts';
 
 // Records what replay.test.ts replays. Run it on the server of TEST_TEMPORAL_ADDRESS when a version is released, with that version as
@@ -57,12 +57,13 @@ try {
     install.script({ probeVersion: failedProbe });
     return beginInstall(on);
   });
-  await record('install-extension-consented', async (on) => {
-    const handle = await beginInstall(on, installInput({ consent: [] }));
-    await eventually(() =>
-      handle.executeUpdate(consentUpdate, { args: [{ decision: 'grant', decidedBy: 'key:admin' }] }),
-    );
-    return handle;
+  await record('install-extension-awaits-consent', (on) => beginInstall(on, installInput({ consent: [] })));
+  await record('await-consent-granted', async (on) => {
+    const input = installInput({ consent: [] });
+    await (await beginInstall(on, input)).result();
+    const waiting = on.workflow.getHandle(consentWorkflowId(input.installId, input.versionId));
+    await waiting.executeUpdate(consentUpdate, { args: [{ decision: 'grant', decidedBy: 'key:admin' }] });
+    return waiting;
   });
   await record('configure-install-applied', (on) => {
     const { tenantId, extensionId, installId, draftId, requestedBy, digest } = installInput();

@@ -24,6 +24,7 @@ export function fakeInstallActivities(): ActivityScript<InstallActivities & Runn
       attempts: 1,
     }),
     saveInstallProgress: () => undefined,
+    waitForConsent: () => undefined,
     grantCapabilities: () => ({ attempts: 1 }),
     revokeCapabilities: () => undefined,
     applyDraft: () => ({ configVersion: 1, secretsVersion: 0, attempts: 1 }),

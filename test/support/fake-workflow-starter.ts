@@ -1,6 +1,7 @@
 import { pendingSteps, INSTALL_STEPS, type FailureReason } from '../../core/progress.ts';
 import type { PlatformError } from '../../core/errors.ts';
-import type { InstallStore } from '../../platform/db/installs.ts';
+import { installWorkflowId } from '../../core/ids.ts';
+import type { InstallOperationStore } from '../../platform/db/install-operations.ts';
 import type { UploadStore } from '../../platform/db/uploads.ts';
 import type { WorkflowStarter } from '../../api/workflow-starter.ts';
 import type {
@@ -21,12 +22,13 @@ export class FakeWorkflowStarter implements WorkflowStarter {
   /** How publishes end; undefined: they stay in `verifying`. */
   publishEnd:
     { status: 'published'; versionId: string } | { status: 'rejected'; error: FailureReason } | undefined;
-  installEnd: { status: 'active' } | { status: 'failed'; error: FailureReason } | { status: 'installing' } = {
+  installEnd:
+    { status: 'active' | 'installing' | 'awaiting-consent' } | { status: 'failed'; error: FailureReason } = {
     status: 'active',
   };
-  readonly #stores: { uploads: UploadStore; installs: InstallStore };
+  readonly #stores: { uploads: UploadStore; operations: InstallOperationStore };
 
-  constructor(stores: { uploads: UploadStore; installs: InstallStore }) {
+  constructor(stores: { uploads: UploadStore; operations: InstallOperationStore }) {
     this.#stores = stores;
   }
 
@@ -43,14 +45,20 @@ export class FakeWorkflowStarter implements WorkflowStarter {
   async startInstall(input: InstallExtensionInput): Promise<{ installId: string }> {
     this.#throwIfAsked();
     this.installs.push(input);
-    const { tenantId, installId, extensionId, versionId, draftId } = input;
+    const { tenantId, installId, extensionId, versionId, draftId, digest } = input;
     const steps = pendingSteps(INSTALL_STEPS);
-    const { installs } = this.#stores;
-    await installs.open(tenantId, { installId, extensionId, versionId, steps });
-    await installs.applyDraft(tenantId, installId, draftId);
-    if (this.installEnd.status === 'active') await installs.activate(tenantId, installId, versionId, steps);
+    const { operations } = this.#stores;
+    const workflowId = installWorkflowId(tenantId, extensionId);
+    const operation = { kind: 'install', workflowId, startedAt: new Date().toISOString() } as const;
+    await operations.open(tenantId, { installId, extensionId, versionId, digest, operation, steps });
+    if (this.installEnd.status === 'awaiting-consent') {
+      await operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', steps });
+      return { installId };
+    }
+    await operations.applyDraft(tenantId, installId, draftId);
+    if (this.installEnd.status === 'active') await operations.activate(tenantId, installId, versionId, steps);
     if (this.installEnd.status === 'failed') {
-      await installs.end(tenantId, installId, { steps, ...this.installEnd });
+      await operations.end(tenantId, installId, { steps, ...this.installEnd });
     }
     return { installId };
   }
@@ -60,14 +68,10 @@ export class FakeWorkflowStarter implements WorkflowStarter {
   ): Promise<{ configVersion: number; secretsVersion: number }> {
     this.#throwIfAsked();
     this.configures.push(input);
-    return this.#stores.installs.applyDraft(input.tenantId, input.installId, input.draftId);
+    return this.#stores.operations.applyDraft(input.tenantId, input.installId, input.draftId);
   }
 
-  decideConsent(
-    _tenantId: string,
-    _extensionId: string,
-    decision: ConsentDecision,
-  ): Promise<{ status: 'active' }> {
+  decideConsent(_install: unknown, decision: ConsentDecision): Promise<{ status: 'active' }> {
     this.#throwIfAsked();
     this.decisions.push(decision);
     return Promise.resolve({ status: 'active' });

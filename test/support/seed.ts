@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
 import { parseManifest } from '../../core/manifest/manifest.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
+import type { OpenInstall } from '../../platform/db/install-operations.ts';
 import { createRegistryStore, type Registration } from '../../platform/db/registry.ts';
 
 /** A tenant row; answers its id. */
@@ -30,6 +31,16 @@ export function seedManifest(overrides: Record<string, unknown> = {}): Manifest 
       ...overrides,
     }),
   );
+}
+
+/** What an install of the version opens with. */
+export function openInput(ids: Pick<OpenInstall, 'installId' | 'extensionId' | 'versionId'>): OpenInstall {
+  const operation = {
+    kind: 'install',
+    workflowId: 'install:test',
+    startedAt: new Date().toISOString(),
+  } as const;
+  return { ...ids, digest: 'digest', operation, steps: [] };
 }
 
 export function registrationOf(

@@ -17,6 +17,7 @@ import { createApiKeyStore } from '../../platform/db/api-keys.ts';
 import { createExecutionStore } from '../../platform/db/executions.ts';
 import { createHydrationStore } from '../../platform/db/hydration.ts';
 import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
+import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { createInstallStore } from '../../platform/db/installs.ts';
 import { createRegistryStore } from '../../platform/db/registry.ts';
 import { createStorageRecordStore } from '../../platform/db/storage-records.ts';
@@ -30,7 +31,7 @@ import { generateApiKey } from '../../platform/tokens/api-key.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { startFakeRunner, type FakeRunner } from './fake-runner.ts';
 import { FakeWorkflowStarter } from './fake-workflow-starter.ts';
-import { seedTenant, seedVersion } from './seed.ts';
+import { openInput, seedTenant, seedVersion } from './seed.ts';
 
 export const RUNNER_CREDENTIAL = 'runner-credential';
 export const WORKER_CREDENTIAL = 'worker-credential';
@@ -90,7 +91,7 @@ export async function startApi(name: string): Promise<TestApi> {
   const installs = createInstallStore(db);
   const registry = createRegistryStore(db);
   const apiKeys = createApiKeyStore(db);
-  const workflows = new FakeWorkflowStarter({ uploads, installs });
+  const workflows = new FakeWorkflowStarter({ uploads, operations: createInstallOperationStore(db) });
   const runners = createSingleRunner({ baseUrl: runner.url, serviceToken: new SecretValue('service') });
   const executor = createExecutor({
     executions,
@@ -202,7 +203,7 @@ export interface InstalledSample {
 
 /** The sample extension, published by the tenant and active in it; `manifest` replaces top-level fields. */
 export async function installSample(
-  api: { db: TestApi['db']; deps: Pick<AppDeps, 'installs'> },
+  api: Pick<TestApi, 'db'>,
   tenantId: string,
   manifest: Record<string, unknown> = {},
 ): Promise<InstalledSample> {
@@ -213,11 +214,11 @@ export async function installSample(
   });
   const installId = randomUUID();
   const { extensionId, versionId, contentHash } = version;
-  const { installs } = api.deps;
-  await installs.open(tenantId, { installId, extensionId, versionId, steps: [] });
+  const operations = createInstallOperationStore(api.db);
+  await operations.open(tenantId, openInput({ installId, extensionId, versionId }));
   const grants = version.manifest.capabilities.map(({ name, scope }) => ({ capability: name, scope }));
-  await installs.grant(tenantId, installId, grants, 'test');
-  await installs.activate(tenantId, installId, versionId, []);
+  await operations.grant(tenantId, installId, grants, 'test');
+  await operations.activate(tenantId, installId, versionId, []);
   return { installId, extensionId, versionId, contentHash };
 }
 
