@@ -7,6 +7,11 @@ import { SecretValue } from '../core/secret-value.ts';
 import { createRunnerActivities } from './runners.ts';
 
 const version = { installId: 'install-1', versionId: 'version-1' };
+const problem = (status: number, code: string) => ({
+  status,
+  body: { type: `urn:alga:problem:${code}`, title: 'x', status, detail: 'x', code, requestId: 'request-1' },
+});
+
 let server: Server;
 let baseUrl: string;
 let answer: { status: number; body: unknown };
@@ -56,12 +61,12 @@ describe('warmVersion', () => {
   });
 
   it('fails with what ended the guest, which a retry would not change', async () => {
-    answer.body = { status: 502, error: { code: 'GUEST_TRAPPED', message: 'unreachable' } };
+    answer.body = { durationMs: 3, status: 502, error: { code: 'GUEST_TRAPPED', message: 'unreachable' } };
     await expect(warm()).rejects.toMatchObject({ code: 'GUEST_TRAPPED', retryable: false });
   });
 
   it('is worth a retry while runners are busy or away', async () => {
-    answer = { status: 503, body: { code: 'RUNNER_UNAVAILABLE', detail: 'no runner' } };
+    answer = problem(503, 'RUNNER_UNAVAILABLE');
     await expect(warm()).rejects.toMatchObject({ code: 'RUNNER_UNAVAILABLE', retryable: true });
   });
 
@@ -71,14 +76,14 @@ describe('warmVersion', () => {
   });
 
   it('waits for an operator when the gateway refuses its credential, and does not show it', async () => {
-    answer = { status: 401, body: { code: 'UNAUTHENTICATED', detail: 'unknown credential' } };
+    answer = problem(401, 'UNAUTHENTICATED');
     const refusal = await warm().catch((err: unknown) => err);
     expect(refusal).toMatchObject({ code: 'GATEWAY_UNAVAILABLE', retryable: true });
     expect(JSON.stringify(refusal)).not.toContain('worker-token');
   });
 
   it('fails when the version may not run', async () => {
-    answer = { status: 404, body: { code: 'NOT_FOUND', detail: 'revoked' } };
+    answer = problem(404, 'NOT_FOUND');
     await expect(warm()).rejects.toMatchObject({ code: 'NOT_FOUND', retryable: false });
   });
 });
@@ -94,19 +99,22 @@ describe('probeVersion', () => {
   });
 
   it.each([
-    ['another answer than 2xx', { status: 200, body: { status: 500 } }],
+    ['another answer than 2xx', { status: 200, body: { durationMs: 3, status: 500 } }],
     [
       'a guest that ends',
-      { status: 200, body: { status: 502, error: { code: 'GUEST_OUT_OF_MEMORY', message: 'x' } } },
+      {
+        status: 200,
+        body: { durationMs: 3, status: 502, error: { code: 'GUEST_OUT_OF_MEMORY', message: 'x' } },
+      },
     ],
-    ['a guest that is late', { status: 504, body: { code: 'GUEST_TIMEOUT', detail: 'late' } }],
+    ['a guest that is late', problem(504, 'GUEST_TIMEOUT')],
   ])('takes %s as a failed health check', async (_what, given) => {
     answer = given;
     await expect(probe()).rejects.toMatchObject({ code: 'HEALTH_CHECK_FAILED', retryable: false });
   });
 
   it('is worth a retry while runners are busy', async () => {
-    answer = { status: 503, body: { code: 'RUNNER_BUSY', detail: 'draining' } };
+    answer = problem(503, 'RUNNER_BUSY');
     await expect(probe()).rejects.toMatchObject({ code: 'RUNNER_BUSY', retryable: true });
   });
 });

@@ -1,8 +1,11 @@
 import { activityInfo } from '@temporalio/activity';
-import { z } from 'zod';
-import type { Trigger } from '../core/execute.ts';
+import { ApiError } from '../core/api/api-error.ts';
+import { createApiClient } from '../core/api/client.ts';
+import { runExecution } from '../core/api/internal.ts';
+import type { RequestOf } from '../core/api/route.ts';
 import { isErrorCode, isPlatformError, kindOf, PlatformError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
+import { createFetchTransport } from '../platform/http/fetch-transport.ts';
 import { withHeartbeat } from './heartbeat.ts';
 
 /** The gateway gives a health endpoint five seconds; past these, it is the gateway that does not answer. */
@@ -24,38 +27,22 @@ export interface ProbeVersionInput extends WarmVersionInput {
   health: string;
 }
 
-const executionAnswer = z.object({
-  status: z.int(),
-  error: z.object({ code: z.string(), message: z.string() }).optional(),
-});
-const problem = z.object({ code: z.string(), detail: z.string() });
-
 export type RunnerActivities = ReturnType<typeof createRunnerActivities>;
 
 /** Executions of a version that may not serve yet. The gateway authorises them and speaks to a runner. */
 export function createRunnerActivities({ gateway }: RunnerDeps) {
   /** Throws GATEWAY_UNAVAILABLE without an answer in time, what the gateway refused with, or what ended the guest. */
   async function execute(
-    body: WarmVersionInput & { trigger: Trigger; http?: { method: string; path: string } },
-    deadlineMs: number,
+    body: RequestOf<typeof runExecution>['body'],
+    timeoutMs: number,
     cancelled: AbortSignal,
   ): Promise<{ status: number }> {
-    let response: Response;
-    let answer: unknown;
-    try {
-      response = await fetch(new URL('/api/internal/executions', gateway.baseUrl), {
-        method: 'POST',
-        headers: { authorization: `Bearer ${gateway.token.reveal()}`, 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-        signal: AbortSignal.any([cancelled, AbortSignal.timeout(deadlineMs)]),
-      });
-      answer = await response.json();
-    } catch (cause) {
+    const call = createApiClient(createFetchTransport({ ...gateway, timeoutMs }));
+    const answer = await call(runExecution, { body }, { signal: cancelled }).catch((err: unknown) => {
       cancelled.throwIfAborted();
-      throw new PlatformError('GATEWAY_UNAVAILABLE', 'the gateway did not answer', { cause });
-    }
-    if (!response.ok) throw refusal(response.status, answer);
-    const { status, error } = executionAnswer.parse(answer);
+      throw refusalOf(err);
+    });
+    const { status, error } = answer.body;
     if (!error) return { status };
     throw isErrorCode(error.code)
       ? new PlatformError(error.code, error.message)
@@ -94,14 +81,15 @@ export function createRunnerActivities({ gateway }: RunnerDeps) {
   };
 }
 
-function refusal(status: number, answer: unknown): PlatformError {
-  const { data } = problem.safeParse(answer);
-  const code = data && isErrorCode(data.code) ? data.code : undefined;
-  // Our own credential was refused: nothing the install could help, and an operator can put it right while we retry.
-  if (!code || kindOf(code) === 'unauthenticated' || kindOf(code) === 'forbidden') {
-    return new PlatformError('GATEWAY_UNAVAILABLE', `the gateway answered the worker with ${status}`, {
-      details: { status, code: data?.code },
-    });
+function refusalOf(err: unknown): PlatformError {
+  if (!(err instanceof ApiError)) {
+    return new PlatformError('GATEWAY_UNAVAILABLE', 'the gateway did not answer', { cause: err });
   }
-  return new PlatformError(code, data?.detail ?? `the gateway answered ${status}`);
+  const { status, code, message } = err;
+  const ours = isErrorCode(code) && kindOf(code) !== 'unauthenticated' && kindOf(code) !== 'forbidden';
+  if (ours) return new PlatformError(code, message);
+  // Our own credential was refused: nothing the install could help, and an operator can put it right while we retry.
+  return new PlatformError('GATEWAY_UNAVAILABLE', `the gateway answered the worker with ${status}`, {
+    details: { status, code },
+  });
 }

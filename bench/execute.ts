@@ -3,8 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Pool } from 'undici';
+import { createApiClient } from '../core/api/client.ts';
+import { listInstalls } from '../core/api/installs.ts';
+import { readInstallConfig } from '../core/api/internal.ts';
 import { decodeFrame, encodeFrame } from '../core/execute-frame.ts';
 import { EXECUTE_FRAME_TYPE, executeRequest, type ExecuteRequest } from '../core/execute.ts';
+import { SecretValue } from '../core/secret-value.ts';
+import { createFetchTransport } from '../platform/http/fetch-transport.ts';
 import { readPrivateKey } from '../platform/tokens/ed25519.ts';
 import { mintExecutionToken } from '../platform/tokens/execution-token.ts';
 import { measure, type Measurement } from './load.ts';
@@ -113,40 +118,21 @@ async function directCall(hydrated: Hydrated, handler: Handler, index: number): 
   };
 }
 
-interface Hydrated {
-  extensionId: string;
-  installId: string;
-  versionId: string;
-  contentHash: string;
-  config: Record<string, unknown>;
-  configVersion: number;
-  providers: unknown[];
-}
+type Hydrated = Awaited<ReturnType<typeof hydrate>>;
 
-async function hydrate(gateway: ReturnType<typeof client>): Promise<Hydrated> {
-  const installs = await gateway.send({
-    method: 'GET',
-    path: '/api/v1/installs',
-    headers: { authorization: `Bearer ${local.keys.user}` },
-  });
-  const { items } = JSON.parse(installs.toString('utf8')) as {
-    items: { installId: string; extensionId: string; extension: string }[];
-  };
+/** The example's install, and what an execution of it needs to know. */
+async function hydrate() {
+  const as = (token: string) =>
+    createApiClient(
+      createFetchTransport({ baseUrl: local.gateway, token: new SecretValue(token), timeoutMs: 10_000 }),
+    );
+  const { items } = (await as(local.keys.user)(listInstalls, {})).body;
   const hello = items.find(({ extension }) => extension === 'alga.hello');
   if (!hello) throw new Error('alga.hello is not installed; start the platform once with its example');
-  const config = await gateway.send({
-    method: 'POST',
-    path: '/api/internal/ext-runner/install-config',
-    headers: {
-      authorization: `Bearer ${secrets.tokens.workerToGateway}`,
-      'content-type': 'application/json',
-    },
-    body: Buffer.from(JSON.stringify({ tenantId: local.tenantId, installId: hello.installId })),
-  });
-  return {
-    ...hello,
-    ...(JSON.parse(config.toString('utf8')) as Omit<Hydrated, 'extensionId' | 'installId'>),
-  };
+  const { extensionId, installId } = hello;
+  const body = { tenantId: local.tenantId, installId };
+  const config = await as(secrets.tokens.workerToGateway)(readInstallConfig, { body });
+  return { extensionId, installId, ...config.body };
 }
 
 async function bothLoads(
@@ -160,7 +146,7 @@ async function bothLoads(
 
 const gateway = client(local.gateway);
 const runner = client(local.runner);
-const hydrated = await hydrate(gateway);
+const hydrated = await hydrate();
 
 const through = ({ method, path, body }: Handler, index: number): Call => ({
   method,

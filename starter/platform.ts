@@ -1,5 +1,8 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { createApiClient } from '../core/api/client.ts';
+import { SecretValue } from '../core/secret-value.ts';
+import { createFetchTransport } from '../platform/http/fetch-transport.ts';
 import { buildWorkflows } from '../scripts/build-workflows.ts';
 import { exampleAddress, findExample, packExample, publishAndInstall } from './first-extension.ts';
 import type { LocalFile } from './local-file.ts';
@@ -12,6 +15,9 @@ import { startPostgres } from './services/postgres.ts';
 import { findTemporalCli } from './services/temporal-cli.ts';
 import { prepareTemporal, startTemporal } from './services/temporal-server.ts';
 import { DEFAULT_PORTS, type StarterSettings } from './settings.ts';
+
+/** Twice as long as the gateway lets a client wait. */
+const CALL_TIMEOUT_MS = 120_000;
 
 export interface StartOptions {
   settings: StarterSettings;
@@ -64,13 +70,14 @@ export async function startPlatform(options: StartOptions): Promise<StartedPlatf
   );
 
   const gateway = `http://127.0.0.1:${ports.GATEWAY_PORT}`;
-  const api = { gateway, key: secrets.apiKeys.admin };
+  const token = new SecretValue(secrets.apiKeys.admin);
+  const call = createApiClient(createFetchTransport({ baseUrl: gateway, token, timeoutMs: CALL_TIMEOUT_MS }));
   if (bundle) {
     log('publishing and installing the example');
-    await publishAndInstall(api, address, bundle);
+    await publishAndInstall(call, address, bundle);
     writeFileSync(exampleMark, `${address}\n`);
   }
-  const example = await findExample(api, address);
+  const example = await findExample(call, address);
   const processes: Process[] = [...database.processes, ...temporal.processes, ...roles];
   return {
     local: {

@@ -9,6 +9,7 @@ export interface WireRequest {
   path: string;
   headers: Record<string, string>;
   body?: string | Uint8Array;
+  signal?: AbortSignal;
 }
 
 export interface WireAnswer {
@@ -25,6 +26,8 @@ export interface CallOptions {
   /** Seconds to wait for the end of the work (`Prefer: wait`), at most 60. */
   wait?: number;
   idempotencyKey?: string;
+  /** Gives the call up. */
+  signal?: AbortSignal;
 }
 
 /** Calls a route. Throws ApiError for a problem, and for an answer that is none of the route's. */
@@ -51,7 +54,7 @@ export function createApiClient(send: Transport): ApiClient {
 function wireRequest(
   { method, path }: Route,
   { params = {}, query = {}, body }: Parts,
-  { wait, idempotencyKey }: CallOptions,
+  { wait, idempotencyKey, signal }: CallOptions,
 ): WireRequest {
   const filled = path.replace(/\{(\w+)\}/g, (_braced, name: string) =>
     encodeURIComponent(params[name] ?? ''),
@@ -73,6 +76,7 @@ function wireRequest(
       ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
     },
     ...(body !== undefined && { body: isBytes ? body : JSON.stringify(body) }),
+    ...(signal && { signal }),
   };
 }
 

@@ -17,7 +17,7 @@ export interface Route {
 }
 
 /** A body that is sent as it is. */
-export const bytes = z.instanceof(Uint8Array);
+export const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 /** A 204. */
 export const nothing = z.undefined();
 

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
+import { listInstalls, readInstall } from '../../core/api/installs.ts';
 import { bundleOf, createTenant, expectStatus, install, publish } from '../support/extensions.ts';
 import { send, startPlatform, type TestPlatform } from '../support/platform.ts';
 
 const HELLO = 'alga.hello';
 const greeting = z.object({ greeting: z.string(), tenant: z.string(), count: z.int() });
-const installs = z.object({ items: z.array(z.object({ installId: z.uuid(), extension: z.string() })) });
 
 describe('the platform after its first start', () => {
   let platform: TestPlatform;
@@ -22,9 +22,8 @@ describe('the platform after its first start', () => {
   const call = (method: string, route: string, request = {}) =>
     platform.request(method, `/api/ext/${HELLO}${route}`, { key: user, ...request });
   const helloInstall = async (): Promise<string> => {
-    const listed = await platform.request('GET', '/api/v1/installs', { key: admin });
-    const found = installs.parse(listed.json).items.find(({ extension }) => extension === HELLO);
-    return found?.installId ?? '';
+    const { items } = (await platform.as(admin)(listInstalls, {})).body;
+    return items.find(({ extension }) => extension === HELLO)?.installId ?? '';
   };
 
   it('answers calls of the example it has published and installed', async () => {
@@ -200,10 +199,8 @@ describe('the platform after its first start', () => {
   });
 
   it('shows the steps of a publish and of an install when they are over', async () => {
-    const answer = await platform.request('GET', `/api/v1/installs/${await helloInstall()}`, { key: admin });
-    const { steps } = z
-      .object({ steps: z.array(z.object({ name: z.string(), status: z.string() })) })
-      .parse(answer.json);
+    const params = { installId: await helloInstall() };
+    const { steps } = (await platform.as(admin)(readInstall, { params })).body;
     expect(steps.map(({ name }) => name)).toEqual([
       'open',
       'consent',

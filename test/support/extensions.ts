@@ -1,5 +1,9 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import { createApiKey } from '../../core/api/api-keys.ts';
+import { installExtension } from '../../core/api/installs.ts';
+import { createTenant as createTenantRoute } from '../../core/api/tenants.ts';
+import { initiateUpload, uploadProxy } from '../../core/api/uploads.ts';
+import { PERMISSIONS } from '../../core/permissions.ts';
 import { packTarZst } from '../../platform/bundle/pack.ts';
 import { buildComponent, type ExampleName } from './components.ts';
 import type { Answer, TestPlatform } from './platform.ts';
@@ -22,23 +26,11 @@ export async function bundleOf(
 
 /** Opens an upload and sends the bytes; answers its id, ready to finalize. */
 export async function upload(platform: TestPlatform, key: string, bundle: Uint8Array): Promise<string> {
-  const opened = await platform.request('POST', '/api/ext-bundles/initiate-upload', {
-    key,
-    json: {
-      filename: 'bundle.tar.zst',
-      size: bundle.byteLength,
-      sha256: createHash('sha256').update(bundle).digest('hex'),
-      method: 'proxy',
-    },
-  });
-  expectStatus(opened, 201);
-  const { uploadId } = z.object({ uploadId: z.string() }).parse(opened.json);
-  const put = await platform.request('PUT', `/api/ext-bundles/upload-proxy?uploadId=${uploadId}`, {
-    key,
-    bytes: bundle,
-    headers: { 'content-type': 'application/zstd' },
-  });
-  expectStatus(put, 200);
+  const call = platform.as(key);
+  const sha256 = createHash('sha256').update(bundle).digest('hex');
+  const announced = { filename: 'bundle.tar.zst', size: bundle.byteLength, sha256 };
+  const { uploadId } = (await call(initiateUpload, { body: announced })).body;
+  await call(uploadProxy, { query: { uploadId }, body: bundle });
   return uploadId;
 }
 
@@ -66,7 +58,7 @@ export async function publishAndInstall(
   expectStatus(await publish(platform, admin, bundle), 201);
   const installed = await install(platform, admin, body);
   expectStatus(installed, 201);
-  return z.object({ installId: z.uuid(), extensionId: z.uuid() }).parse(installed.json);
+  return installExtension.answers[201].parse(installed.json);
 }
 
 /** A tenant of its own with a key that may do everything in it. */
@@ -74,17 +66,11 @@ export async function createTenant(
   platform: TestPlatform,
   name: string,
 ): Promise<{ tenantId: string; key: string }> {
-  const { operator } = platform.local.keys;
-  const tenant = await platform.request('POST', '/api/v1/tenants', { key: operator, json: { name } });
-  expectStatus(tenant, 201);
-  const { tenantId } = z.object({ tenantId: z.uuid() }).parse(tenant.json);
-  const permissions = ['extension:read', 'extension:write', 'extension:install', 'extension:publish'];
-  const made = await platform.request('POST', '/api/v1/api-keys', {
-    key: operator,
-    json: { name: `${name} admin`, tenantId, permissions: [...permissions, 'tenant:admin'] },
-  });
-  expectStatus(made, 201);
-  return { tenantId, key: z.object({ key: z.string() }).parse(made.json).key };
+  const call = platform.as(platform.local.keys.operator);
+  const { tenantId } = (await call(createTenantRoute, { body: { name } })).body;
+  const permissions = PERMISSIONS.filter((permission) => permission !== 'platform:operate');
+  const made = await call(createApiKey, { body: { name: `${name} admin`, tenantId, permissions } });
+  return { tenantId, key: made.body.key };
 }
 
 /** For what a test needs and does not test: says what came instead. */

@@ -4,6 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
+import { createApiClient, type ApiClient } from '../../core/api/client.ts';
+import { SecretValue } from '../../core/secret-value.ts';
+import { createFetchTransport } from '../../platform/http/fetch-transport.ts';
 import { readLocalFile, type LocalFile } from '../../starter/local-file.ts';
 import { recoverLeftovers } from '../../starter/processes/ledger.ts';
 import { waitFor } from '../../starter/wait-for.ts';
@@ -11,6 +14,7 @@ import { waitFor } from '../../starter/wait-for.ts';
 const ROOT = path.resolve(import.meta.dirname, '../..');
 /** Without a Temporal binary it is compiled first. */
 const START_WITHIN_MS = 15 * 60_000;
+const TIMEOUT_MS = 120_000;
 const PORTS = ['GATEWAY_PORT', 'RUNNER_PORT', 'RUNNER_UI_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT'];
 
 export interface Answer {
@@ -91,6 +95,8 @@ export interface TestPlatform {
   readonly local: LocalFile;
   readonly starter: Starter;
   request(method: string, route: string, request?: Request): Promise<Answer>;
+  /** The API as the holder of a key. */
+  as(key: string): ApiClient;
   /** Pids of what runs now, by name. */
   processes(): Record<string, number>;
   /** Stops it and removes its data. */
@@ -106,6 +112,10 @@ export async function startPlatform(): Promise<TestPlatform> {
     local,
     starter,
     request: (method, route, request) => send(`${local.gateway}${route}`, method, request),
+    as: (key) =>
+      createApiClient(
+        createFetchTransport({ baseUrl: local.gateway, token: new SecretValue(key), timeoutMs: TIMEOUT_MS }),
+      ),
     processes: () => processesOf(dataDir),
     async close() {
       starter.signal('SIGTERM');
@@ -145,7 +155,7 @@ export async function send(url: string, method: string, request: Request = {}): 
     },
     ...(json !== undefined && { body: JSON.stringify(json) }),
     ...(bytes !== undefined && { body: new Uint8Array(bytes) }),
-    signal: AbortSignal.timeout(120_000),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
   });
   const body = Buffer.from(await response.arrayBuffer());
   const text = body.toString();
