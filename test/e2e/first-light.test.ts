@@ -212,6 +212,35 @@ describe('the platform after its first start', () => {
     expect(new Set(steps.map(({ status }) => status))).toEqual(new Set(['done']));
   });
 
+  it('leaves an install to an admin where consent is missing, and goes on once it is granted', async () => {
+    const { key } = await createTenant(platform, 'Careful');
+    const request = {
+      key,
+      headers: { prefer: 'wait=60' },
+      json: { extension: HELLO, config: { greeting: 'Servus' } },
+    };
+    const asked = await platform.request('POST', '/api/v1/extensions/install', request);
+    expect(asked.status).toBe(202);
+    const { installId } = z.object({ installId: z.uuid() }).parse(asked.json);
+    expect(asked.json).toMatchObject({ status: 'awaiting-consent', pending: { waitingFor: 'consent' } });
+    expect(asked.json).not.toHaveProperty('operation');
+    const joined = await platform.request('POST', '/api/v1/extensions/install', request);
+    expect(joined.json).toMatchObject({ installId, status: 'awaiting-consent' });
+    expect((await call('GET', '/hello/Ada', { key })).status).toBe(404);
+
+    const granted = await platform.request('POST', `/api/v1/installs/${installId}/consent`, {
+      key,
+      headers: { prefer: 'wait=60' },
+      json: { decision: 'grant' },
+    });
+    expect(granted.status).toBe(201);
+    expect(granted.json).toMatchObject({ installId, status: 'active' });
+    expect(greeting.parse((await call('GET', '/hello/Ada', { key })).json)).toMatchObject({
+      greeting: 'Servus, Ada!',
+      count: 1,
+    });
+  });
+
   describe('keeps another tenant out', () => {
     let other: { tenantId: string; key: string };
     let installId: string;
