@@ -11,6 +11,12 @@ export function isUuid(value: string): boolean {
   return UUID.test(value);
 }
 
+/** The time in a UUIDv7 (RFC 9562), to the millisecond; undefined for other versions. */
+export function timeOfUuid(uuid: string): Date | undefined {
+  if (uuid[14] !== '7') return undefined;
+  return new Date(Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16));
+}
+
 /** `sha256:<64 hex>` of the bundle bytes. */
 export function isContentHash(value: string): boolean {
   return CONTENT_HASH.test(value);

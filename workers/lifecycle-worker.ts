@@ -1,5 +1,7 @@
+import { Client } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { createBundleActivities } from '../activities/bundles.ts';
+import { createHousekeepingActivities } from '../activities/housekeeping.ts';
 import { createInstallActivities } from '../activities/installs.ts';
 import { createRegistryActivities } from '../activities/registry.ts';
 import { createRunnerActivities } from '../activities/runners.ts';
@@ -8,6 +10,7 @@ import { createVerificationActivities } from '../activities/verification.ts';
 import { LIFECYCLE_TASK_QUEUE } from '../core/ids.ts';
 import type { LifecycleWorkerConfig } from '../platform/config/worker.ts';
 import { openDatabase } from '../platform/db/database.ts';
+import { createExecutionPartitionStore } from '../platform/db/execution-partitions.ts';
 import { createInstallDraftStore } from '../platform/db/install-drafts.ts';
 import { createInstallOperationStore } from '../platform/db/install-operations.ts';
 import { createRegistryStore } from '../platform/db/registry.ts';
@@ -16,6 +19,7 @@ import { createObjectKeys } from '../platform/objects/keys.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
 import { createDataConverter } from '../platform/temporal/data-converter.ts';
 import { failureInterceptor } from './failure-interceptor.ts';
+import { ensureHousekeepingSchedule } from './housekeeping-schedule.ts';
 import type { RunnableWorker } from './runnable-worker.ts';
 
 /** Workflows, and the activities on the database, the object store and the gateway. */
@@ -46,8 +50,10 @@ export async function createLifecycleWorker(config: LifecycleWorkerConfig): Prom
         registry,
       }),
       ...createRunnerActivities({ gateway: config.gateway }),
+      ...createHousekeepingActivities({ partitions: createExecutionPartitionStore(db) }),
     },
   });
+  await ensureHousekeepingSchedule(new Client({ connection, namespace }));
   return {
     run: () => worker.run(),
     shutdown: () => worker.shutdown(),

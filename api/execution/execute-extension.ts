@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUIDv7 } from 'node:crypto';
 import { raw, Router, type Request, type RequestHandler, type Response } from 'express';
 import { matchEndpoint } from '../../core/endpoints.ts';
 import { kindOf, PlatformError, type ErrorCode } from '../../core/errors.ts';
@@ -34,7 +34,7 @@ export function createExecuteExtensionRouter(deps: ExecuteExtensionDeps, trigger
   router.use('/:extension', checkCall, readBody, async (req, res) => {
     const { install, endpoint } = (res.locals as { call: AuthorisedCall }).call;
     const { path, query } = pathOf(req);
-    const executionId = randomUUID();
+    const executionId = randomUUIDv7();
     res.set('x-execution-id', executionId);
     const result = await deps.executor.run(install, {
       executionId,

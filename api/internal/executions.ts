@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUIDv7 } from 'node:crypto';
 import { json, Router } from 'express';
 import type { z } from 'zod';
 import { runExecution } from '../../core/api/internal.ts';
@@ -75,7 +75,7 @@ async function execute(
   const [path = '/', query = ''] = http.path.split(/\?(.*)/s);
   const limit = trigger === 'probe' ? PROBE_TIMEOUT_MS : install.limits.timeoutMs;
   const result = await executor.run(install, {
-    executionId: randomUUID(),
+    executionId: randomUUIDv7(),
     requestId,
     trigger,
     principal: 'worker',

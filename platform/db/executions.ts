@@ -1,11 +1,14 @@
 import type { Knex } from 'knex';
 import type { Trigger } from '../../core/execute.ts';
-import { fetchPage, type Page, type PageRequest } from './page.ts';
+import { PlatformError } from '../../core/errors.ts';
+import { timeOfUuid } from '../../core/ids.ts';
+import { fetchFilteredPage, type Condition, type Page, type PageRequest } from './page.ts';
 
 export type ExecutionStatus = 'running' | 'succeeded' | 'failed';
 
 /** One call, as it is written before dispatch. */
 export interface NewExecution {
+  /** A UUIDv7: the time in it is when the execution started. */
   executionId: string;
   installId: string;
   extensionId: string;
@@ -71,12 +74,15 @@ interface ExecutionRow {
 
 export type ExecutionStore = ReturnType<typeof createExecutionStore>;
 
+/** A list ends this far ahead of our clock: room for another gateway's, and no day beyond is looked at. */
+const AHEAD_MS = 24 * 60 * 60 * 1000;
+
+/** Partitioned by day: a row is found by tenant, start and id, and the id tells the start. */
 export function createExecutionStore(db: Knex) {
   return {
     async begin(tenantId: string, execution: NewExecution): Promise<void> {
       await db('extension_execution_log').insert({
-        tenant_id: tenantId,
-        execution_id: execution.executionId,
+        ...keyOf(tenantId, execution.executionId),
         install_id: execution.installId,
         extension_id: execution.extensionId,
         version_id: execution.versionId,
@@ -93,7 +99,7 @@ export function createExecutionStore(db: Knex) {
     /** The first end stays. */
     async end(tenantId: string, executionId: string, end: ExecutionEnd): Promise<void> {
       await db('extension_execution_log')
-        .where({ tenant_id: tenantId, execution_id: executionId, status: 'running' })
+        .where({ ...keyOf(tenantId, executionId), status: 'running' })
         .update({
           status: end.errorCode === undefined ? 'succeeded' : 'failed',
           http_status: end.httpStatus,
@@ -107,30 +113,45 @@ export function createExecutionStore(db: Knex) {
     },
 
     async find(tenantId: string, executionId: string): Promise<Execution | undefined> {
-      const row = (await db('extension_execution_log')
-        .where({ tenant_id: tenantId, execution_id: executionId })
-        .first()) as ExecutionRow | undefined;
+      const found = timeOfUuid(executionId)
+        ? db('extension_execution_log').where(keyOf(tenantId, executionId))
+        : // An id that does not tell its time is from before there were partitions.
+          db('extension_execution_log_legacy').where({ tenant_id: tenantId, execution_id: executionId });
+      const row = (await found.first()) as ExecutionRow | undefined;
       return row && toExecution(row);
     },
 
-    /** Newest first. */
+    /** Newest first. A page may hold fewer than `limit`, or none, and still have a cursor: it looks at a bounded number of rows. */
     list(tenantId: string, filter: ExecutionFilter, page: PageRequest): Promise<Page<Execution>> {
-      const query = db('extension_execution_log').where({ tenant_id: tenantId }).select('*');
-      if (filter.installId !== undefined) void query.where({ install_id: filter.installId });
-      if (filter.status !== undefined) void query.where({ status: filter.status });
-      if (filter.requestId !== undefined) void query.where({ request_id: filter.requestId });
-      if (filter.since) void query.where('started_at', '>=', filter.since);
-      if (filter.until) void query.where('started_at', '<', filter.until);
-      if (filter.minDurationMs !== undefined) void query.where('duration_ms', '>=', filter.minDurationMs);
-      return fetchPage(
-        db,
-        query,
-        { time: 'started_at', id: 'execution_id', order: 'desc' },
-        page,
-        toExecution,
-      );
+      const { installId, status, requestId, minDurationMs, since } = filter;
+      const until = filter.until ?? new Date(Date.now() + AHEAD_MS);
+      const query = db('extension_execution_log')
+        .where({ tenant_id: tenantId })
+        .where('started_at', '<', until)
+        .select('*');
+      if (since) void query.where('started_at', '>=', since);
+      // One index serves each of these; what it does not tell apart is left to the page.
+      const rest: Condition[] = [];
+      if (minDurationMs !== undefined) rest.push(['duration_ms >= ?', minDurationMs]);
+      if (requestId !== undefined) {
+        void query.where({ request_id: requestId });
+        if (installId !== undefined) rest.push(['install_id = ?', installId]);
+      } else if (installId !== undefined) void query.where({ install_id: installId });
+      if (status === 'failed' && requestId === undefined) void query.whereNotNull('error_code');
+      else if (status !== undefined) rest.push(['status = ?', status]);
+      const order = { time: 'started_at', id: 'execution_id', order: 'desc' } as const;
+      return fetchFilteredPage(db, query, order, rest, page, toExecution);
     },
   };
+}
+
+function keyOf(
+  tenantId: string,
+  executionId: string,
+): { tenant_id: string; started_at: Date; execution_id: string } {
+  const startedAt = timeOfUuid(executionId);
+  if (!startedAt) throw new PlatformError('INTERNAL', `execution id ${executionId} is no UUIDv7`);
+  return { tenant_id: tenantId, started_at: startedAt, execution_id: executionId };
 }
 
 function toExecution(row: ExecutionRow): Execution {

@@ -16,37 +16,101 @@ export interface Page<Item> {
 
 const position = z.tuple([z.string().min(1).max(64), z.uuid()]);
 
-/** One page of a query in the order of (time, id), which are unique together. Throws INPUT_INVALID on a cursor that is not ours. */
+/** How many rows a page looks at to find those that no index tells apart. */
+const LOOKED_AT = 2_000;
+
+/** A condition on columns of the query, in SQL with `?`. */
+export type Condition = [sql: string, ...bindings: Knex.Value[]];
+
+/** Where a page ends: times and ids are unique together. */
+export interface PageOrder {
+  time: string;
+  id: string;
+  order?: 'asc' | 'desc';
+}
+
+interface PagePosition {
+  page_time: string;
+  page_id: string;
+}
+
+/** One page of a query in the order of (time, id). Throws INPUT_INVALID on a cursor that is not ours. */
 export async function fetchPage<Row, Item>(
   db: Knex,
   query: Knex.QueryBuilder,
-  { time, id, order = 'asc' }: { time: string; id: string; order?: 'asc' | 'desc' },
+  order: PageOrder,
   { limit, cursor }: PageRequest,
   toItem: (row: Row) => Item,
 ): Promise<Page<Item>> {
+  inOrder(db, query, order, cursor);
+  const rows = (await query.limit(limit + 1)) as (Row & PagePosition)[];
+  const shown = rows.slice(0, limit);
+  return {
+    items: shown.map(toItem),
+    nextCursor: encodeCursor(rows.length > limit ? shown.at(-1) : undefined),
+  };
+}
+
+/**
+ * The same with conditions that no index serves. A page looks at a bounded number of rows, so it may hold fewer items than asked for, or
+ * none, and still have a cursor to go on from. The order's columns are named without their table.
+ */
+export async function fetchFilteredPage<Row, Item>(
+  db: Knex,
+  query: Knex.QueryBuilder,
+  order: PageOrder,
+  conditions: readonly Condition[],
+  page: PageRequest,
+  toItem: (row: Row) => Item,
+): Promise<Page<Item>> {
+  if (conditions.length === 0) return fetchPage(db, query, order, page, toItem);
+  const { limit, cursor } = page;
+  inOrder(db, query, order, cursor);
+  const match = conditions.map(([sql]) => `(${sql})`).join(' and ');
+  const direction = order.order ?? 'asc';
+  const numbered = db(query.limit(LOOKED_AT).as('looked_at')).select('*', {
+    page_match: db.raw(
+      match,
+      conditions.flatMap(([, ...bindings]) => bindings),
+    ),
+    page_row: db.raw(`row_number() over (order by ?? ${direction}, ?? ${direction})`, [order.time, order.id]),
+  });
+  const rows = (await db(numbered.as('numbered'))
+    .where((found) => void found.where('page_match', true).orWhere('page_row', LOOKED_AT))
+    .orderBy([
+      { column: order.time, order: direction },
+      { column: order.id, order: direction },
+    ])
+    .limit(limit + 1)) as (Row & PagePosition & { page_match: boolean | null; page_row: number })[];
+  const matching = rows.filter((row) => row.page_match === true);
+  const shown = matching.slice(0, limit);
+  const end = matching.length > limit ? shown.at(-1) : rows.find((row) => row.page_row === LOOKED_AT);
+  return { items: shown.map(toItem), nextCursor: encodeCursor(end) };
+}
+
+/** Orders a query, begins it after the cursor, and selects each row's position. */
+function inOrder(
+  db: Knex,
+  query: Knex.QueryBuilder,
+  { time, id, order = 'asc' }: PageOrder,
+  cursor: string | undefined,
+): void {
   // A timestamptz has microseconds and a Date only milliseconds: the position travels as the database's own text.
-  void query.select({ page_time: db.raw('??::text', [time]), page_id: id }).limit(limit + 1);
+  void query.select({ page_time: db.raw('??::text', [time]), page_id: id });
   void query.orderBy([
     { column: time, order },
     { column: id, order },
   ]);
-  if (cursor !== undefined) {
-    const after = decodeCursor(cursor);
-    void query.whereRaw(`(??, ??) ${order === 'asc' ? '>' : '<'} (?::timestamptz, ?::uuid)`, [
-      time,
-      id,
-      ...after,
-    ]);
-  }
-  const rows = (await query) as (Row & { page_time: string; page_id: string })[];
-  const shown = rows.slice(0, limit);
-  const last = rows.length > limit ? shown.at(-1) : undefined;
-  return {
-    items: shown.map(toItem),
-    nextCursor: last
-      ? Buffer.from(JSON.stringify([last.page_time, last.page_id])).toString('base64url')
-      : null,
-  };
+  if (cursor === undefined) return;
+  const [afterTime, afterId] = decodeCursor(cursor);
+  const beyond = order === 'asc' ? '>' : '<';
+  void query.whereRaw(`(??, ??) ${beyond} (?::timestamptz, ?::uuid)`, [time, id, afterTime, afterId]);
+  // Says no more, but to PostgreSQL, which leaves out partitions by plain comparisons only.
+  void query.whereRaw(`?? ${beyond}= ?::timestamptz`, [time, afterTime]);
+}
+
+function encodeCursor(last: PagePosition | undefined): string | null {
+  return last ? Buffer.from(JSON.stringify([last.page_time, last.page_id])).toString('base64url') : null;
 }
 
 function decodeCursor(cursor: string): [string, string] {
