@@ -58,8 +58,10 @@ export function createInstallService(deps: InstallServiceDeps) {
     return version;
   }
 
-  async function versionOf(install: Install): Promise<ExtensionVersion> {
-    const version = await registry.findVersionById(install.versionId);
+  const versionOf = ({ versionId }: Install): Promise<ExtensionVersion> => versionById(versionId);
+
+  async function versionById(versionId: string): Promise<ExtensionVersion> {
+    const version = await registry.findVersionById(versionId);
     if (!version) throw new PlatformError('INTERNAL', 'an install names a version that is not there');
     return version;
   }
@@ -182,13 +184,15 @@ export function createInstallService(deps: InstallServiceDeps) {
       installId: string,
       { decision, capabilities }: Omit<ConsentDecision, 'decidedBy'>,
     ): Promise<void> {
-      const install = await find(tenantId, installId);
-      if (install.pending?.waitingFor !== 'consent') {
-        throw new PlatformError('STATE_CONFLICT', `an install that is ${install.status} awaits no consent`);
+      const { extensionId, status, pending } = await find(tenantId, installId);
+      if (pending?.waitingFor !== 'consent') {
+        throw new PlatformError('STATE_CONFLICT', `an install that is ${status} awaits no consent`);
       }
-      const { manifest } = await versionOf(install);
+      const { versionId } = pending;
+      const { manifest } = await versionById(versionId);
       const consented = capabilities && checkConsent(manifest, capabilities, 'capabilities');
-      await workflows.decideConsent(install, {
+      const waiting = { tenantId, extensionId, installId, versionId };
+      await workflows.decideConsent(waiting, {
         decision,
         ...(consented && { capabilities: consented }),
         decidedBy,
