@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import express, { type Express } from 'express';
+import express, { type Express, type Router } from 'express';
 import type { ApiKeyStore } from '../platform/db/api-keys.ts';
 import type { ExecutionStore } from '../platform/db/executions.ts';
 import type { HydrationStore } from '../platform/db/hydration.ts';
@@ -58,16 +58,37 @@ export interface AppDeps {
   checkDatabase: () => Promise<void>;
 }
 
-/** The gateway's routes. Listens to nothing and reads no environment. */
-export function createApp(deps: AppDeps): Express {
-  const { installService: service } = deps;
+export interface Apps {
+  /** Everything. */
+  public: Express;
+  /** What runners and workers ask, and health. */
+  internal: Express;
+}
+
+/** The gateway's routes, by listener. Listens to nothing and reads no environment. */
+export function createApps(deps: AppDeps): Apps {
+  const internal = createInternalRouter(deps);
+  return {
+    public: createApp(deps, internal, (app) => addPublicRoutes(app, deps)),
+    internal: createApp(deps, internal),
+  };
+}
+
+function createApp(deps: AppDeps, internal: Router, addRoutes?: (app: Express) => void): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(assignRequestId);
   app.use(createHealthRouter(deps));
-  app.use('/api/internal', createInternalRouter(deps));
+  app.use('/api/internal', internal);
+  addRoutes?.(app);
+  app.use(refuseUnknownRoute);
+  app.use(createErrorHandler(deps.logger));
+  return app;
+}
 
+function addPublicRoutes(app: Express, deps: AppDeps): void {
+  const { installService: service } = deps;
   app.use(['/api', '/ext-ui'], createAuthenticate(deps));
   app.use('/api/ext', createExecuteExtensionRouter(deps, 'http'));
   app.use('/api/ext-proxy', createExecuteExtensionRouter(deps, 'ui-proxy'));
@@ -80,8 +101,4 @@ export function createApp(deps: AppDeps): Express {
   app.use('/api/v1/tenants', createTenantsRouter(deps));
   app.use('/api/v1/api-keys', createApiKeysRouter(deps));
   app.use('/ext-ui', createExtUiRouter(deps));
-
-  app.use(refuseUnknownRoute);
-  app.use(createErrorHandler(deps.logger));
-  return app;
 }

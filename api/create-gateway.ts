@@ -17,7 +17,7 @@ import { createObjectKeys } from '../platform/objects/keys.ts';
 import { secretsKeyId as keyIdOf } from '../platform/secrets/sealing-suite.ts';
 import { connectTemporal } from '../platform/temporal/client.ts';
 import { readPrivateKey } from '../platform/tokens/ed25519.ts';
-import { createApp } from './app.ts';
+import { createApps } from './app.ts';
 import { createExecutor } from './execution/executor.ts';
 import { createSingleRunner } from './execution/runners.ts';
 import { createDraftSettings } from './installs/draft-settings.ts';
@@ -28,13 +28,18 @@ import { createWorkflowStarter } from './workflow-starter.ts';
 /** A large bundle over a slow line takes its time. */
 const REQUEST_TIMEOUT_MS = 30 * 60_000;
 
-/** How long requests under way have to end on shutdown: the longest execution, and a little more. */
-const DRAIN_MS = 40_000;
+/** On shutdown requests under way have the longest execution's time to end, and this much more. */
+const DRAIN_MS = 10_000;
+/** What workers and runners still wait for once the last execution has ended: warm-ups, which a worker repeats. */
+const INTERNAL_DRAIN_MS = 5_000;
 
 export interface Gateway {
-  /** Answers the port, which the system chose if the configured one is 0. */
-  listen(): Promise<number>;
-  /** Takes no new requests, lets those under way end, then closes every connection. */
+  /** Answers the ports, which the system chose if the configured ones are 0. */
+  listen(): Promise<{ port: number; internalPort: number }>;
+  /**
+   * Lets calls under way end and answers them, with their host calls served to the last; then closes every connection. New calls are
+   * refused at once.
+   */
   close(): Promise<void>;
 }
 
@@ -60,7 +65,7 @@ export function createGateway(config: GatewayConfig, logger: Logger): Gateway {
     inputDigest: createInputDigest(tokenKey),
     workflows,
   });
-  const app = createApp({
+  const apps = createApps({
     logger,
     apiKeys: createApiKeyStore(db),
     tenants: createTenantStore(db),
@@ -85,13 +90,19 @@ export function createGateway(config: GatewayConfig, logger: Logger): Gateway {
       await db.raw('select 1');
     },
   });
-  const server = createHttpServer(app, { requestTimeout: REQUEST_TIMEOUT_MS });
+  const publicServer = createHttpServer(apps.public, { requestTimeout: REQUEST_TIMEOUT_MS });
+  const internalServer = createHttpServer(apps.internal);
 
   return {
-    listen: () => server.listen(config),
+    async listen() {
+      const internalPort = await internalServer.listen(config.internal);
+      return { port: await publicServer.listen(config), internalPort };
+    },
     async close() {
-      await server.close(DRAIN_MS);
+      // The internal listener after every execution: until its end a guest's storage and secrets are behind it.
+      await publicServer.close(config.executionTimeoutMs + DRAIN_MS);
       await executor.drain();
+      await internalServer.close(INTERNAL_DRAIN_MS);
       await runners.close();
       await temporal.close();
       await db.destroy();

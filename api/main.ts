@@ -16,8 +16,8 @@ void stopAsked.then(() => stop.abort());
 const { database } = config;
 if (await awaitSchema({ database, needed: Object.keys(migrations), logger, signal: stop.signal })) {
   const gateway = createGateway(config, logger);
-  const port = await gateway.listen();
-  logger.info({ host: config.host, port }, 'gateway listens');
+  const ports = await gateway.listen();
+  logger.info({ host: config.host, internalHost: config.internal.host, ...ports }, 'gateway listens');
 
   logger.info({ signal: await stopAsked }, 'gateway drains');
   await gateway.close();

@@ -79,14 +79,15 @@ export function createRunner({ config, objects, gateway, disk, logger }: RunnerD
   return {
     async start() {
       const port = await privateServer.listen(config);
-      const uiPort = await uiServer.listen({ host: config.host, port: config.uiPort });
+      const uiPort = await uiServer.listen(config.ui);
       pool.start();
       return { port, uiPort };
     },
     async close() {
       draining = true;
+      const closed = Promise.all([privateServer.close(DRAIN_MS + CLOSE_MS), uiServer.close(CLOSE_MS)]);
       await pool.close(DRAIN_MS);
-      await Promise.all([privateServer.close(CLOSE_MS), uiServer.close(CLOSE_MS)]);
+      await closed;
     },
   };
 }

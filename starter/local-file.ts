@@ -3,6 +3,8 @@ import { z } from 'zod';
 
 const schema = z.object({
   gateway: z.url(),
+  /** Where runners and workers ask the gateway. */
+  gatewayInternal: z.url(),
   runner: z.url(),
   /** Origin of extensions' pages. */
   ui: z.url(),

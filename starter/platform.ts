@@ -63,7 +63,12 @@ export async function startPlatform(options: StartOptions): Promise<StartedPlatf
       addresses: {
         databaseUrl: database.url,
         temporal: temporal.connection,
-        ports: { gateway: ports.GATEWAY_PORT, runner: ports.RUNNER_PORT, runnerUi: ports.RUNNER_UI_PORT },
+        ports: {
+          gateway: ports.GATEWAY_PORT,
+          gatewayInternal: ports.GATEWAY_INTERNAL_PORT,
+          runner: ports.RUNNER_PORT,
+          runnerUi: ports.RUNNER_UI_PORT,
+        },
       },
       workflowBundle: workflows.file,
     }).map((spec) => supervisor.start(spec)),
@@ -82,6 +87,7 @@ export async function startPlatform(options: StartOptions): Promise<StartedPlatf
   return {
     local: {
       gateway,
+      gatewayInternal: `http://127.0.0.1:${ports.GATEWAY_INTERNAL_PORT}`,
       runner: `http://127.0.0.1:${ports.RUNNER_PORT}`,
       ui: `http://127.0.0.1:${ports.RUNNER_UI_PORT}`,
       temporal: { ...temporal.connection, ...(temporal.ui !== undefined && { ui: temporal.ui }) },

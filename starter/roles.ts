@@ -13,7 +13,7 @@ import { workerPolls } from './services/temporal-server.ts';
 export interface Addresses {
   databaseUrl: string;
   temporal: { address: string; namespace: string };
-  ports: { gateway: number; runner: number; runnerUi: number };
+  ports: { gateway: number; gatewayInternal: number; runner: number; runnerUi: number };
 }
 
 export interface RolesOptions {
@@ -35,6 +35,7 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
   const { environment, dataDir, secrets, addresses, workflowBundle } = options;
   const { databaseUrl, temporal, ports } = addresses;
   const gateway = `http://127.0.0.1:${ports.gateway}`;
+  const gatewayInternal = `http://127.0.0.1:${ports.gatewayInternal}`;
   const runner = `http://127.0.0.1:${ports.runner}`;
   const runnerUi = `http://127.0.0.1:${ports.runnerUi}`;
   const temporalEnv = {
@@ -69,7 +70,7 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         RUNNER_PORT: String(ports.runner),
         RUNNER_UI_PORT: String(ports.runnerUi),
         RUNNER_BASE_URL: runner,
-        GATEWAY_BASE_URL: gateway,
+        GATEWAY_BASE_URL: gatewayInternal,
         RUNNER_SERVICE_TOKEN: secrets.tokens.gatewayToRunner,
         RUNNER_GATEWAY_TOKEN: secrets.tokens.runnerToGateway,
         EXECUTION_TOKEN_PUBLIC_KEY: secrets.executionToken.publicKey,
@@ -87,6 +88,7 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         ...temporalEnv,
         DATABASE_URL: databaseUrl,
         GATEWAY_PORT: String(ports.gateway),
+        GATEWAY_INTERNAL_PORT: String(ports.gatewayInternal),
         RUNNER_BASE_URL: runner,
         RUNNER_PUBLIC_BASE: runnerUi,
         EXECUTION_TOKEN_PRIVATE_KEY: secrets.executionToken.privateKey,
@@ -105,7 +107,7 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         ...temporalEnv,
         WORKER_KIND: 'lifecycle',
         DATABASE_URL: databaseUrl,
-        GATEWAY_BASE_URL: gateway,
+        GATEWAY_BASE_URL: gatewayInternal,
         WORKER_GATEWAY_TOKEN: secrets.tokens.workerToGateway,
         WORKFLOW_BUNDLE: workflowBundle,
       },

@@ -12,6 +12,7 @@ import {
 export const starterEnv = z.object({
   DATA_DIR: z.string().min(1).default('.data'),
   GATEWAY_PORT: port.optional(),
+  GATEWAY_INTERNAL_PORT: port.optional(),
   RUNNER_PORT: port.optional(),
   RUNNER_UI_PORT: port.optional(),
   TEMPORAL_PORT: port.optional(),
@@ -38,6 +39,7 @@ export interface StarterSettings {
 /** Undefined: any free one. */
 export const DEFAULT_PORTS = {
   GATEWAY_PORT: 8080,
+  GATEWAY_INTERNAL_PORT: undefined,
   RUNNER_PORT: 8090,
   RUNNER_UI_PORT: 8091,
   TEMPORAL_PORT: 7233,
@@ -52,6 +54,7 @@ export function loadStarterSettings(given: Environment): StarterSettings {
     dataDir: path.resolve(v.DATA_DIR),
     ports: {
       GATEWAY_PORT: v.GATEWAY_PORT,
+      GATEWAY_INTERNAL_PORT: v.GATEWAY_INTERNAL_PORT,
       RUNNER_PORT: v.RUNNER_PORT,
       RUNNER_UI_PORT: v.RUNNER_UI_PORT,
       TEMPORAL_PORT: v.TEMPORAL_PORT,

@@ -22,6 +22,9 @@ export const gatewayEnv = z.object({
   ...temporal.shape,
   GATEWAY_HOST: z.string().default('127.0.0.1'),
   GATEWAY_PORT: port.default(8080),
+  /** Where runners and workers ask; nothing outside needs to reach it. */
+  GATEWAY_INTERNAL_HOST: z.string().default('127.0.0.1'),
+  GATEWAY_INTERNAL_PORT: port.default(8081),
   /** Private address of the runner; also the audience of execution tokens. */
   RUNNER_BASE_URL: z.url(),
   /** Origin that browsers load extension UIs from. */
@@ -38,8 +41,10 @@ export const gatewayEnv = z.object({
 
 export interface GatewayConfig {
   logLevel: string;
+  /** The public listener. */
   host: string;
   port: number;
+  internal: { host: string; port: number };
   database: { url: SecretValue; poolMax: number };
   temporal: { address: string; namespace: string; codecKey: SecretValue };
   objects: ObjectStoreConfig;
@@ -58,6 +63,7 @@ export function loadGatewayConfig(environment: Environment): GatewayConfig {
     logLevel: v.LOG_LEVEL,
     host: v.GATEWAY_HOST,
     port: v.GATEWAY_PORT,
+    internal: { host: v.GATEWAY_INTERNAL_HOST, port: v.GATEWAY_INTERNAL_PORT },
     database: { url: v.DATABASE_URL, poolMax: v.DATABASE_POOL_MAX },
     temporal: { address: v.TEMPORAL_ADDRESS, namespace: v.TEMPORAL_NAMESPACE, codecKey: v.PAYLOAD_CODEC_KEY },
     objects: loadObjectStoreConfig(env),

@@ -20,6 +20,8 @@ export const runnerEnv = z.object({
   ...logging.shape,
   RUNNER_HOST: z.string().default('127.0.0.1'),
   RUNNER_PORT: port.default(8090),
+  /** Where browsers load extension UIs from. */
+  RUNNER_UI_HOST: z.string().default('127.0.0.1'),
   RUNNER_UI_PORT: port.default(8091),
   /** This runner's private address, as the gateway knows it: the audience its execution tokens must name. */
   RUNNER_BASE_URL: z.url(),
@@ -49,9 +51,10 @@ export const runnerEnv = z.object({
 
 export interface RunnerConfig {
   logLevel: string;
+  /** The private listener. */
   host: string;
   port: number;
-  uiPort: number;
+  ui: { host: string; port: number };
   baseUrl: string;
   gateway: { baseUrl: string; token: SecretValue };
   serviceToken: SecretValue;
@@ -70,7 +73,7 @@ export function loadRunnerConfig(environment: Environment): RunnerConfig {
     logLevel: v.LOG_LEVEL,
     host: v.RUNNER_HOST,
     port: v.RUNNER_PORT,
-    uiPort: v.RUNNER_UI_PORT,
+    ui: { host: v.RUNNER_UI_HOST, port: v.RUNNER_UI_PORT },
     baseUrl: v.RUNNER_BASE_URL,
     gateway: { baseUrl: v.GATEWAY_BASE_URL, token: v.RUNNER_GATEWAY_TOKEN },
     serviceToken: v.RUNNER_SERVICE_TOKEN,

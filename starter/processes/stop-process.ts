@@ -1,8 +1,8 @@
 import { waitFor } from '../wait-for.ts';
 import { processIdentity } from './identity.ts';
 
-/** How long a process may take to finish what it holds; the longest execution plus some. */
-const GRACE_MS = 20_000;
+/** How long a process may take to finish what it holds: the longest execution by default, and what a gateway adds to it. */
+const GRACE_MS = 45_000;
 const KILL_MS = 10_000;
 
 /** Asks first, kills its process group after the grace. Resolves when the process is gone. */

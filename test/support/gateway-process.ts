@@ -26,6 +26,7 @@ export async function startGatewayProcess(env: Readonly<Record<string, string>>)
     env: {
       PATH: process.env['PATH'],
       GATEWAY_PORT: String(port),
+      GATEWAY_INTERNAL_PORT: '0',
       TEMPORAL_ADDRESS: '127.0.0.1:1',
       PAYLOAD_CODEC_KEY: Buffer.alloc(32, 1).toString('base64'),
       RUNNER_BASE_URL: 'http://127.0.0.1:9',

@@ -104,9 +104,9 @@ export interface TestPlatform {
 }
 
 /** A platform of its own for one test file, with the example installed. */
-export async function startPlatform(): Promise<TestPlatform> {
+export async function startPlatform(environment: Record<string, string> = {}): Promise<TestPlatform> {
   const dataDir = makeDataDir();
-  const starter = runStarter(dataDir);
+  const starter = runStarter(dataDir, environment);
   const local = await starter.ready();
   return {
     local,

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { createApp, type AppDeps } from '../../api/app.ts';
+import { createApps, type AppDeps } from '../../api/app.ts';
 import { createExecutor } from '../../api/execution/executor.ts';
 import { createSingleRunner } from '../../api/execution/runners.ts';
 import { createDraftSettings } from '../../api/installs/draft-settings.ts';
@@ -138,7 +138,7 @@ export async function startApi(name: string): Promise<TestApi> {
       await db.raw('select 1');
     },
   };
-  const server = createServer(createApp(deps) as Parameters<typeof createServer>[1]);
+  const server = createServer(createApps(deps).public as Parameters<typeof createServer>[1]);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 

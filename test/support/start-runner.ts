@@ -76,7 +76,7 @@ export async function startRunner(sandbox: Partial<RunnerConfig['sandbox']> = {}
     logLevel: 'debug',
     host: '127.0.0.1',
     port: 0,
-    uiPort: 0,
+    ui: { host: '127.0.0.1', port: 0 },
     baseUrl: AUDIENCE,
     gateway: { baseUrl: '', token: new SecretValue('') },
     serviceToken: new SecretValue('service'),

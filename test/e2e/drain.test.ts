@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { eventually } from '../support/eventually.ts';
+import { bundleOf, publishAndInstall } from '../support/extensions.ts';
+import { startPlatform, type Answer, type TestPlatform } from '../support/platform.ts';
+
+const CALLS = 50;
+
+let platform: TestPlatform;
+let db: pg.Client;
+
+beforeAll(async () => {
+  platform = await startPlatform({
+    RUNNER_TENANT_CONCURRENCY: String(CALLS),
+    // Every call waits for its record at once, each on a connection.
+    DATABASE_POOL_MAX: String(CALLS + 10),
+  });
+  db = new pg.Client({ connectionString: platform.local.databaseUrl });
+  db.on('error', () => undefined); // the last test stops the server
+  await db.connect();
+  const limits = { timeoutMs: 25_000, memoryMb: 64 };
+  const bundle = await bundleOf('hello', { name: 'drain', limits });
+  await publishAndInstall(platform, bundle, { extension: 'alga.drain' });
+}, 900_000);
+afterAll(() => platform.close());
+
+/** Calls that all stand still in the middle, each waiting for a record; `release` lets them go on. */
+async function callsInFlight(
+  name: string,
+): Promise<{ answers: Promise<Answer[]>; release: () => Promise<unknown> }> {
+  await db.query('begin; lock table extension_storage_record in access exclusive mode');
+  const key = platform.local.keys.user;
+  const answers = Promise.all(
+    Array.from({ length: CALLS }, (_, at) =>
+      platform.request('GET', `/api/ext/alga.drain/hello/${name}-${at}`, { key }),
+    ),
+  );
+  await eventually(async () => {
+    const waiting = await db.query<{ n: number }>(
+      `select count(*)::int as n from pg_locks where relation = 'extension_storage_record'::regclass and not granted`,
+    );
+    expect(waiting.rows[0]?.n).toBe(CALLS);
+  });
+  return { answers, release: () => db.query('commit') };
+}
+
+async function refusesConnections(origin: string): Promise<void> {
+  await eventually(() => expect(fetch(`${origin}/healthz`)).rejects.toThrow('fetch failed'));
+}
+
+function expectAllAnswered(answers: Answer[]): void {
+  expect(answers.map(({ status, json }) => [status, (json as { count?: number }).count])).toEqual(
+    Array.from({ length: CALLS }, () => [200, 1]),
+  );
+}
+
+function stop(name: string): void {
+  const pid = platform.processes()[name];
+  if (pid === undefined) throw new Error(`${name} does not run`);
+  process.kill(pid, 'SIGTERM');
+}
+
+describe('calls in the middle of their storage calls', () => {
+  it('are all answered when the gateway is told to stop', async () => {
+    const { answers, release } = await callsInFlight('gateway');
+    stop('gateway');
+    await refusesConnections(platform.local.gateway);
+    await release();
+    expectAllAnswered(await answers);
+    await eventually(async () => {
+      const { rows } = await db.query('select distinct status from extension_execution_log');
+      expect(rows).toEqual([{ status: 'succeeded' }]);
+    });
+    await eventually(async () => expect((await fetch(`${platform.local.gateway}/readyz`)).status).toBe(200));
+  });
+
+  it('are all answered when the runner is told to stop', async () => {
+    const { answers, release } = await callsInFlight('runner');
+    stop('runner');
+    await refusesConnections(platform.local.runner);
+    await release();
+    expectAllAnswered(await answers);
+    await eventually(async () => expect((await fetch(`${platform.local.runner}/readyz`)).status).toBe(200));
+  });
+
+  it('are all answered when the whole platform is told to stop', async () => {
+    const { answers, release } = await callsInFlight('platform');
+    platform.starter.signal('SIGTERM');
+    await refusesConnections(platform.local.gateway);
+    await release();
+    expectAllAnswered(await answers);
+    expect(await platform.starter.ended).toBe(0);
+  });
+});
