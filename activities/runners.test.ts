@@ -3,10 +3,11 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { installWorkflowId } from '../core/ids.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { createRunnerActivities } from './runners.ts';
 
-const version = { installId: 'install-1', versionId: 'version-1' };
+const version = { tenantId: 'tenant-1', installId: 'install-1', versionId: 'version-1' };
 const problem = (status: number, code: string) => ({
   status,
   body: { type: `urn:alga:problem:${code}`, title: 'x', status, detail: 'x', code, requestId: 'request-1' },
@@ -58,6 +59,20 @@ describe('warmVersion', () => {
         body: { ...version, trigger: 'warm' },
       },
     ]);
+  });
+
+  it('takes the tenant from its workflow where the history does not name it', async () => {
+    const { installId, versionId } = version;
+    const workflowExecution = { workflowId: installWorkflowId('tenant-2', 'extension-1'), runId: 'run-1' };
+    await new MockActivityEnvironment({ workflowExecution }).run(() =>
+      activities().warmVersion({ installId, versionId }),
+    );
+    expect(received[0]?.body).toMatchObject({ tenantId: 'tenant-2', installId });
+    const elsewhere = new MockActivityEnvironment().run(() =>
+      activities().warmVersion({ installId, versionId }),
+    );
+    await expect(elsewhere).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(received).toHaveLength(1);
   });
 
   it('fails with what ended the guest, which a retry would not change', async () => {

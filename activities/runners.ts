@@ -4,6 +4,7 @@ import { createApiClient } from '../core/api/client.ts';
 import { runExecution } from '../core/api/internal.ts';
 import type { RequestOf } from '../core/api/route.ts';
 import { isErrorCode, isPlatformError, kindOf, PlatformError } from '../core/errors.ts';
+import { tenantOfInstallWorkflow } from '../core/ids.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { createFetchTransport } from '../platform/http/fetch-transport.ts';
 import { withHeartbeat } from './heartbeat.ts';
@@ -18,6 +19,8 @@ export interface RunnerDeps {
 }
 
 export interface WarmVersionInput {
+  /** Absent in histories of release 0.1.0. */
+  tenantId?: string;
   installId: string;
   versionId: string;
 }
@@ -51,15 +54,24 @@ export function createRunnerActivities({ gateway }: RunnerDeps) {
 
   return {
     /** Has a runner load and instantiate the version. A second time finds it loaded. */
-    async warmVersion({ installId, versionId }: WarmVersionInput): Promise<{ attempts: number }> {
+    async warmVersion({
+      tenantId = ownTenant(),
+      installId,
+      versionId,
+    }: WarmVersionInput): Promise<{ attempts: number }> {
       await withHeartbeat((signal) =>
-        execute({ installId, versionId, trigger: 'warm' }, WARM_DEADLINE_MS, signal),
+        execute({ tenantId, installId, versionId, trigger: 'warm' }, WARM_DEADLINE_MS, signal),
       );
       return { attempts: activityInfo().attempt };
     },
 
     /** Asks the version's health endpoint. A second time asks again: a health endpoint must bear that. */
-    async probeVersion({ installId, versionId, health }: ProbeVersionInput): Promise<{ attempts: number }> {
+    async probeVersion({
+      tenantId = ownTenant(),
+      installId,
+      versionId,
+      health,
+    }: ProbeVersionInput): Promise<{ attempts: number }> {
       const failed = (how: string, cause?: unknown): PlatformError =>
         new PlatformError('HEALTH_CHECK_FAILED', `GET ${health} must answer 2xx within 5 s; it ${how}`, {
           cause,
@@ -67,7 +79,7 @@ export function createRunnerActivities({ gateway }: RunnerDeps) {
       try {
         const http = { method: 'GET', path: health };
         const { status } = await withHeartbeat((signal) =>
-          execute({ installId, versionId, trigger: 'probe', http }, PROBE_DEADLINE_MS, signal),
+          execute({ tenantId, installId, versionId, trigger: 'probe', http }, PROBE_DEADLINE_MS, signal),
         );
         if (status < 200 || status > 299) throw failed(`answered ${status}`);
       } catch (err) {
@@ -92,4 +104,12 @@ function refusalOf(err: unknown): PlatformError {
   return new PlatformError('GATEWAY_UNAVAILABLE', `the gateway answered the worker with ${status}`, {
     details: { status, code },
   });
+}
+
+/** The tenant whose install the activity's workflow changes: its id says so. */
+function ownTenant(): string {
+  const { workflowExecution } = activityInfo();
+  const tenantId = workflowExecution && tenantOfInstallWorkflow(workflowExecution.workflowId);
+  if (tenantId === undefined) throw new PlatformError('INTERNAL', 'no tenant was named');
+  return tenantId;
 }

@@ -41,6 +41,12 @@ export function installWorkflowId(tenantId: string, extensionId: string): string
   return `install:${tenantId}:${extensionId}`;
 }
 
+/** The tenant in such an id; undefined if it is another kind of id. */
+export function tenantOfInstallWorkflow(workflowId: string): string | undefined {
+  const [kind, tenantId, extensionId] = workflowId.split(':');
+  return kind === 'install' && extensionId !== undefined ? tenantId : undefined;
+}
+
 /** A person's decision on what a version of an install may do. It holds up no operation on the install. */
 export function consentWorkflowId(installId: string, versionId: string): string {
   return `consent:${installId}:${versionId}`;

@@ -5,6 +5,7 @@ import * as createInstalls from './20261121T100200-create-installs.ts';
 import * as createExecutionsAndStorage from './20261121T100300-create-executions-and-storage.ts';
 import * as installOperations from './20261121T150000-install-operations.ts';
 import * as partitionExecutions from './20261121T170000-partition-executions.ts';
+import * as leadKeysByTenant from './20261121T171000-lead-keys-by-tenant-and-index-lists.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -17,4 +18,5 @@ export const migrations: Migrations = {
   '20261121T100300-create-executions-and-storage': createExecutionsAndStorage,
   '20261121T150000-install-operations': installOperations,
   '20261121T170000-partition-executions': partitionExecutions,
+  '20261121T171000-lead-keys-by-tenant-and-index-lists': leadKeysByTenant,
 };

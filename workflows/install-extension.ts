@@ -150,10 +150,10 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
     await steps.attempt(() => database.applyDraft({ ...ref, draftId }));
 
     await next('warm'); // nothing to undo: a runner drops what it does not use
-    await steps.attempt(() => warmVersion({ installId: ref.installId, versionId }));
+    await steps.attempt(() => warmVersion({ ...ref, versionId }));
 
     await next('probe'); // a version without a health endpoint was probed by being instantiated
-    if (health) await steps.attempt(() => probeVersion({ installId: ref.installId, versionId, health }));
+    if (health) await steps.attempt(() => probeVersion({ ...ref, versionId, health }));
 
     await next('activate');
     undo.register('activate', () => database.deactivateInstall(ref));

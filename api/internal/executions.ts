@@ -28,7 +28,7 @@ export function createInternalExecutionsRouter(deps: InternalExecutionsDeps): Ro
   const router = Router();
   router.post('/', json({ limit: '64kb' }), async (req, res) => {
     const body = runExecution.body.parse(req.body);
-    const install = await deps.hydration.byInstall(body.installId, body.versionId);
+    const install = await deps.hydration.byInstall(body.tenantId, body.installId, body.versionId);
     if (!install || !mayRun(install, body)) {
       throw new PlatformError('NOT_FOUND', 'there is no such install, or it does not serve this version');
     }

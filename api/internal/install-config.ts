@@ -22,9 +22,9 @@ export function createInstallConfigRouter({ hydration, secretsKeyId }: InstallCo
     const body = readInstallConfig.body.parse(req.body);
     const install =
       'installId' in body
-        ? await hydration.byInstall(body.installId)
+        ? await hydration.byInstall(body.tenantId, body.installId)
         : await hydration.byExtension(body.tenantId, body.extensionId);
-    if (install?.tenantId !== body.tenantId || install.status !== 'active') {
+    if (install?.status !== 'active') {
       throw new PlatformError('NOT_FOUND', 'there is no such active install in this tenant');
     }
     answer(res, readInstallConfig, 200, configOf(install, secretsKeyId));

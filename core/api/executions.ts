@@ -30,6 +30,7 @@ const execution = z.object({
   startedAt: time,
 });
 
+/** A page may hold fewer items than `limit`, or none, and still have a cursor: filters are applied to a bounded number of rows at a time. */
 export const listExecutions = {
   method: 'GET',
   path: '/api/v1/executions',

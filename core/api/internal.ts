@@ -11,6 +11,7 @@ export const runExecution = {
   method: 'POST',
   path: '/api/internal/executions',
   body: z.object({
+    tenantId: uuid,
     installId: uuid,
     versionId: uuid.optional(),
     trigger: z.enum(TRIGGERS).exclude(['http', 'ui-proxy']),

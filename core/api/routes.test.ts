@@ -31,7 +31,8 @@ describe('a request', () => {
   });
 
   it('from a newer process of ours is taken, without the members that are not known', () => {
-    const body = { installId: '00000000-0000-4000-8000-000000000001', trigger: 'warm' };
+    const id = '00000000-0000-4000-8000-000000000001';
+    const body = { tenantId: id, installId: id, trigger: 'warm' };
     expect(runExecution.body.parse({ ...body, newer: true })).toEqual(body);
   });
 

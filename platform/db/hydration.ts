@@ -106,25 +106,30 @@ export function createHydrationStore(db: Knex) {
       );
     },
 
-    /**
-     * For our own workers, who address an install and not a tenant: the row names the tenant. Any version of the install's extension,
-     * serving or not; without one the active version.
-     */
-    async byInstall(installId: string, versionId?: string): Promise<HydratedInstall | undefined> {
-      if (versionId === undefined) return first(ACTIVE, 'i.install_id = :installId', { installId });
+    /** Any version of the install's extension, serving or not; without one the active version. */
+    async byInstall(
+      tenantId: string,
+      installId: string,
+      versionId?: string,
+    ): Promise<HydratedInstall | undefined> {
+      const where = 'i.tenant_id = :tenantId and i.install_id = :installId';
+      if (versionId === undefined) return first(ACTIVE, where, { tenantId, installId });
       return first(
         'join extension_version v on v.extension_id = i.extension_id and v.version_id = :versionId',
-        'i.install_id = :installId',
-        { installId, versionId },
+        where,
+        { tenantId, installId, versionId },
       );
     },
 
     /** The UI of a bundle, if some install serves that version of the extension; which tenant's does not matter, assets are public. */
     async servedUi(extensionId: string, contentHash: string): Promise<Manifest['ui']> {
-      const row = (await db('tenant_extension_install as i')
-        .join('extension_version as v', 'v.version_id', 'i.active_version_id')
-        .where({ 'i.extension_id': extensionId, 'v.content_hash': contentHash, 'v.status': 'published' })
-        .whereIn('i.status', ['active', 'paused'])
+      const row = (await db('extension_version as v')
+        .where({ 'v.content_hash': contentHash, 'v.extension_id': extensionId, 'v.status': 'published' })
+        // Written out: the index of serving installs is found by these words.
+        .whereRaw(
+          `exists (select from tenant_extension_install i
+                    where i.active_version_id = v.version_id and i.status in ('active', 'paused'))`,
+        )
         .first({ ui: db.raw("v.manifest->'ui'") })) as { ui: Manifest['ui'] | null } | undefined;
       return row?.ui ?? undefined;
     },

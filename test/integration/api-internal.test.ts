@@ -148,8 +148,11 @@ describe('host storage', () => {
 });
 
 describe('internal executions', () => {
-  const execute = (json: unknown, credential = WORKER_CREDENTIAL) =>
-    api.request('POST', '/api/internal/executions', { json, headers: bearer(credential) });
+  const execute = (json: Record<string, unknown>, credential = WORKER_CREDENTIAL) =>
+    api.request('POST', '/api/internal/executions', {
+      json: { tenantId, ...json },
+      headers: bearer(credential),
+    });
 
   it('probe a version that does not serve yet', async () => {
     const next = await installSample(api, tenantId);
@@ -190,6 +193,9 @@ describe('internal executions', () => {
     const { key } = await api.tenant();
     expect(await execute(body, key)).toMatchObject(problem(401, 'UNAUTHENTICATED'));
     expect(await execute({ ...body, installId: randomUUID() })).toMatchObject(problem(404, 'NOT_FOUND'));
+    const { tenantId: other } = await api.tenant();
+    expect(await execute({ ...body, tenantId: other })).toMatchObject(problem(404, 'NOT_FOUND'));
+    expect(await execute({ ...body, tenantId: undefined })).toMatchObject(problem(400, 'INPUT_INVALID'));
     const foreign = await installSample(api, tenantId);
     expect(await execute({ ...body, versionId: foreign.versionId })).toMatchObject(problem(404, 'NOT_FOUND'));
   });

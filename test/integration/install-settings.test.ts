@@ -161,8 +161,8 @@ describe('settings', () => {
     await operations.grant(tenantId, installId, [{ capability: 'config.read', scope: {} }], 'key');
 
     expect(await find()).toMatchObject({ versionId, config: { greeting: 'one' }, configVersion: 1 });
-    const served = await hydration.byInstall(installId);
-    const probed = await hydration.byInstall(installId, next);
+    const served = await hydration.byInstall(tenantId, installId);
+    const probed = await hydration.byInstall(tenantId, installId, next);
     expect(served).toMatchObject({ config: { greeting: 'one' }, configVersion: 1 });
     expect(served?.grants.map(({ capability }) => capability)).toEqual(['storage.kv']);
     expect(probed).toMatchObject({ config: { greeting: 'two' }, configVersion: 2 });

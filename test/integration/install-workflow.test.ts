@@ -55,6 +55,7 @@ describe('an install', () => {
       grantedBy: 'key:admin',
     });
     expect(fakes.inputOf('probeVersion')).toEqual({
+      tenantId: input.tenantId,
       installId: input.installId,
       versionId: input.versionId,
       health: '/health',
