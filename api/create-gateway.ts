@@ -17,7 +17,7 @@ import { createObjectKeys } from '../platform/objects/keys.ts';
 import { secretsKeyId as keyIdOf } from '../platform/secrets/sealing-suite.ts';
 import { connectTemporal } from '../platform/temporal/client.ts';
 import { readPrivateKey } from '../platform/tokens/ed25519.ts';
-import { createApps } from './app.ts';
+import { createApps, type AppDeps } from './app.ts';
 import { createExecutor } from './execution/executor.ts';
 import { createSingleRunner } from './execution/runners.ts';
 import { createDraftSettings } from './installs/draft-settings.ts';
@@ -43,8 +43,12 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** Opens connections and builds the gateway on them. Temporal and the runner may be away when it starts. */
-export function createGateway(config: GatewayConfig, logger: Logger): Gateway {
+/** Opens connections and builds the gateway on them. Temporal and the runner may be away when it starts. `given` is used as it is. */
+export function createGateway(
+  config: GatewayConfig,
+  logger: Logger,
+  given: Partial<Pick<AppDeps, 'workflows'>> = {},
+): Gateway {
   const db = openDatabase(config.database);
   const temporal = connectTemporal(config.temporal);
   const runners = createSingleRunner(config.runner);
@@ -56,7 +60,7 @@ export function createGateway(config: GatewayConfig, logger: Logger): Gateway {
   const installs = createInstallStore(db);
   const drafts = createInstallDraftStore(db);
   const executions = createExecutionStore(db);
-  const workflows = createWorkflowStarter(temporal.client);
+  const workflows = given.workflows ?? createWorkflowStarter(temporal.client);
   const executor = createExecutor({ executions, runners, tokenKey, secretsKeyId, logger });
   const installService = createInstallService({
     registry,

@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { verifyExecutionToken } from '../../platform/tokens/execution-token.ts';
 import { eventually } from '../support/eventually.ts';
@@ -77,7 +78,7 @@ describe('a call', () => {
 
   it('carries a token for this execution and this runner', async () => {
     const answer = await api.request('GET', `${root}/notes/1`, { key: admin });
-    const claims = await verifyExecutionToken(api.deps.tokenPublicKey, last().token, api.runner.url);
+    const claims = await verifyExecutionToken(createPublicKey(api.tokenKey), last().token, api.runner.url);
     expect(claims).toMatchObject({ tenant: tenantId, install: sample.installId, hash: sample.contentHash });
     expect(claims.execution).toBe(answer.headers.get('x-execution-id'));
   });

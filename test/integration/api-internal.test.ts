@@ -246,3 +246,22 @@ describe('ui-installs', () => {
     expect(await ask(contentHash)).toMatchObject(problem(404, 'NOT_FOUND'));
   });
 });
+
+describe('the internal listener', () => {
+  it('serves internal routes and health, under the same credentials, and nothing else', async () => {
+    const { key } = await api.tenant();
+    const ask = async (route: string, credential?: string): Promise<number> => {
+      const headers = credential === undefined ? {} : bearer(credential);
+      return (await fetch(`${api.internalUrl}${route}`, { headers })).status;
+    };
+    const ui = `/api/internal/runner/ui-installs?extensionId=${sample.extensionId}&contentHash=${sample.contentHash}`;
+    expect(await ask(ui, RUNNER_CREDENTIAL)).toBe(404); // the sample has no UI
+    expect(await ask(ui, WORKER_CREDENTIAL)).toBe(403);
+    expect(await ask(ui, key)).toBe(401);
+    expect(await ask('/healthz')).toBe(200);
+    expect(await ask('/readyz')).toBe(200);
+    for (const route of ['/api/v1/installs', `/api/ext/${sample.extensionId}/notes/1`, '/ext-ui/a.b/']) {
+      expect([(await api.request('GET', route)).status, await ask(route, key)]).toEqual([401, 404]);
+    }
+  });
+});

@@ -3,6 +3,8 @@ import { readdirSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { PlatformError } from '../../core/errors.ts';
+import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
+import { createObjectKeys } from '../../platform/objects/keys.ts';
 import { problem, startApi, type TestApi } from '../support/start-api.ts';
 import { seedVersion } from '../support/seed.ts';
 
@@ -50,7 +52,8 @@ const stored = (uploadId: string): boolean =>
 describe('an upload', () => {
   it('is stored under its tenant once the bytes are those announced', async () => {
     const uploadId = await uploaded();
-    const object = await api.deps.objects.read(api.deps.keys.staging(tenantId, uploadId));
+    const objects = createFolderObjectStore({ folder: api.objectsFolder });
+    const object = await objects.read(createObjectKeys('sha256/').staging(tenantId, uploadId));
     expect(object?.size).toBe(BYTES.byteLength);
     const route = `/api/ext-bundles/uploads/${uploadId}`;
     const { json } = await api.request('GET', route, { key });

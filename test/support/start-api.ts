@@ -1,32 +1,17 @@
 import { expect } from '@jest/globals';
-import { createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { createApps, type AppDeps } from '../../api/app.ts';
-import { createExecutor } from '../../api/execution/executor.ts';
-import { createSingleRunner } from '../../api/execution/runners.ts';
-import { createDraftSettings } from '../../api/installs/draft-settings.ts';
-import { createInputDigest } from '../../api/installs/input-digest.ts';
-import { createInstallService } from '../../api/installs/install-service.ts';
+import { createGateway } from '../../api/create-gateway.ts';
 import { PERMISSIONS, type Permission } from '../../core/permissions.ts';
-import { SecretValue } from '../../core/secret-value.ts';
+import type { SecretValue } from '../../core/secret-value.ts';
+import { loadGatewayConfig } from '../../platform/config/gateway.ts';
 import { createApiKeyStore } from '../../platform/db/api-keys.ts';
-import { createExecutionStore } from '../../platform/db/executions.ts';
-import { createHydrationStore } from '../../platform/db/hydration.ts';
-import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
-import { createInstallStore } from '../../platform/db/installs.ts';
-import { createRegistryStore } from '../../platform/db/registry.ts';
-import { createStorageRecordStore } from '../../platform/db/storage-records.ts';
-import { createTenantStore } from '../../platform/db/tenants.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
 import { createLogger } from '../../platform/logger.ts';
-import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
-import { createObjectKeys } from '../../platform/objects/keys.ts';
-import { generateSecretsKeyPair, secretsKeyId as keyIdOf } from '../../platform/secrets/sealing-suite.ts';
+import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
 import { generateApiKey } from '../../platform/tokens/api-key.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { startFakeRunner, type FakeRunner } from './fake-runner.ts';
@@ -53,8 +38,9 @@ export interface ApiRequest {
 
 export interface TestApi {
   url: string;
+  /** The listener for runners and workers. */
+  internalUrl: string;
   db: TestDatabase['db'];
-  deps: AppDeps;
   runner: FakeRunner;
   workflows: FakeWorkflowStarter;
   tokenKey: KeyObject;
@@ -71,7 +57,7 @@ export interface TestApi {
 
 const TENANT_PERMISSIONS = PERMISSIONS.filter((permission) => permission !== 'platform:operate');
 
-/** The gateway's real routes and stores on a database of their own; runner and workflows are fakes. */
+/** The real gateway on a database of its own; runner and workflows are fakes. */
 export async function startApi(name: string): Promise<TestApi> {
   const database = await createTestDatabase(name);
   const { db } = database;
@@ -79,69 +65,37 @@ export async function startApi(name: string): Promise<TestApi> {
   const objectsFolder = await mkdtemp(path.join(os.tmpdir(), 'alga-api-'));
   const { privateKey: tokenKey } = generateKeyPairSync('ed25519');
   const secrets = generateSecretsKeyPair();
-  const secretsKeyId = keyIdOf(secrets.publicKey);
   const log: string[] = [];
   const logger = createLogger(
     { level: 'debug', process: 'gateway' },
     { write: (line: string) => void log.push(line) },
   );
 
-  const executions = createExecutionStore(db);
-  const uploads = createUploadStore(db);
-  const installs = createInstallStore(db);
-  const registry = createRegistryStore(db);
-  const apiKeys = createApiKeyStore(db);
-  const workflows = new FakeWorkflowStarter({ uploads, operations: createInstallOperationStore(db) });
-  const runners = createSingleRunner({ baseUrl: runner.url, serviceToken: new SecretValue('service') });
-  const executor = createExecutor({
-    executions,
-    runners,
-    tokenKey,
-    secretsKeyId,
-    logger,
+  const workflows = new FakeWorkflowStarter({
+    uploads: createUploadStore(db),
+    operations: createInstallOperationStore(db),
   });
-  const deps: AppDeps = {
-    logger,
-    apiKeys,
-    tenants: createTenantStore(db),
-    uploads,
-    registry,
-    installs,
-    executions,
-    hydration: createHydrationStore(db),
-    records: createStorageRecordStore(db),
-    objects: createFolderObjectStore({ folder: objectsFolder }),
-    keys: createObjectKeys('sha256/'),
-    workflows,
-    installService: createInstallService({
-      registry,
-      installs,
-      draftSettings: createDraftSettings({
-        drafts: createInstallDraftStore(db),
-        secretsPublicKey: secrets.publicKey,
-        secretsKeyId,
-      }),
-      inputDigest: createInputDigest(tokenKey),
-      workflows,
-    }),
-    executor,
-    runners,
-    credentials: {
-      runner: new SecretValue(RUNNER_CREDENTIAL),
-      worker: new SecretValue(WORKER_CREDENTIAL),
-    },
-    tokenPublicKey: createPublicKey(tokenKey),
-    secretsKeyId,
-    runnerPublicBase: 'http://ui.test',
-    maxTimeoutMs: 3_000,
-    checkDatabase: async () => {
-      await db.raw('select 1');
-    },
-  };
-  const server = createServer(createApps(deps).public as Parameters<typeof createServer>[1]);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const config = loadGatewayConfig({
+    GATEWAY_PORT: '0',
+    GATEWAY_INTERNAL_PORT: '0',
+    DATABASE_URL: database.url,
+    TEMPORAL_ADDRESS: '127.0.0.1:1',
+    PAYLOAD_CODEC_KEY: Buffer.alloc(32, 1).toString('base64'),
+    STORAGE_FOLDER: objectsFolder,
+    RUNNER_BASE_URL: runner.url,
+    RUNNER_PUBLIC_BASE: 'http://ui.test',
+    EXT_GATEWAY_TIMEOUT_MS: '3000',
+    EXECUTION_TOKEN_PRIVATE_KEY: tokenKey.export({ type: 'pkcs8', format: 'der' }).toString('base64'),
+    RUNNER_SERVICE_TOKEN: 'service',
+    RUNNER_GATEWAY_TOKEN: RUNNER_CREDENTIAL,
+    WORKER_GATEWAY_TOKEN: WORKER_CREDENTIAL,
+    SECRETS_PUBLIC_KEY: secrets.publicKey,
+  });
+  const gateway = createGateway(config, logger, { workflows });
+  const { port, internalPort } = await gateway.listen();
+  const url = `http://127.0.0.1:${port}`;
 
+  const apiKeys = createApiKeyStore(db);
   const key: TestApi['key'] = async (tenantId, permissions, fields = {}) => {
     const made = generateApiKey();
     await apiKeys.create(tenantId, { ...made, name: 'test', permissions, createdBy: 'test', ...fields });
@@ -150,8 +104,8 @@ export async function startApi(name: string): Promise<TestApi> {
 
   return {
     url,
+    internalUrl: `http://127.0.0.1:${internalPort}`,
     db,
-    deps,
     runner,
     workflows,
     tokenKey,
@@ -181,12 +135,7 @@ export async function startApi(name: string): Promise<TestApi> {
       return { tenantId, key: await key(tenantId, permissions) };
     },
     async close() {
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
-      await executor.drain();
-      await runners.close();
+      await gateway.close();
       await runner.close();
       await database.drop();
       await rm(objectsFolder, { recursive: true, force: true });
