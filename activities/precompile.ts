@@ -1,6 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { activityInfo, log } from '@temporalio/activity';
+import type { Artifact } from '../core/artifact.ts';
 import { ALWAYS_GRANTED, capabilityOfInterface } from '../core/capabilities.ts';
 import { PlatformError } from '../core/errors.ts';
 import { parseManifest, type Manifest } from '../core/manifest/manifest.ts';
@@ -33,21 +34,12 @@ export interface PrecompileDeps {
   signingKey: KeyObject;
   /** Public keys whose artifacts are taken over and signed anew. */
   previousKeys: readonly KeyObject[];
-  /** What this platform's runners load; see core/artifact-target.ts. */
+  /** What this worker makes; see core/artifact-target.ts. */
   target: string;
 }
 
 export interface InspectComponentInput extends UploadRef {
   contentHash: string;
-}
-
-export interface Artifact {
-  target: string;
-  /** Hex. */
-  sha256: string;
-  sizeBytes: number;
-  /** Of the key that counter-signed it; absent where an earlier release made it. */
-  keyId?: string;
 }
 
 export type PrecompileActivities = ReturnType<typeof createPrecompileActivities>;
@@ -113,9 +105,12 @@ export function createPrecompileActivities({
   return {
     /**
      * Whether the staged component fits the host world, and what to tell its author about its imports. Throws COMPONENT_INVALID,
-     * WORLD_MISMATCH, or BUNDLE_CORRUPT if staging no longer holds the verified bytes. Changes nothing, so it may run twice.
+     * WORLD_MISMATCH, or BUNDLE_CORRUPT if staging no longer holds the verified bytes. Changes nothing, so it may run twice. `target`
+     * is what the artifact will be made for: a workflow must learn it from here, since its own code changes under it.
      */
-    async inspectComponent(input: InspectComponentInput): Promise<{ checks: Check[]; attempts: number }> {
+    async inspectComponent(
+      input: InspectComponentInput,
+    ): Promise<{ checks: Check[]; target?: string; attempts: number }> {
       const { tenantId, uploadId, contentHash } = input;
       const checks = await withHeartbeat(async (signal) => {
         const bundle = await readBundle(await readStaging(objects, keys.staging(tenantId, uploadId), signal));
@@ -125,18 +120,27 @@ export function createPrecompileActivities({
         const inspection = await inspectInChild(bundle.component, { timeoutMs: INSPECT_TIMEOUT_MS, signal });
         return componentChecks(inspection, bundle.manifest);
       });
-      return { checks, attempts: activityInfo().attempt };
+      return { checks, target, attempts: activityInfo().attempt };
     },
 
     /**
      * Makes, signs and stores the artifact that runners load. A second time finds the first one's, or makes the same bytes again.
-     * Throws COMPONENT_INVALID or WORLD_MISMATCH.
+     * Without a target (workflows of an earlier release name none) it is this worker's own. Throws COMPONENT_INVALID, WORLD_MISMATCH,
+     * or TARGET_UNAVAILABLE if this worker makes another.
      */
     async precompileBundle({
       contentHash,
+      target: wanted = target,
     }: {
       contentHash: string;
+      target?: string;
     }): Promise<{ artifact: Artifact; attempts: number }> {
+      if (wanted !== target) {
+        throw new PlatformError(
+          'TARGET_UNAVAILABLE',
+          `this worker makes artifacts for ${target}, not ${wanted}`,
+        );
+      }
       const artifact = await withHeartbeat(
         async (signal) => (await takeOver(contentHash, signal)) ?? makeArtifact(contentHash, signal),
       );

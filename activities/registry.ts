@@ -1,12 +1,12 @@
 import { buffer } from 'node:stream/consumers';
 import { activityInfo } from '@temporalio/activity';
+import type { Artifact } from '../core/artifact.ts';
 import { PlatformError } from '../core/errors.ts';
 import { parseManifest } from '../core/manifest/manifest.ts';
 import type { Check } from '../core/progress.ts';
 import type { RegistryStore } from '../platform/db/registry.ts';
 import type { ObjectKeys } from '../platform/objects/keys.ts';
 import type { ObjectStore } from '../platform/objects/object-store.ts';
-import type { Artifact } from './precompile.ts';
 import type { UploadRef } from './uploads.ts';
 
 export interface RegistryDeps {

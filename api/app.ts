@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import express, { type Express, type Router } from 'express';
 import type { ApiKeyStore } from '../platform/db/api-keys.ts';
+import type { ArtifactStore } from '../platform/db/artifacts.ts';
 import type { ExecutionStore } from '../platform/db/executions.ts';
 import type { HydrationStore } from '../platform/db/hydration.ts';
 import type { InstallStore } from '../platform/db/installs.ts';
@@ -37,6 +38,7 @@ export interface AppDeps {
   apiKeys: ApiKeyStore;
   tenants: TenantStore;
   uploads: UploadStore;
+  artifacts: ArtifactStore;
   registry: RegistryStore;
   installs: InstallStore;
   executions: ExecutionStore;

@@ -2,6 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import type { GatewayConfig } from '../platform/config/gateway.ts';
 import { createApiKeyStore } from '../platform/db/api-keys.ts';
 import { openDatabase } from '../platform/db/database.ts';
+import { createArtifactStore } from '../platform/db/artifacts.ts';
 import { createExecutionStore } from '../platform/db/executions.ts';
 import { createHydrationStore } from '../platform/db/hydration.ts';
 import { createInstallDraftStore } from '../platform/db/install-drafts.ts';
@@ -77,6 +78,7 @@ export function createGateway(
     registry,
     installs,
     executions,
+    artifacts: createArtifactStore(db),
     hydration: createHydrationStore(db),
     records: createStorageRecordStore(db),
     objects: createObjectStore(config.objects),

@@ -12,6 +12,7 @@ import {
   consentWorkflowId,
   installWorkflowId,
   LIFECYCLE_TASK_QUEUE,
+  precompileWorkflowId,
   publishWorkflowId,
 } from '../core/ids.ts';
 import type { InstallStatus, PublishStatus } from '../core/progress.ts';
@@ -25,6 +26,7 @@ import {
   type ConfigureInstallResult,
   type ConsentDecision,
   type InstallExtensionInput,
+  type PrecompileInput,
   type PublishBundleInput,
 } from '../workflows/messages.ts';
 
@@ -41,6 +43,8 @@ export interface WorkflowStarter {
   startPublish(input: PublishBundleInput): Promise<{ status: PublishStatus }>;
   /** Joins a running install with the same digest and answers that one's id. */
   startInstall(input: InstallExtensionInput): Promise<{ installId: string }>;
+  /** Does not wait for its end; joins one that runs. It takes its turn among those of the same tenant. */
+  startPrecompile(input: PrecompileInput, tenantId: string): Promise<{ workflowId: string }>;
   /** Waits until the settings are applied. */
   configureInstall(input: ConfigureInstallInput): Promise<ConfigureInstallResult>;
   /** Throws STATE_CONFLICT if the install does not wait for consent. */
@@ -96,6 +100,19 @@ export function createWorkflowStarter(client: Client): WorkflowStarter {
           startWorkflowOperation: installOperation('installExtension', input, installAttributes(input)),
         }),
       ),
+
+    async startPrecompile(input, tenantId) {
+      const workflowId = precompileWorkflowId(input.contentHash, input.target);
+      await open(() =>
+        client.workflow.start('precompile', {
+          workflowId,
+          args: [input],
+          priority: { fairnessKey: tenantId },
+          ...sharedOptions(searchable({ ExtContentHash: input.contentHash })),
+        }),
+      );
+      return { workflowId };
+    },
 
     async configureInstall(input) {
       const startWorkflowOperation = installOperation('configureInstall', input, installAttributes(input));

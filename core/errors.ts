@@ -87,12 +87,14 @@ const CODES = {
   // What we depend on
   BUNDLE_UNAVAILABLE: { kind: 'unavailable' }, // artifact not in the object store
   ARTIFACT_INVALID: { kind: 'internal' }, // artifact's digest or counter-signature is wrong
+  TARGET_UNAVAILABLE: { kind: 'unavailable' }, // no precompile worker of the release that makes this artifact target took the task
   SECRET_UNREADABLE: { kind: 'internal' }, // sealed to another key, tenant, install or name, or damaged
   RUNNER_BUSY: { kind: 'unavailable' }, // runner has no free sandbox, or is draining
   RUNNER_UNAVAILABLE: { kind: 'unavailable' }, // runner did not answer
   GATEWAY_UNAVAILABLE: { kind: 'unavailable' }, // worker or runner could not reach the gateway
   TEMPORAL_UNAVAILABLE: { kind: 'unavailable' }, // nothing was begun
   OBJECT_STORE_UNAVAILABLE: { kind: 'unavailable' },
+  RATE_LIMITED: { kind: 'limit' }, // more requests than are taken in that time
   CONCURRENCY_LIMITED: { kind: 'limit' }, // too many executions of this tenant or install at once
 
   SCHEMA_MISMATCH: { kind: 'internal' }, // the database lacks a migration of this release, or has a breaking one of a newer

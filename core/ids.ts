@@ -36,6 +36,16 @@ export function publishWorkflowId(uploadId: string): string {
   return `publish:${uploadId}`;
 }
 
+/** Whoever wants the artifact of this content for this target finds its making under this id. */
+export function precompileWorkflowId(contentHash: string, target: string): string {
+  return `precompile:${contentHash}:${target}`;
+}
+
+/** Bringing every live bundle to a target and a key; `keyId` is `sha256:<hex>` of the public key. */
+export function recompileWorkflowId(target: string, keyId: string): string {
+  return `recompile:${target}:${keyId}`;
+}
+
 /** Everything that changes one install runs under this id, so operations on it cannot race. */
 export function installWorkflowId(tenantId: string, extensionId: string): string {
   return `install:${tenantId}:${extensionId}`;

@@ -6,6 +6,7 @@ import * as createExecutionsAndStorage from './20261121T100300-create-executions
 import * as installOperations from './20261121T150000-install-operations.ts';
 import * as partitionExecutions from './20261121T170000-partition-executions.ts';
 import * as leadKeysByTenant from './20261121T171000-lead-keys-by-tenant-and-index-lists.ts';
+import * as recordArtifactKeys from './20261121T180000-record-artifact-keys.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -19,4 +20,5 @@ export const migrations: Migrations = {
   '20261121T150000-install-operations': installOperations,
   '20261121T170000-partition-executions': partitionExecutions,
   '20261121T171000-lead-keys-by-tenant-and-index-lists': leadKeysByTenant,
+  '20261121T180000-record-artifact-keys': recordArtifactKeys,
 };

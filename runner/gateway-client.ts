@@ -1,5 +1,5 @@
 import { Pool } from 'undici';
-import { readUiInstall, uiInstall, type UiInstall } from '../core/api/internal.ts';
+import { readUiInstall, requestPrecompile, uiInstall, type UiInstall } from '../core/api/internal.ts';
 import { problem } from '../core/api/problem.ts';
 import { PlatformError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
@@ -87,7 +87,7 @@ export function createGatewayClient(
       throw new PlatformError('GATEWAY_UNAVAILABLE', `the gateway answered ${status} about a UI`);
     },
     async requestPrecompile(contentHash, target) {
-      const { status, body } = await request('/api/internal/runner/precompile', {
+      const { status, body } = await request(requestPrecompile.path, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ contentHash, target }),

@@ -1,5 +1,6 @@
 import { Client } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
+import { createArtifactActivities } from '../activities/artifacts.ts';
 import { createBundleActivities } from '../activities/bundles.ts';
 import { createHousekeepingActivities } from '../activities/housekeeping.ts';
 import { createInstallActivities } from '../activities/installs.ts';
@@ -9,6 +10,7 @@ import { createUploadActivities } from '../activities/uploads.ts';
 import { createVerificationActivities } from '../activities/verification.ts';
 import { LIFECYCLE_TASK_QUEUE } from '../core/ids.ts';
 import type { LifecycleWorkerConfig } from '../platform/config/worker.ts';
+import { createArtifactStore } from '../platform/db/artifacts.ts';
 import { openDatabase } from '../platform/db/database.ts';
 import { createExecutionPartitionStore } from '../platform/db/execution-partitions.ts';
 import { createInstallDraftStore } from '../platform/db/install-drafts.ts';
@@ -43,6 +45,7 @@ export async function createLifecycleWorker(config: LifecycleWorkerConfig): Prom
       ...createUploadActivities({ uploads: createUploadStore(db), objects, keys }),
       ...createVerificationActivities({ objects, keys, registry }),
       ...createBundleActivities({ objects, keys }),
+      ...createArtifactActivities({ artifacts: createArtifactStore(db) }),
       ...createRegistryActivities({ registry, objects, keys }),
       ...createInstallActivities({
         operations: createInstallOperationStore(db),

@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { createPrecompileActivities } from '../activities/precompile.ts';
 import { ARTIFACT_TARGET } from '../core/artifact-target.ts';
@@ -5,10 +6,13 @@ import { PRECOMPILE_TASK_QUEUE } from '../core/ids.ts';
 import type { PrecompileWorkerConfig } from '../platform/config/worker.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
+import { keyIdOf } from '../platform/signatures/dsse.ts';
+import { connectTemporal } from '../platform/temporal/client.ts';
 import { createDataConverter } from '../platform/temporal/data-converter.ts';
 import { readPrivateKey, readPublicKey } from '../platform/tokens/ed25519.ts';
 import { failureInterceptor } from './failure-interceptor.ts';
 import type { RunnableWorker } from './runnable-worker.ts';
+import { startRecompile } from './start-recompile.ts';
 
 /** Each component runs in a child of up to about a gigabyte; a machine with room for more runs more of these processes. */
 const COMPONENTS_AT_ONCE = 2;
@@ -17,6 +21,8 @@ const COMPONENTS_AT_ONCE = 2;
 export async function createPrecompileWorker(config: PrecompileWorkerConfig): Promise<RunnableWorker> {
   const { address, namespace, codecKey } = config.temporal;
   const connection = await NativeConnection.connect({ address });
+  const signingKey = readPrivateKey(config.artifactSigningKey.reveal());
+  const temporal = connectTemporal(config.temporal);
   const worker = await Worker.create({
     connection,
     namespace,
@@ -28,14 +34,22 @@ export async function createPrecompileWorker(config: PrecompileWorkerConfig): Pr
     activities: createPrecompileActivities({
       objects: createObjectStore(config.objects),
       keys: createObjectKeys(config.objects.base),
-      signingKey: readPrivateKey(config.artifactSigningKey.reveal()),
+      signingKey,
       previousKeys: config.previousArtifactKeys.map(readPublicKey),
       target: ARTIFACT_TARGET,
     }),
   });
   return {
-    run: () => worker.run(),
+    async run() {
+      // Its target or its key may be new: nobody else knows both.
+      const keyId = keyIdOf(createPublicKey(signingKey));
+      await startRecompile(temporal.client, { target: ARTIFACT_TARGET, keyId });
+      await worker.run();
+    },
     shutdown: () => worker.shutdown(),
-    close: () => connection.close(),
+    async close() {
+      await temporal.close();
+      await connection.close();
+    },
   };
 }

@@ -3,4 +3,6 @@ export { awaitConsent } from './await-consent.ts';
 export { configureInstall } from './configure-install.ts';
 export { housekeeping } from './housekeeping.ts';
 export { installExtension } from './install-extension.ts';
+export { precompile } from './precompile.ts';
 export { publishBundle } from './publish-bundle.ts';
+export { recompileAll } from './recompile-all.ts';

@@ -1,7 +1,9 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
 import type { RequestedCapability } from '../activities/installs.ts';
+import type { Artifact } from '../core/artifact.ts';
 import type {
   Check,
+  FailureReason,
   InstallOperationKind,
   InstallStatus,
   InstallStepName,
@@ -23,6 +25,40 @@ export interface PublishProgress {
   step?: PublishStepName;
   steps: Step<PublishStepName>[];
   checks: Check[];
+}
+
+/** Input of `precompile`, under `precompile:{hash}:{target}`. */
+export interface PrecompileInput {
+  contentHash: string;
+  target: string;
+}
+
+export interface PrecompileResult {
+  artifact: Artifact;
+  attempts: number;
+}
+
+/** Input of `recompileAll`, under `recompile:{target}:{keyId}`. */
+export interface RecompileInput {
+  target: string;
+  /** `sha256:<hex>` of the public key that is to have signed every artifact. */
+  keyId: string;
+  /** Bundles at the same time. */
+  atOnce?: number;
+  /** Where an earlier run of the same work broke off; its own to fill in. */
+  after?: { installed: boolean; turn: number; contentHash: string };
+  progress?: RecompileProgress;
+}
+
+/** Progress of `recompileAll`, and its result. */
+export interface RecompileProgress {
+  pass: number;
+  /** Live bundles without the artifact; counted again after every page. */
+  left: number;
+  done: number;
+  failed: number;
+  /** The latest ones, newest first. */
+  failures: ({ contentHash: string } & FailureReason)[];
 }
 
 /** Which operation on an install is running; `digest` identifies its input, keyed so that it tells nothing of secrets in it. */
@@ -83,6 +119,7 @@ export interface ConsentDecision {
 }
 
 export const publishProgressQuery = defineQuery<PublishProgress>('publishProgress');
+export const recompileProgressQuery = defineQuery<RecompileProgress>('recompileProgress');
 export const installProgressQuery = defineQuery<InstallProgress>('installProgress');
 
 /** Answers once the workflow's row is written, so that a caller who was told 202 finds it. Rethrows what opening failed with. */

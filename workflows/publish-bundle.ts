@@ -22,6 +22,7 @@ import {
   type PublishProgress,
 } from './messages.ts';
 import { createOpening } from './opening.ts';
+import { precompileOnce } from './precompile-once.ts';
 import { withFault } from './publish-faults.ts';
 import { describeWorkflow } from './search-attributes.ts';
 import { createSteps } from './steps.ts';
@@ -102,7 +103,8 @@ export async function publishBundle(input: PublishBundleInput): Promise<PublishP
 
   try {
     judge(await steps.attempt(() => verifyBundle({ ...ref, contentHash })));
-    judge(await steps.attempt(() => inspectComponent({ ...ref, contentHash })));
+    const inspection = await steps.attempt(() => inspectComponent({ ...ref, contentHash }));
+    judge(inspection);
     steps.done();
 
     // Needs no undo, nor does precompile: what they write is named by its content and may be another version's too. The sweep
@@ -115,7 +117,13 @@ export async function publishBundle(input: PublishBundleInput): Promise<PublishP
     enter('precompiling');
     steps.begin('precompile');
     await save('precompiling');
-    const { artifact } = await steps.attempt(() => precompileBundle({ contentHash }));
+    const { target } = inspection;
+    const { artifact } = await steps.attempt(() =>
+      // A worker of an earlier release names no target: then the artifact is made as that release did.
+      target === undefined
+        ? precompileBundle({ contentHash })
+        : precompileOnce({ contentHash, target }, { fairnessKey: input.tenantId }),
+    );
     steps.done();
 
     enter('registering');

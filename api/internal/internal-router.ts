@@ -7,10 +7,11 @@ import type { Runners } from '../execution/runners.ts';
 import { createInternalExecutionsRouter } from './executions.ts';
 import { createHostStorageRouter } from './host-storage.ts';
 import { createInstallConfigRouter } from './install-config.ts';
+import { createPrecompileRouter, type PrecompileDeps } from './precompile.ts';
 import { requireService, type ServiceCredentials } from './service-credential.ts';
 import { createUiInstallsRouter } from './ui-installs.ts';
 
-export interface InternalRouterDeps {
+export interface InternalRouterDeps extends PrecompileDeps {
   credentials: ServiceCredentials;
   hydration: HydrationStore;
   records: StorageRecordStore;
@@ -21,7 +22,7 @@ export interface InternalRouterDeps {
   maxTimeoutMs: number;
 }
 
-/** What our own processes ask. A runner's credential opens host APIs and questions about UIs, a worker's the rest. */
+/** What our own processes ask. A runner's credential opens host APIs, questions about UIs and requests for artifacts, a worker's the rest. */
 export function createInternalRouter(deps: InternalRouterDeps): Router {
   const { credentials } = deps;
   const runner = requireService(credentials, 'runner');
@@ -30,6 +31,7 @@ export function createInternalRouter(deps: InternalRouterDeps): Router {
   const { records, tokenPublicKey: tokenKey } = deps;
   router.use('/host/storage', runner, createHostStorageRouter({ records, tokenKey }));
   router.use('/runner/ui-installs', runner, createUiInstallsRouter(deps));
+  router.use('/runner/precompile', runner, createPrecompileRouter(deps));
   router.use('/executions', worker, createInternalExecutionsRouter(deps));
   router.use('/ext-runner/install-config', worker, createInstallConfigRouter(deps));
   return router;

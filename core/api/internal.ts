@@ -73,3 +73,14 @@ export const readUiInstall = {
   }),
   answers: { 200: uiInstall },
 } satisfies Route;
+
+/** A runner lacks an artifact and has it made, or joins its making; without `target` for the current one. */
+export const requestPrecompile = {
+  method: 'POST',
+  path: '/api/internal/runner/precompile',
+  body: z.object({
+    contentHash: z.string().refine(isContentHash, 'must be sha256:<64 hex>'),
+    target: z.string().max(100).optional(),
+  }),
+  answers: { 202: z.object({ status: z.literal('precompiling'), workflowId: z.string() }) },
+} satisfies Route;

@@ -46,6 +46,7 @@ export const internalRoutes = {
   runExecution: internal.runExecution,
   readInstallConfig: internal.readInstallConfig,
   readUiInstall: internal.readUiInstall,
+  requestPrecompile: internal.requestPrecompile,
   getRecord: hostStorage.getRecord,
   putRecord: hostStorage.putRecord,
   deleteRecord: hostStorage.deleteRecord,

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
+import type { Artifact } from '../../core/artifact.ts';
 import { PlatformError } from '../../core/errors.ts';
 import { isUuid, publisherSlug } from '../../core/ids.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 import type { Check } from '../../core/progress.ts';
 import { resolveWildcard } from '../../core/version.ts';
+import { recordArtifact } from './artifacts.ts';
 import { fetchPage, type Page, type PageRequest } from './page.ts';
 
 /** A registry entry: shared by all tenants. */
@@ -38,7 +40,7 @@ export interface Registration {
   sizeBytes: number;
   manifest: Manifest;
   checks: Check[];
-  artifact: { target: string; sha256: string; sizeBytes: number };
+  artifact: Artifact;
 }
 
 interface ExtensionRow {
@@ -212,15 +214,7 @@ async function recordBundle(
     .insert({ content_hash: contentHash, size_bytes: sizeBytes })
     .onConflict()
     .ignore();
-  await trx('extension_artifact')
-    .insert({
-      content_hash: contentHash,
-      target: artifact.target,
-      sha256: artifact.sha256,
-      size_bytes: artifact.sizeBytes,
-    })
-    .onConflict()
-    .ignore();
+  await recordArtifact(trx, contentHash, artifact);
 }
 
 async function recordEndpoints(trx: Knex.Transaction, versionId: string, manifest: Manifest): Promise<void> {

@@ -51,6 +51,8 @@ export async function startTemporal(options: TemporalOptions): Promise<LocalTemp
       ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'],
       ...['--dynamic-config-value', 'history.timerProcessorMaxPollRPS=2000'],
       ...['--dynamic-config-value', 'history.visibilityProcessorMaxPollRPS=500'],
+      // Off by default: tasks of a queue are taken from tenants in turn.
+      ...['--dynamic-config-value', 'matching.enableFairness=true'],
       ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
     ],
     // Configuration of the CLI lies below HOME; this server is not to read the user's.

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
+import { PlatformError } from '../../core/errors.ts';
 import type { ExecuteRequest } from '../../core/execute.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
@@ -263,5 +265,52 @@ describe('the internal listener', () => {
     for (const route of ['/api/v1/installs', `/api/ext/${sample.extensionId}/notes/1`, '/ext-ui/a.b/']) {
       expect([(await api.request('GET', route)).status, await ask(route, key)]).toEqual([401, 404]);
     }
+  });
+});
+
+describe('a request for an artifact', () => {
+  const ask = (json: unknown, credential = RUNNER_CREDENTIAL) =>
+    api.request('POST', '/api/internal/runner/precompile', { json, headers: bearer(credential) });
+
+  it('starts its making for the current target, on behalf of the publisher', async () => {
+    const { contentHash } = sample;
+    const workflowId = `precompile:${contentHash}:${ARTIFACT_TARGET}`;
+    const accepted = { status: 202, json: { status: 'precompiling', workflowId } };
+    expect(await ask({ contentHash })).toMatchObject(accepted);
+    expect(await ask({ contentHash, target: ARTIFACT_TARGET, newer: 1 })).toMatchObject(accepted);
+    const started = { contentHash, target: ARTIFACT_TARGET, tenantId };
+    expect(api.workflows.precompiles).toEqual([started, started]);
+  });
+
+  it('starts nothing for content that nobody published, for another target, or for whoever is no runner', async () => {
+    api.workflows.precompiles.length = 0;
+    const { contentHash } = sample;
+    const unknown = `sha256:${'0'.repeat(64)}`;
+    expect(await ask({ contentHash: unknown })).toMatchObject(problem(404, 'NOT_FOUND'));
+    expect(await ask({ contentHash: 'x' })).toMatchObject(problem(400, 'INPUT_INVALID'));
+    expect(await ask({ contentHash, target: 'made-up' })).toMatchObject(problem(400, 'INPUT_INVALID'));
+    expect(await ask({ contentHash }, WORKER_CREDENTIAL)).toMatchObject(problem(403, 'FORBIDDEN'));
+    expect(await ask({ contentHash }, 'wrong')).toMatchObject(problem(401, 'UNAUTHENTICATED'));
+    await api.db('extension_version').where({ content_hash: contentHash }).update({ status: 'revoked' });
+    expect(await ask({ contentHash })).toMatchObject(problem(404, 'NOT_FOUND'));
+    await api.db('extension_version').where({ content_hash: contentHash }).update({ status: 'published' });
+    expect(api.workflows.precompiles).toEqual([]);
+  });
+
+  it('says when Temporal is away', async () => {
+    api.workflows.fails = new PlatformError('TEMPORAL_UNAVAILABLE', 'away');
+    expect(await ask({ contentHash: sample.contentHash })).toMatchObject(
+      problem(503, 'TEMPORAL_UNAVAILABLE'),
+    );
+    api.workflows.fails = undefined;
+  });
+
+  it('is refused once there are too many of them', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 61 }, () => ask({ contentHash: sample.contentHash })),
+    );
+    const refused = answers.find(({ status }) => status !== 202);
+    expect(refused).toMatchObject(problem(429, 'RATE_LIMITED'));
+    expect(refused?.headers.get('retry-after')).toBe('1');
   });
 });

@@ -41,6 +41,7 @@ describe('a publish', () => {
       'inspectComponent',
       'promoteBundle',
       'precompileBundle',
+      'recordArtifact',
       'registerVersion',
       'endPublish',
       'removeStaging',
@@ -68,6 +69,32 @@ describe('a publish', () => {
       sizeBytes: 1000,
       artifact: ARTIFACT,
     });
+  });
+
+  it('makes the artifact itself where a worker of an earlier release names no target', async () => {
+    fakes.script({ inspectComponent: () => ({ checks: [], attempts: 1 }) });
+    expect((await (await beginPublish(client)).result()).status).toBe('published');
+    expect(fakes.inputOf('precompileBundle')).toEqual({ contentHash: CONTENT_HASH });
+    expect(fakes.names()).not.toContain('recordArtifact');
+  });
+
+  it('shares the artifact with another publish of the same content: the second waits for what the first makes', async () => {
+    const making = Promise.withResolvers<undefined>();
+    let running = 0;
+    let most = 0;
+    fakes.script({
+      precompileBundle: async () => {
+        most = Math.max(most, (running += 1));
+        await making.promise;
+        running -= 1;
+        return { artifact: ARTIFACT, attempts: 1 };
+      },
+    });
+    const both = [await beginPublish(client), await beginPublish(client)];
+    await eventually(() => expect(fakes.names().filter((name) => name === 'promoteBundle')).toHaveLength(2));
+    making.resolve(undefined);
+    for (const handle of both) expect((await handle.result()).status).toBe('published');
+    expect(most).toBe(1);
   });
 
   it('shows each transition in the row before the step runs', async () => {
@@ -155,19 +182,26 @@ describe('a platform at fault', () => {
 
 describe('a publish that is cancelled', () => {
   it('ends as failed with its staging removed', async () => {
-    const precompiling = Promise.withResolvers<never>();
-    fakes.script({ precompileBundle: () => precompiling.promise });
+    const precompiling = Promise.withResolvers<undefined>();
+    fakes.script({
+      precompileBundle: async () => {
+        await precompiling.promise;
+        return { artifact: ARTIFACT, attempts: 1 };
+      },
+    });
     const handle = await beginPublish(client);
     await eventually(() => expect(fakes.names()).toContain('precompileBundle'));
     await handle.cancel();
     await failureCode(handle.result());
-    precompiling.reject(new PlatformError('COMPONENT_INVALID', 'killed'));
     expect(fakes.inputOf('endPublish')).toMatchObject({
       status: 'failed',
       error: { code: 'OPERATION_CANCELLED' },
     });
     expect(fakes.names().at(-1)).toBe('removeStaging');
     expect((await handle.describe()).status.name).toBe('CANCELLED');
+    // Others may wait for the artifact: its making goes on.
+    precompiling.resolve(undefined);
+    await eventually(() => expect(fakes.names()).toContain('recordArtifact'));
   });
 
   it('is published all the same once registering has begun', async () => {

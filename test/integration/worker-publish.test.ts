@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
+import { precompileWorkflowId } from '../../core/ids.ts';
 import { packTarZst } from '../../platform/bundle/pack.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
 import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
@@ -110,6 +111,10 @@ async function versionsOf(publisher: string): Promise<number> {
   return rows.length;
 }
 
+function contentHashOf(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
 /** Waits until a worker has begun the activity. */
 async function untilStarted(handle: WorkflowHandle, activity: string): Promise<void> {
   await eventually(async () => {
@@ -148,7 +153,7 @@ describe('workers as processes', () => {
       imports: 'passed',
       wasi: 'failed', // StarlingMonkey imports file system and sockets; they give no access
     });
-    const contentHash = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    const contentHash = contentHashOf(bytes);
     for (const key of [
       keys.bundle(contentHash),
       keys.manifest(contentHash),
@@ -199,9 +204,10 @@ describe('workers as processes', () => {
   it('finish a publish whose precompile worker was killed in the middle, once', async () => {
     start('lifecycle');
     const doomed = start('precompile');
-    const ref = await upload(await helloBundle('killed-precompile'));
-    const handle = await beginPublish(temporal.client, ref);
-    await untilStarted(handle, 'precompileBundle');
+    const bytes = await helloBundle('killed-precompile');
+    const handle = await beginPublish(temporal.client, await upload(bytes));
+    const making = precompileWorkflowId(contentHashOf(bytes), ARTIFACT_TARGET);
+    await untilStarted(temporal.client.workflow.getHandle(making), 'precompileBundle');
     await doomed.kill();
     start('precompile');
     expect((await handle.result()).status).toBe('published');

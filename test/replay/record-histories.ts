@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { PlatformError } from '../../core/errors.ts';
-import { consentWorkflowId } from '../../core/ids.ts';
+import { consentWorkflowId, precompileWorkflowId } from '../../core/ids.ts';
+import { startRecompile } from '../../workers/start-recompile.ts';
 import { consentUpdate } from '../../workflows/messages.ts';
 import {
   beginConfigure,
@@ -12,7 +14,7 @@ import {
   fakeInstallActivities,
   installInput,
 } from '../support/fake-install.ts';
-import { beginPublish, fakePublishActivities } from '../support/fake-publish.ts';
+import { ARTIFACT, beginPublish, CONTENT_HASH, fakePublishActivities } from '../support/fake-publish.ts';
 import { startWorkflowEnvironment } from '../support/workflow-environment.ts';
 
 // Records what replay.test.ts replays. Run it on the server of TEST_TEMPORAL_ADDRESS when a version is released, with that version as
@@ -51,6 +53,26 @@ try {
   await record('publish-bundle-rejected', (on) => {
     publish.script({ registerVersion: () => Promise.reject(new PlatformError('VERSION_EXISTS', 'exists')) });
     return beginPublish(on);
+  });
+  await record('precompile-made', async (on) => {
+    await (await beginPublish(on)).result();
+    return on.workflow.getHandle(precompileWorkflowId(CONTENT_HASH, ARTIFACT.target));
+  });
+  await record('recompile-all-done', async (on) => {
+    let left = 1;
+    publish.script({
+      countOutdatedBundles: () => left,
+      listOutdatedBundles: () => [
+        {
+          contentHash: CONTENT_HASH,
+          tenantId: randomUUID(),
+          position: { installed: true, turn: 1, contentHash: CONTENT_HASH },
+        },
+      ],
+      recordArtifact: () => void (left -= 1),
+    });
+    const { target, keyId } = ARTIFACT;
+    return on.workflow.getHandle(await startRecompile(on, { target, keyId }));
   });
   await record('install-extension-active', (on) => beginInstall(on));
   await record('install-extension-rolled-back', (on) => {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { WithStartWorkflowOperation, type Client, type WorkflowHandle } from '@temporalio/client';
+import type { ArtifactActivities } from '../../activities/artifacts.ts';
 import type { BundleActivities } from '../../activities/bundles.ts';
 import type { PrecompileActivities } from '../../activities/precompile.ts';
 import type { RegistryActivities } from '../../activities/registry.ts';
@@ -15,10 +16,16 @@ type PublishActivities = UploadActivities &
   VerificationActivities &
   BundleActivities &
   PrecompileActivities &
+  ArtifactActivities &
   RegistryActivities;
 
 export const CONTENT_HASH = `sha256:${'cd'.repeat(32)}`;
-export const ARTIFACT = { target: 'jco-test', sha256: 'ef'.repeat(32), sizeBytes: 2000 };
+export const ARTIFACT = {
+  target: 'jco-test',
+  sha256: 'ef'.repeat(32),
+  sizeBytes: 2000,
+  keyId: `sha256:${'12'.repeat(32)}`,
+};
 export const REGISTERED = {
   versionId: randomUUID(),
   extensionId: randomUUID(),
@@ -36,9 +43,12 @@ export function fakePublishActivities(): ActivityScript<PublishActivities> {
     endPublish: () => undefined,
     removeStaging: () => undefined,
     verifyBundle: () => ({ checks: [passed('archive'), passed('version')], attempts: 1 }),
-    inspectComponent: () => ({ checks: [passed('component')], attempts: 1 }),
+    inspectComponent: () => ({ checks: [passed('component')], target: ARTIFACT.target, attempts: 1 }),
     promoteBundle: () => ({ attempts: 1 }),
     precompileBundle: () => ({ artifact: ARTIFACT, attempts: 1 }),
+    recordArtifact: () => undefined,
+    countOutdatedBundles: () => 0,
+    listOutdatedBundles: () => [],
     registerVersion: () => REGISTERED,
   });
 }

@@ -1,6 +1,6 @@
 import { pendingSteps, INSTALL_STEPS, type FailureReason } from '../../core/progress.ts';
 import type { PlatformError } from '../../core/errors.ts';
-import { installWorkflowId } from '../../core/ids.ts';
+import { installWorkflowId, precompileWorkflowId } from '../../core/ids.ts';
 import type { InstallOperationStore } from '../../platform/db/install-operations.ts';
 import type { UploadStore } from '../../platform/db/uploads.ts';
 import type { WorkflowStarter } from '../../api/workflow-starter.ts';
@@ -8,12 +8,14 @@ import type {
   ConfigureInstallInput,
   ConsentDecision,
   InstallExtensionInput,
+  PrecompileInput,
   PublishBundleInput,
 } from '../../workflows/messages.ts';
 
 /** Does to the rows what the workflows would, at once, and keeps what it was asked. */
 export class FakeWorkflowStarter implements WorkflowStarter {
   readonly publishes: PublishBundleInput[] = [];
+  readonly precompiles: (PrecompileInput & { tenantId: string })[] = [];
   readonly installs: InstallExtensionInput[] = [];
   readonly configures: ConfigureInstallInput[] = [];
   readonly decisions: ConsentDecision[] = [];
@@ -40,6 +42,12 @@ export class FakeWorkflowStarter implements WorkflowStarter {
     const end = this.publishEnd;
     if (end) await this.#stores.uploads.end(tenantId, uploadId, { steps: [], checks: CHECKS, ...end });
     return { status: 'verifying' };
+  }
+
+  startPrecompile(input: PrecompileInput, tenantId: string): Promise<{ workflowId: string }> {
+    this.#throwIfAsked();
+    this.precompiles.push({ ...input, tenantId });
+    return Promise.resolve({ workflowId: precompileWorkflowId(input.contentHash, input.target) });
   }
 
   async startInstall(input: InstallExtensionInput): Promise<{ installId: string }> {

@@ -1,0 +1,82 @@
+import {
+  continueAsNew,
+  isCancellation,
+  proxyActivities,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ArtifactActivities } from '../activities/artifacts.ts';
+import { failureReason } from './failure-reason.ts';
+import { recompileProgressQuery, type RecompileInput, type RecompileProgress } from './messages.ts';
+import { precompileOnce } from './precompile-once.ts';
+
+const { countOutdatedBundles, listOutdatedBundles } = proxyActivities<ArtifactActivities>({
+  startToCloseTimeout: '1 minute', // reads every version, in the order in which tenants take turns
+  retry: { maximumInterval: '1 minute' },
+});
+
+const AT_ONCE = 4;
+const PAGE = 50;
+/** While keys change, a worker that still has the old one may take a task: what it signed is found outdated in the next pass. */
+const PASSES = 5;
+const FIRST_PAUSE_MS = 60_000;
+/** Enough to see what is wrong, and a small result. */
+const FAILURES_SHOWN = 20;
+/** Behind publishes, which have the default of 3. */
+const LAST = 5;
+
+/**
+ * Brings every live bundle to the target and the key: those with installs first, tenants in turn, a few at once. Done when none is
+ * left, or after the last pass over what keeps failing; the result says which.
+ */
+export async function recompileAll(input: RecompileInput): Promise<RecompileProgress> {
+  const { target, keyId, atOnce = AT_ONCE } = input;
+  const progress: RecompileProgress = input.progress ?? {
+    pass: 1,
+    left: 0,
+    done: 0,
+    failed: 0,
+    failures: [],
+  };
+  let after = input.after;
+  setHandler(recompileProgressQuery, () => progress);
+
+  for (;;) {
+    progress.left = await countOutdatedBundles({ target, keyId });
+    if (progress.left === 0) return progress;
+    const page = await listOutdatedBundles({ target, keyId, limit: PAGE, ...(after && { after }) });
+    await takeTurns(page, atOnce, async ({ contentHash, tenantId }) => {
+      try {
+        await precompileOnce({ contentHash, target }, { priorityKey: LAST, fairnessKey: tenantId });
+        progress.done += 1;
+      } catch (err) {
+        if (isCancellation(err)) throw err;
+        progress.failed += 1;
+        const failure = { contentHash, ...failureReason(err) };
+        progress.failures = [failure, ...progress.failures].slice(0, FAILURES_SHOWN);
+      }
+    });
+    after = page.at(-1)?.position;
+    if (after === undefined) {
+      if (progress.pass === PASSES) return progress;
+      await sleep(FIRST_PAUSE_MS * 2 ** (progress.pass - 1));
+      progress.pass += 1;
+    }
+    if (workflowInfo().continueAsNewSuggested) {
+      await continueAsNew<typeof recompileAll>({ target, keyId, atOnce, progress, ...(after && { after }) });
+    }
+  }
+}
+
+async function takeTurns<Item>(
+  items: readonly Item[],
+  atOnce: number,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const waiting = items.values();
+  const line = async (): Promise<void> => {
+    for (const item of waiting) await work(item);
+  };
+  await Promise.all(Array.from({ length: atOnce }, line));
+}
