@@ -18,6 +18,8 @@ export default {
         'migrations',
         'platform',
         'runner',
+        'scripts',
+        'sdk',
         'starter',
         'test',
         'wit',

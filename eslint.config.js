@@ -10,7 +10,7 @@ const zone = (target, from, message) => ({
 });
 
 // The table "who may import whom". test/lint/boundaries.test.ts proves each line of it on a wrong file.
-const zones = [
+const layers = [
   zone(
     'core',
     ['platform', 'activities', 'workflows', 'workers', 'api', 'runner', 'starter', 'migrations'],
@@ -51,6 +51,26 @@ const zones = [
     ['activities', 'workflows', 'workers', 'api', 'runner'],
     'the starter starts processes; it shares no memory with them',
   ),
+  zone(
+    'migrations',
+    ['activities', 'workflows', 'workers', 'api', 'runner', 'starter'],
+    'migrations import core and platform',
+  ),
+  zone(
+    'scripts',
+    ['activities', 'workers', 'api', 'runner', 'starter'],
+    'the starter imports scripts, not the other way round',
+  ),
+];
+
+// A test beside its subject may use what tests share; nothing else may.
+const aside = [
+  ...['core', 'platform', 'activities', 'workflows', 'workers', 'api', 'runner', 'migrations'].map((folder) =>
+    zone(folder, ['test', 'bench', 'examples', 'scripts'], 'what runs in production stands on none of these'),
+  ),
+  ...['starter', 'scripts', 'bench'].map((folder) =>
+    zone(folder, ['test'], 'tests import, and are imported by nobody'),
+  ),
 ];
 
 const temporal = ['@temporalio/*'];
@@ -66,9 +86,14 @@ export default tseslint.config(
     languageOptions: {
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
     },
-    settings: { 'import-x/resolver-next': [createTypeScriptImportResolver()] },
+    settings: {
+      'import-x/resolver-next': [createTypeScriptImportResolver()],
+      // Without these two the rules read no file but the one they lint, and no-cycle finds nothing.
+      'import-x/extensions': ['.ts'],
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
+    },
     rules: {
-      'import-x/no-restricted-paths': ['error', { zones }],
+      'import-x/no-restricted-paths': ['error', { zones: [...layers, ...aside] }],
       'import-x/no-cycle': 'error',
       'import-x/no-default-export': 'error',
       'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
@@ -150,6 +175,10 @@ export default tseslint.config(
   {
     files: ['**/main.ts', 'scripts/**/*.ts', 'bench/**/*.ts', 'test/**/*.ts', '**/*.test.ts'],
     rules: { 'no-restricted-properties': 'off', 'no-console': 'off' },
+  },
+  {
+    files: ['**/*.test.ts'],
+    rules: { 'import-x/no-restricted-paths': ['error', { zones: layers }] },
   },
   {
     files: ['migrations/**/*.ts'],

@@ -169,7 +169,7 @@ export function statusOf(code: ErrorCode): number {
 }
 
 /** Limits pass, dependencies come back, and a fix for a bug of ours may be deployed; nothing else is worth a second try. */
-export function isRetryable(code: ErrorCode): boolean {
+function isRetryable(code: ErrorCode): boolean {
   const kind = kindOf(code);
   return kind === 'limit' || kind === 'unavailable' || kind === 'internal';
 }

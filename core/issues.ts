@@ -23,7 +23,7 @@ export function issuesOf(error: z.ZodError): Issue[] {
 }
 
 /** `api.endpoints[0].method`; the empty path is the value itself. */
-export function jsonPath(path: readonly PropertyKey[]): string {
+function jsonPath(path: readonly PropertyKey[]): string {
   return path
     .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
     .join('')

@@ -56,7 +56,14 @@ function tests(): Outcome {
 }
 
 const startedAt = performance.now();
-const outcomes = [check('lint:commit'), check('format:check'), check('lint'), check('types'), tests()];
+const outcomes = [
+  check('lint:commit'),
+  check('format:check'),
+  check('lint'),
+  check('lint:unused'),
+  check('types'),
+  tests(),
+];
 const total = (key: keyof Outcome): number => outcomes.reduce((sum, outcome) => sum + outcome[key], 0);
 console.log(
   `\neverything in ${Math.round((performance.now() - startedAt) / 1000)} s; a check counts as one test`,

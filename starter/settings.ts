@@ -9,7 +9,7 @@ import {
 } from '../platform/config/environment.ts';
 
 /** What the starter itself reads; variables of the roles pass through to the role that knows them (roles.ts). */
-export const starterEnv = z.object({
+const starterEnv = z.object({
   DATA_DIR: z.string().min(1).default('.data'),
   GATEWAY_PORT: port.optional(),
   GATEWAY_INTERNAL_PORT: port.optional(),

@@ -11,7 +11,7 @@ import type { ExecutionResult, Executor } from './executor.ts';
 import { inwardHeaders } from './request-headers.ts';
 import { outwardHeaders } from './response-headers.ts';
 
-export const MAX_BODY_BYTES = 6 * 1024 * 1024;
+const MAX_BODY_BYTES = 6 * 1024 * 1024;
 
 export interface ExecuteExtensionDeps {
   hydration: Pick<HydrationStore, 'byExtension'>;
@@ -113,7 +113,7 @@ function answer(res: Response, result: ExecutionResult): void {
 }
 
 /** A client learns which wall the guest hit, and nothing of what is behind it. */
-export function guestFailure(code: ErrorCode): PlatformError {
+function guestFailure(code: ErrorCode): PlatformError {
   switch (code) {
     case 'GUEST_TIMEOUT':
       return new PlatformError(code, 'the extension did not answer in time');

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { PERMISSIONS } from '../permissions.ts';
 
-export const ENDPOINT_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
-export type EndpointMethod = (typeof ENDPOINT_METHODS)[number];
+const ENDPOINT_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
 const PATH = /^\/$|^(\/(:[A-Za-z][A-Za-z0-9_]*|[A-Za-z0-9._~-]+))+$/;
 /** Prefixes of the platform's own permissions: an extension cannot pass its names off as them. */
@@ -36,7 +35,7 @@ const permission = z
   );
 
 /** Most a call may take, in milliseconds. */
-export const MAX_TIMEOUT_MS = 60_000;
+const MAX_TIMEOUT_MS = 60_000;
 export const timeoutMs = z.int().min(100).max(MAX_TIMEOUT_MS);
 
 const endpoint = z
@@ -56,4 +55,3 @@ const endpoint = z
   }));
 
 export const api = z.strictObject({ endpoints: z.array(endpoint).max(500) });
-export type Endpoint = z.output<typeof endpoint>;

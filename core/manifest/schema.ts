@@ -7,7 +7,7 @@ import { capabilityRequest } from './capability-request.ts';
 import { settingName, settingsSchema } from './settings-schema.ts';
 import { ui, uiFile } from './ui.ts';
 
-export const MANIFEST_LIMITS = {
+const MANIFEST_LIMITS = {
   timeoutMs: 10_000,
   memoryMb: { default: 128, min: 16, max: 512 },
   responseBytes: { default: 6 * 1024 * 1024, max: 32 * 1024 * 1024 },

@@ -37,7 +37,7 @@ export function createEntryNames(limits: ArchiveLimits): EntryNames {
 }
 
 /** A relative path of plain segments in NFC, with "/" between them. */
-export function assertEntryPath(path: string, limits: ArchiveLimits): void {
+function assertEntryPath(path: string, limits: ArchiveLimits): void {
   if (new TextEncoder().encode(path).length > limits.pathBytes) {
     throw archiveLimitExceeded(limits, 'pathBytes', `the path ${quote(path.slice(0, 80))}… is too long`);
   }

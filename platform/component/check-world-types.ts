@@ -5,7 +5,7 @@ import { PlatformError } from '../../core/errors.ts';
 import { extensionInterface } from '../../core/world.ts';
 import { generateGlue, type Generated } from './generate-glue.ts';
 
-export const WIT_FOLDER = join(import.meta.dirname, '..', '..', 'wit');
+const WIT_FOLDER = join(import.meta.dirname, '..', '..', 'wit');
 
 type Files = Generated['files'];
 

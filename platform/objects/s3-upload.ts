@@ -10,7 +10,7 @@ import { createByteCount } from './announced-bytes.ts';
 import type { ByteSource, PutOnceOptions } from './object-store.ts';
 
 /** At least 5 MiB, S3's least; 10,000 parts, its most, make 80 GiB. Also what one upload holds in memory. */
-export const PART_BYTES = 8 * 1024 * 1024;
+const PART_BYTES = 8 * 1024 * 1024;
 /** Metadata of write-once objects: their sha256, which S3's own checksum of a multipart object is not. */
 export const SHA256_METADATA = 'sha256';
 

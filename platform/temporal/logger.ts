@@ -15,7 +15,7 @@ export function logTemporalTo(logger: Logger): void {
   Runtime.install({ logger: temporalLogger(logger) });
 }
 
-export function temporalLogger(logger: Logger): TemporalLogger {
+function temporalLogger(logger: Logger): TemporalLogger {
   function log(level: LogLevel, message: string, meta: LogMetadata = {}): void {
     const { error, ...fields } = meta as Record<string, unknown>;
     logger[LEVELS[level]](error === undefined ? fields : { ...fields, err: error }, message);

@@ -11,7 +11,7 @@ const READABLE = ['package.json', 'core/', 'runner/engine/', 'runner/sandbox/'];
 const HEAP_MB = 512;
 
 /** Node's flags for a process that may do nothing but compute: no files but `readable`, no network, children, workers or addons. */
-export function sandboxFlags(readable: readonly string[]): string[] {
+function sandboxFlags(readable: readonly string[]): string[] {
   return [
     '--permission',
     ...readable.map((path) => `--allow-fs-read=${path}`),

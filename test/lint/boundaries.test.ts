@@ -50,6 +50,23 @@ describe('who may import whom', () => {
     ['starter/x.ts', '../runner/main.ts'],
     ['starter/x.ts', '../workflows/messages.ts'],
     ['starter/x.ts', '../activities/bundles.ts'],
+    ['migrations/x.ts', '../api/principal.ts'],
+    ['scripts/x.ts', '../starter/ports.ts'],
+    ['scripts/x.ts', '../api/principal.ts'],
+    ['core/x.ts', '../test/support/eventually.ts'],
+    ['platform/x.ts', '../scripts/build-workflows.ts'],
+    ['activities/x.ts', '../test/support/eventually.ts'],
+    ['workflows/x.ts', '../test/support/eventually.ts'],
+    ['workers/x.ts', '../scripts/build-workflows.ts'],
+    ['runner/x.ts', '../scripts/build-example.ts'],
+    ['runner/x.ts', '../bench/load.ts'],
+    ['api/x.ts', '../test/support/eventually.ts'],
+    ['api/x.ts', '../examples/hello/src/main.ts'],
+    ['migrations/x.ts', '../test/support/database.ts'],
+    ['starter/x.ts', '../test/support/eventually.ts'],
+    ['scripts/x.ts', '../test/support/database.ts'],
+    ['bench/x.ts', '../test/support/database.ts'],
+    ['platform/x.test.ts', '../api/principal.ts'],
   ])('%s may not import %s', async (file, target) => {
     expect(await refusals(file, from(target))).toContain(PATHS);
   });
@@ -65,9 +82,17 @@ describe('who may import whom', () => {
     ['api/main.ts', '../migrations/index.ts'],
     ['workers/main.ts', '../migrations/index.ts'],
     ['starter/x.ts', '../migrations/index.ts'],
+    ['starter/x.ts', '../scripts/build-workflows.ts'],
+    ['scripts/x.ts', '../migrations/index.ts'],
+    ['runner/x.test.ts', '../test/support/components.ts'],
+    ['test/x.ts', '../starter/ports.ts'],
   ])('%s may import %s', async (file, target) => {
     expect(await refusals(file, from(target))).toEqual([]);
   });
+});
+
+it('imports that lead back to where they began are refused', async () => {
+  expect(await refusals('core/errors.ts', from('./issues.ts'))).toContain('import-x/no-cycle');
 });
 
 describe('what each part keeps out', () => {

