@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Client } from '@temporalio/client';
@@ -17,12 +17,21 @@ import {
 import { ARTIFACT, beginPublish, CONTENT_HASH, fakePublishActivities } from '../support/fake-publish.ts';
 import { startWorkflowEnvironment } from '../support/workflow-environment.ts';
 
-// Records what replay.test.ts replays. Run it on the server of TEST_TEMPORAL_ADDRESS when a version is released, with that version as
-// the argument, and commit what it writes; histories of earlier versions stay.
+// Records what replay.test.ts replays, on the server of TEST_TEMPORAL_ADDRESS: before a workflow changes, with a name for the code as it
+// is. Commit what it writes; histories that are there stay, because runs like theirs may still be open.
+
+const FOLDER = path.join(import.meta.dirname, 'histories');
 
 const { positionals } = parseArgs({ allowPositionals: true });
 const [version] = positionals;
-if (version === undefined) throw new Error('usage: node test/replay/record-histories.ts <version>');
+if (version === undefined || !/^[a-z0-9][a-z0-9.-]*$/.test(version)) {
+  throw new Error('usage: npm run record-histories -- <version>, such as 0.2.0 or before-probing-twice');
+}
+if (readdirSync(FOLDER).some((file) => file.endsWith(`-${version}.json`))) {
+  throw new Error(
+    `there are histories of ${version}, which must stay as they are: give the code another name`,
+  );
+}
 
 interface Recordable {
   result(): Promise<unknown>;
@@ -39,7 +48,7 @@ async function record(name: string, run: (client: Client) => Promise<Recordable>
   publish.reset();
   const handle = await run(client);
   await handle.result().catch(() => undefined); // a failed workflow's history is what some scenarios are about
-  const file = path.join(import.meta.dirname, 'histories', `${name}-${version ?? ''}.json`);
+  const file = path.join(FOLDER, `${name}-${version ?? ''}.json`);
   // Who ran it is no part of the history's meaning.
   const json = historyToJSON(await handle.fetchHistory()).replace(/("identity": ?)"[^"]*"/g, '$1"recorder"');
   writeFileSync(file, `${json}\n`);
