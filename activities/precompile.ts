@@ -15,6 +15,7 @@ import {
   statementDigest,
   type ArtifactFacts,
 } from '../platform/component/artifact-signature.ts';
+import type { ChildCrash } from '../platform/component/component-child.ts';
 import { inspectInChild, precompileComponent } from '../platform/component/precompile.ts';
 import type { ComponentInspection } from '../platform/component/inspect-component.ts';
 import type { ObjectKeys } from '../platform/objects/keys.ts';
@@ -95,7 +96,12 @@ export function createPrecompileActivities({
     const manifest = parseManifest(await mustRead(keys.manifest(contentHash), signal));
     const component = await mustRead(keys.component(contentHash), signal);
     const { memoryMb } = manifest.limits;
-    const made = await precompileComponent(component, { memoryMb, timeoutMs: PRECOMPILE_TIMEOUT_MS, signal });
+    const made = await precompileComponent(component, {
+      memoryMb,
+      timeoutMs: PRECOMPILE_TIMEOUT_MS,
+      signal,
+      onCrash: logCrash(contentHash),
+    });
     const { bytes, sha256 } = await packArtifact({ ...made, contentHash, target });
     await put(keys.artifact(contentHash, target), bytes, sha256, signal);
     // The signature last: where it is, the artifact is whole.
@@ -117,7 +123,11 @@ export function createPrecompileActivities({
         if (bundle.contentHash !== contentHash) {
           throw new PlatformError('BUNDLE_CORRUPT', 'the uploaded bytes changed while they were verified');
         }
-        const inspection = await inspectInChild(bundle.component, { timeoutMs: INSPECT_TIMEOUT_MS, signal });
+        const inspection = await inspectInChild(bundle.component, {
+          timeoutMs: INSPECT_TIMEOUT_MS,
+          signal,
+          onCrash: logCrash(contentHash),
+        });
         return componentChecks(inspection, bundle.manifest);
       });
       return { checks, target, attempts: activityInfo().attempt };
@@ -147,6 +157,10 @@ export function createPrecompileActivities({
       return { artifact, attempts: activityInfo().attempt };
     },
   };
+}
+
+function logCrash(contentHash: string): (crash: ChildCrash) => void {
+  return (crash) => void log.warn('a component child gave no answer', { contentHash, ...crash });
 }
 
 /** Imports are advice: what is imported and not granted is denied when it is called. */

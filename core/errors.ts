@@ -87,6 +87,7 @@ const CODES = {
   // What we depend on
   BUNDLE_UNAVAILABLE: { kind: 'unavailable' }, // artifact not in the object store
   ARTIFACT_INVALID: { kind: 'internal' }, // artifact's digest or counter-signature is wrong
+  COMPONENT_TOOL_CRASHED: { kind: 'internal' }, // the process that inspects or precompiles was killed, crashed or could not start
   TARGET_UNAVAILABLE: { kind: 'unavailable' }, // no precompile worker of the release that makes this artifact target took the task
   SECRET_UNREADABLE: { kind: 'internal' }, // sealed to another key, tenant, install or name, or damaged
   RUNNER_BUSY: { kind: 'unavailable' }, // runner has no free sandbox, or is draining

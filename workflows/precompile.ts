@@ -7,7 +7,7 @@ import { describeWorkflow } from './search-attributes.ts';
 
 const { precompileBundle } = proxyActivities<PrecompileActivities>({
   taskQueue: PRECOMPILE_TASK_QUEUE,
-  startToCloseTimeout: '15 minutes', // a large component on a slow machine; the child has a tighter limit of its own
+  startToCloseTimeout: '30 minutes', // two tries at a large component on a slow machine; each has a tighter limit of its own
   scheduleToCloseTimeout: '2 hours', // waits in the queue behind a rush of publishes, and for a worker to come back
   heartbeatTimeout: '8 seconds', // a killed worker is noticed this soon
   retry: { maximumInterval: '1 minute' }, // a component that the tool crashes on must not keep the workers busy

@@ -1,5 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from '@jest/globals';
 import { componentOfHostWorld, componentOfWorld } from '../../test/support/tiny-components.ts';
+import { eventually } from '../../test/support/eventually.ts';
+import type { ChildCrash } from './component-child.ts';
 import { inspectInChild, precompileComponent } from './precompile.ts';
 import { transpileComponent } from './transpile-component.ts';
 
@@ -13,6 +16,16 @@ async function componentThatExplodes(): Promise<Uint8Array> {
     `package alga:extension; interface storage { type t0 = u8; ${doublings.join(' ')} ${functions.join(' ')} } world w { import storage; }`,
     'w',
   );
+}
+
+/** Pids of this process's children that work on components. */
+function children(): number[] {
+  try {
+    const found = execFileSync('pgrep', ['-P', String(process.pid), '-f', 'precompile-child']);
+    return found.toString().split('\n').filter(Boolean).map(Number);
+  } catch {
+    return []; // pgrep finds none
+  }
 }
 
 describe('a component in a child process', () => {
@@ -44,12 +57,30 @@ describe('a component in a child process', () => {
     });
   });
 
-  it('is refused when it takes too long, and its process is gone', async () => {
+  it('is refused when it takes too long twice, and its processes are gone', async () => {
+    const crashes: ChildCrash[] = [];
     const component = await componentOfHostWorld();
-    await expect(inspectInChild(component, { timeoutMs: 1 })).rejects.toMatchObject({
+    const onCrash = (crash: ChildCrash) => void crashes.push(crash);
+    await expect(inspectInChild(component, { timeoutMs: 1, onCrash })).rejects.toMatchObject({
       code: 'COMPONENT_INVALID',
-      message: expect.stringContaining('took longer'),
+      message: expect.stringContaining('takes longer'),
     });
+    expect(crashes.map(({ ending }) => ending)).toEqual(['SIGKILL', 'SIGKILL']);
+    expect(children()).toEqual([]);
+  });
+
+  it('is refused when it fills the heap twice', async () => {
+    const crashes: ChildCrash[] = [];
+    await expect(
+      precompileComponent(await componentThatExplodes(), {
+        memoryMb: 1,
+        timeoutMs,
+        heapMb: 6,
+        onCrash: (crash) => void crashes.push(crash),
+      }),
+    ).rejects.toMatchObject({ code: 'COMPONENT_INVALID', message: expect.stringContaining('more memory') });
+    expect(crashes).toHaveLength(2);
+    expect(crashes[0]?.stderr).toContain('heap out of memory');
   });
 
   it('is refused when it makes the tools run out of memory, and this process lives', async () => {
@@ -69,5 +100,40 @@ describe('a component in a child process', () => {
     const inspection = inspectInChild(await componentOfHostWorld(), { timeoutMs, signal: controller.signal });
     controller.abort(reason);
     await expect(inspection).rejects.toBe(reason);
+  });
+});
+
+describe('a component that is not to blame', () => {
+  const crashed = { code: 'COMPONENT_TOOL_CRASHED', retryable: true };
+
+  async function outcome(options: Partial<Parameters<typeof inspectInChild>[1]>) {
+    const crashes: ChildCrash[] = [];
+    const onCrash = (crash: ChildCrash) => void crashes.push(crash);
+    const component = await componentOfHostWorld();
+    const inspection = inspectInChild(component, { timeoutMs, onCrash, ...options });
+    return { inspection, crashes };
+  }
+
+  it('is not blamed when somebody kills its process', async () => {
+    const { inspection, crashes } = await outcome({});
+    const refused = expect(inspection).rejects.toMatchObject(crashed);
+    await eventually(() => expect(children()).toHaveLength(1));
+    for (const pid of children()) process.kill(pid, 'SIGKILL');
+    await refused;
+    expect(crashes).toEqual([{ ending: 'SIGKILL', stderr: expect.any(String) }]);
+  });
+
+  it('is not blamed when the tool crashes, whose last words are kept for the log and not for the error', async () => {
+    const { inspection, crashes } = await outcome({ program: [process.execPath, 'no-such-script.ts'] });
+    const error = await inspection.catch((err: unknown) => err as Error);
+    expect(error).toMatchObject(crashed);
+    expect(crashes).toEqual([{ ending: 'exit code 1', stderr: expect.stringContaining('no-such-script') }]);
+    expect(JSON.stringify([error, (error as Error).message])).not.toContain('no-such-script');
+  });
+
+  it('is not blamed when its process cannot be started', async () => {
+    const { inspection, crashes } = await outcome({ program: ['/no/such/node', 'x'] });
+    await expect(inspection).rejects.toMatchObject(crashed);
+    expect(crashes).toEqual([{ ending: expect.stringContaining('ENOENT'), stderr: '' }]);
   });
 });

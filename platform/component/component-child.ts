@@ -1,0 +1,149 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
+import { isErrorCode, PlatformError } from '../../core/errors.ts';
+import { ANSWER_DESCRIPTOR, childAnswer, type ChildTask } from './precompile-protocol.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const SCRIPT = join(import.meta.dirname, 'precompile-child.ts');
+/** JavaScript heap of the child; the memory of its WebAssembly tools is limited by limit-own-memory.ts. */
+const HEAP_MB = 512;
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+const STDERR_KEPT_BYTES = 8 * 1024;
+/** What V8 prints when the heap has reached its limit, before it aborts. */
+const OUT_OF_HEAP = /JavaScript heap out of memory/;
+
+/** How a child ended that gave no answer; for the log, never for a publisher. */
+export interface ChildCrash {
+  /** Signal, exit code, or why it could not start. */
+  ending: string;
+  /** The last of what it wrote to standard error. */
+  stderr: string;
+}
+
+export interface ChildOptions {
+  /** After this the child is killed. */
+  timeoutMs: number;
+  signal?: AbortSignal;
+  onCrash?: (crash: ChildCrash) => void;
+  heapMb?: number;
+  /** Node, and the script that it runs. */
+  program?: readonly [node: string, script: string];
+}
+
+export type ComponentAnswer = Exclude<ReturnType<typeof childAnswer.parse>, { kind: 'failed' }>;
+
+/** The child reached its limit of time or memory: the component is too large, unless something else held it up. */
+export class OutgrownError extends Error {
+  override readonly name = 'OutgrownError';
+}
+
+/**
+ * Gives a component to a child process of its own, which has no environment, no network and no files but the code it runs. Throws what
+ * the child found, OutgrownError, COMPONENT_INVALID for an answer that no sound child gives, or COMPONENT_TOOL_CRASHED.
+ */
+export async function runComponentChild(
+  task: ChildTask,
+  component: Uint8Array,
+  options: ChildOptions,
+): Promise<{ answer: ComponentAnswer; body: Uint8Array }> {
+  const { timeoutMs, signal, onCrash } = options;
+  signal?.throwIfAborted();
+  const child = start(options);
+  const stderr = keepStderr(child);
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const kill = (): void => void child.kill('SIGKILL');
+  deadline.addEventListener('abort', kill);
+  signal?.addEventListener('abort', kill);
+  try {
+    const ending = ended(child);
+    send(child, task, component);
+    const [output, how] = await Promise.all([readAnswer(child), ending]);
+    signal?.throwIfAborted();
+    const frame = decodeFrame(output);
+    if (frame) return { answer: readHead(frame.head), body: frame.body };
+    onCrash?.({ ending: how, stderr: stderr() });
+    if (deadline.aborted) throw new OutgrownError(`it takes longer than ${Math.round(timeoutMs / 1000)} s`);
+    if (OUT_OF_HEAP.test(stderr())) throw new OutgrownError('it takes more memory than it may');
+    throw new PlatformError(
+      'COMPONENT_TOOL_CRASHED',
+      `the process that works on components ended without an answer (${how})`,
+    );
+  } finally {
+    deadline.removeEventListener('abort', kill);
+    signal?.removeEventListener('abort', kill);
+    kill();
+  }
+}
+
+/** A component that took its child over makes it say such things. */
+export function senseless(what: string): PlatformError {
+  return new PlatformError('COMPONENT_INVALID', `the component could not be processed: ${what}`);
+}
+
+/** WASI shims of jco's own tools need worker threads. */
+function start({
+  heapMb = HEAP_MB,
+  program: [node, script] = [process.execPath, SCRIPT],
+}: ChildOptions): ChildProcess {
+  const readable = ['core/', 'platform/component/', 'wit/', 'node_modules/', 'package.json'];
+  return spawn(
+    node,
+    [
+      `--max-old-space-size=${heapMb}`,
+      '--permission',
+      '--allow-worker',
+      ...readable.map((path) => `--allow-fs-read=${join(ROOT, path)}`),
+      script,
+    ],
+    { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], env: {} },
+  );
+}
+
+function keepStderr(child: ChildProcess): () => string {
+  let kept = Buffer.alloc(0);
+  child.stderr?.on('data', (chunk: Buffer) => {
+    kept = Buffer.concat([kept, chunk]).subarray(-STDERR_KEPT_BYTES);
+  });
+  return () => kept.toString();
+}
+
+function send(child: ChildProcess, task: ChildTask, component: Uint8Array): void {
+  const { stdin } = child;
+  if (!stdin) return; // it could not be started
+  // A child that died does not read on; how it ended is what counts.
+  stdin.on('error', () => undefined);
+  for (const part of encodeFrame(task, component)) stdin.write(part);
+  stdin.end();
+}
+
+async function readAnswer(child: ChildProcess): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of child.stdio[ANSWER_DESCRIPTOR] as Readable as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_ANSWER_BYTES) throw senseless('its artifact is too large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, size);
+}
+
+async function ended(child: ChildProcess): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  child.once('error', (err) => resolve(err.message));
+  child.once('close', (code, killedBy) => resolve(killedBy ?? `exit code ${String(code)}`));
+  return promise;
+}
+
+function readHead(head: unknown): ComponentAnswer {
+  const parsed = childAnswer.safeParse(head);
+  if (!parsed.success) throw senseless('its answer makes no sense');
+  if (parsed.data.kind !== 'failed') return parsed.data;
+  const { code, message, details } = parsed.data;
+  const issues = parsed.data.issues.map(({ expected, ...issue }) => ({
+    ...issue,
+    ...(expected !== undefined && { expected }),
+  }));
+  throw new PlatformError(isErrorCode(code) ? code : 'INTERNAL', message, { details, issues });
+}
