@@ -14,10 +14,10 @@ export interface Page<Item> {
   nextCursor: string | null;
 }
 
-const position = z.tuple([z.string().min(1).max(64), z.uuid()]);
+const position = z.tuple([z.string().min(1).max(64), z.guid()]);
 
 /** How many rows a page looks at to find those that no index tells apart. */
-const LOOKED_AT = 2_000;
+const LOOKED_AT = 1_000;
 
 /** A condition on columns of the query, in SQL with `?`. */
 export type Condition = [sql: string, ...bindings: Knex.Value[]];

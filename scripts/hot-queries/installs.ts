@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto';
+import type { Knex } from 'knex';
+import { createHydrationStore } from '../../platform/db/hydration.ts';
+import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
+import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
+import { createInstallStore } from '../../platform/db/installs.ts';
+import { everywhere, hashOf, HOUR_MS, idOf, pages, usual, type HotQuery } from './hot-query.ts';
+
+/** Nobody has it installed. */
+const unwanted = { extensionId: idOf('extension--1'), versionId: idOf('version--1-0') };
+const steps = [{ name: 'open' as const, status: 'done' as const, attempts: 1 }];
+const operation = {
+  kind: 'install' as const,
+  workflowId: 'install:explain',
+  startedAt: '2026-01-01T00:00:00.000Z',
+};
+
+/** One row each of install, version, extension and config, three endpoints, two grants, a secret. */
+const HYDRATION = 10;
+
+export function installQueries(): HotQuery[] {
+  const operations = createInstallOperationStore;
+  const open = async (db: Knex): Promise<string> => {
+    const installId = randomUUID();
+    await operations(db).open(usual.tenantId, {
+      installId,
+      extensionId: unwanted.extensionId,
+      versionId: unwanted.versionId,
+      digest: 'digest',
+      operation,
+      steps,
+    });
+    return installId;
+  };
+  return [
+    {
+      name: 'call: hydrate by extension id',
+      rows: HYDRATION,
+      run: (db) => createHydrationStore(db).byExtension(usual.tenantId, everywhere.extensionId),
+    },
+    {
+      name: 'call: hydrate by extension name',
+      rows: HYDRATION,
+      run: (db) => createHydrationStore(db).byExtension(usual.tenantId, 'filler.extension-0'),
+    },
+    {
+      name: 'worker: hydrate an install',
+      rows: HYDRATION,
+      run: (db) => createHydrationStore(db).byInstall(usual.tenantId, usual.installId),
+    },
+    {
+      name: 'worker: hydrate a version of an install',
+      rows: HYDRATION,
+      run: (db) => createHydrationStore(db).byInstall(usual.tenantId, usual.installId, idOf('version-0-1')),
+    },
+    {
+      name: 'UI that is served',
+      rows: 2,
+      run: (db) => createHydrationStore(db).servedUi(everywhere.extensionId, hashOf('bundle-0-0')),
+    },
+    {
+      name: 'UI that is disabled everywhere',
+      rows: 1,
+      run: (db) => createHydrationStore(db).servedUi(everywhere.extensionId, hashOf('bundle-0-4')),
+    },
+    {
+      name: 'UI that nobody published',
+      rows: 0,
+      run: (db) => createHydrationStore(db).servedUi(everywhere.extensionId, hashOf('nothing')),
+    },
+    {
+      name: 'install: by id',
+      rows: 7,
+      run: (db) => createInstallStore(db).find(usual.tenantId, usual.installId),
+    },
+    {
+      name: 'install: by extension',
+      rows: 7,
+      run: (db) => createInstallStore(db).findByExtension(usual.tenantId, everywhere.extensionId),
+    },
+    {
+      name: 'install: names of its secrets',
+      rows: 1,
+      run: (db) => createInstallStore(db).secretNames(usual.tenantId, usual.installId),
+    },
+    ...pages('installs of a tenant', 7, (db, page) => createInstallStore(db).list(usual.tenantId, page)),
+    {
+      name: 'install: open, with grants, settings and end',
+      rows: 40,
+      async run(db) {
+        const installId = await open(db);
+        await operations(db).saveProgress(usual.tenantId, installId, { status: 'installing', steps });
+        await operations(db).grant(
+          usual.tenantId,
+          installId,
+          [{ capability: 'storage.kv', scope: {} }],
+          'explain',
+        );
+        const draftId = randomUUID();
+        await createInstallDraftStore(db).create(usual.tenantId, {
+          draftId,
+          installId,
+          versionId: unwanted.versionId,
+          config: {},
+          replaceSecrets: false,
+          reset: false,
+          expiresAt: new Date(Date.now() + HOUR_MS),
+        });
+        await operations(db).applyDraft(usual.tenantId, installId, draftId);
+        await operations(db).activate(usual.tenantId, installId, unwanted.versionId, steps);
+        await operations(db).deactivate(usual.tenantId, installId);
+        await operations(db).revokeGrants(usual.tenantId, installId);
+        await operations(db).clearSettings(usual.tenantId, installId);
+        await operations(db).end(usual.tenantId, installId, { status: 'declined', steps });
+      },
+    },
+  ];
+}
