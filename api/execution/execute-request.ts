@@ -58,7 +58,7 @@ export function executeRequestOf(
   };
 }
 
-/** The settings' values, if the install may read them. */
+/** The config, if the install may read it. */
 export function grantedConfig({ grants, config }: HydratedInstall): ExecuteRequest['config'] {
   const granted = grants.some(({ capability }) => capability === 'config.read');
   return granted ? (config as ExecuteRequest['config']) : {};

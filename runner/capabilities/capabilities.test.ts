@@ -82,13 +82,13 @@ function setup({ grants = {}, request = {}, gateway, now = '2029-01-01T00:00:00Z
       now: () => Date.parse(now),
     },
   );
-  return { host: bound.call, known: bound.known, asked, logged };
+  return { host: bound.call, constants: bound.constants, asked, logged };
 }
 
-describe('answers that are known beforehand', () => {
+describe('answers that are the same for the whole execution', () => {
   it('are those that stay the same, and only of granted interfaces', () => {
-    const { known } = setup({ grants: {} });
-    expect(Object.keys(known).sort()).toEqual([
+    const { constants } = setup({ grants: {} });
+    expect(Object.keys(constants).sort()).toEqual([
       'context-v2.get-trigger',
       'context.get-context',
       'user-v2.get-user',
@@ -98,9 +98,9 @@ describe('answers that are known beforehand', () => {
 
   it('hold the settings once they are granted, and never a secret', () => {
     const grants = { 'config.read': {}, 'secrets.get': {} };
-    const { known } = setup({ grants, request: { secret_envelope: envelope } });
-    expect(known['context-v2.get-config']).toEqual({ ok: '{"greeting":"Hello"}' });
-    expect(Object.keys(known).filter((name) => name.startsWith('secrets'))).toEqual([]);
+    const { constants } = setup({ grants, request: { secret_envelope: envelope } });
+    expect(constants['context-v2.get-config']).toEqual({ ok: '{"greeting":"Hello"}' });
+    expect(Object.keys(constants).filter((name) => name.startsWith('secrets'))).toEqual([]);
   });
 });
 

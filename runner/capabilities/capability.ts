@@ -7,11 +7,11 @@ import type { HostReply, WitValue } from '../engine/engine.ts';
 export interface HostFunction {
   (args: readonly WitValue[]): Promise<HostReply> | HostReply;
   /** The answer, if it is the same for the whole execution: the sandbox is told it beforehand and need not ask. */
-  known?: HostReply;
+  constant?: HostReply;
 }
 
-export function known(reply: HostReply): HostFunction {
-  return Object.assign(() => reply, { known: reply });
+export function constant(reply: HostReply): HostFunction {
+  return Object.assign(() => reply, { constant: reply });
 }
 
 /** Host functions by WIT interface (bare name) and function. */

@@ -1,4 +1,4 @@
-import { known, type Capability } from './capability.ts';
+import { constant, type Capability } from './capability.ts';
 
 /** Which tenant, install and request this is, and what started it. */
 export const contextCapability: Capability = {
@@ -12,16 +12,16 @@ export const contextCapability: Capability = {
       versionId: context.version_id,
     };
     return {
-      context: { 'get-context': known({ ok: data }) },
-      'context-v2': { 'get-trigger': known({ ok: context.trigger }) },
+      context: { 'get-context': constant({ ok: data }) },
+      'context-v2': { 'get-trigger': constant({ ok: context.trigger }) },
     };
   },
 };
 
-/** The install's settings. */
+/** The install's config. */
 export const configCapability: Capability = {
   name: 'config.read',
   bind({ request }) {
-    return { 'context-v2': { 'get-config': known({ ok: JSON.stringify(request.config) }) } };
+    return { 'context-v2': { 'get-config': constant({ ok: JSON.stringify(request.config) }) } };
   },
 };

@@ -24,7 +24,7 @@ const CAPABILITIES: readonly Capability[] = [
 export interface BoundHost {
   call: (interfaceName: string, functionName: string, args: readonly WitValue[]) => Promise<HostReply>;
   /** Answers that stay the same for the whole execution, by `interface.function`. */
-  known: Readonly<Record<string, HostReply>>;
+  constants: Readonly<Record<string, HostReply>>;
 }
 
 /**
@@ -59,8 +59,8 @@ export function bindHost(call: CallContext, deps: CapabilityDeps): BoundHost {
       if (reply !== undefined) return reply;
       throw new PlatformError('INTERNAL', `${interfaceName}.${functionName} is no function of the world`);
     },
-    known: Object.fromEntries(
-      [...granted].flatMap(([name, { known }]) => (known === undefined ? [] : [[name, known]])),
+    constants: Object.fromEntries(
+      [...granted].flatMap(([name, { constant }]) => (constant === undefined ? [] : [[name, constant]])),
     ),
   };
 }

@@ -1,4 +1,4 @@
-import { known, type Capability } from './capability.ts';
+import { constant, type Capability } from './capability.ts';
 import type { HostReply } from '../engine/engine.ts';
 
 /** Who called; `not-available` when no user did. */
@@ -19,7 +19,7 @@ export const userCapability: Capability = {
               clientId: user.client_id,
             },
           };
-    const functions = { 'get-user': known(reply) };
+    const functions = { 'get-user': constant(reply) };
     return { user: functions, 'user-v2': functions };
   },
 };

@@ -56,7 +56,7 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
         request: guestRequest(request, body),
         responseBytes: limits.response_bytes,
         memoryBytes: limits.memory_mb * MIB,
-        known: host.known,
+        constants: host.constants,
         onCall: host.call,
         onOutput: guestLog.output,
       };

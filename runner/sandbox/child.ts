@@ -31,7 +31,7 @@ export interface ExecuteHead {
   contentHash: string;
   request: GuestRequest;
   responseBytes: number;
-  known: Readonly<Record<string, HostReply>>;
+  constants: Readonly<Record<string, HostReply>>;
 }
 
 const channel = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
@@ -57,14 +57,14 @@ function sizeOf(value: WitValue): number {
 /** A host for one execution. `fail` ends it: a guest whose call is never answered would stay suspended until its deadline. */
 function createHost(
   execution: number,
-  known: ExecuteHead['known'],
+  constants: ExecuteHead['constants'],
   fail: (err: HostCallError) => void,
 ): Host {
   let outputLeft = MAX_OUTPUT_BYTES;
   return {
     call(interfaceName, functionName, args) {
       const name = `${interfaceName}.${functionName}`;
-      const reply = Object.hasOwn(known, name) ? known[name] : undefined;
+      const reply = Object.hasOwn(constants, name) ? constants[name] : undefined;
       if (reply !== undefined) return Promise.resolve(reply);
       const { promise, resolve } = Promise.withResolvers<HostReply>();
       if (sizeOf(args) > MAX_CALL_BYTES) {
@@ -88,11 +88,11 @@ function createHost(
 
 async function outcomeOf(
   id: number,
-  { contentHash, request, responseBytes, known }: ExecuteHead,
+  { contentHash, request, responseBytes, constants }: ExecuteHead,
 ): Promise<GuestEnd> {
   const failure = Promise.withResolvers<never>();
   try {
-    const running = engine.execute(contentHash, request, createHost(id, known, failure.reject));
+    const running = engine.execute(contentHash, request, createHost(id, constants, failure.reject));
     const outcome = await Promise.race([running, failure.promise]);
     if (!outcome.ok || (outcome.response.body?.byteLength ?? 0) <= responseBytes) return outcome;
     const { memoryBytes } = outcome;

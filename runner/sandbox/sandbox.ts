@@ -34,7 +34,7 @@ export interface SandboxJob {
   responseBytes: number;
   memoryBytes: number;
   /** Answers the sandbox gives its guest without asking, by `interface.function`. */
-  known: Readonly<Record<string, HostReply>>;
+  constants: Readonly<Record<string, HostReply>>;
   onCall(interfaceName: string, functionName: string, args: readonly WitValue[]): Promise<HostReply>;
   onOutput(stream: 'stdout' | 'stderr', bytes: Uint8Array): void;
 }
@@ -228,8 +228,8 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
         );
       }
       const id = ++ids;
-      const { contentHash, request, responseBytes, known } = job;
-      const head: ExecuteHead = { contentHash, request, responseBytes, known };
+      const { contentHash, request, responseBytes, constants } = job;
+      const head: ExecuteHead = { contentHash, request, responseBytes, constants };
       return new Promise((resolve, reject) => {
         jobs.set(id, { job, heard: false, openCalls: 0, resolve, reject });
         write({ type: FRAME.execute, id, head: head as unknown as WireValue });

@@ -36,7 +36,7 @@ function job(url: string, overrides: Partial<SandboxJob> = {}): SandboxJob {
     request: { context: { tenantId: 't', extensionId: 'e' }, http: { method: 'GET', url, headers: [] } },
     responseBytes: 1_000_000,
     memoryBytes: 64 * 1024 * 1024,
-    known: {},
+    constants: {},
     onCall: () => Promise.resolve({ ok: undefined }),
     onOutput: () => undefined,
     ...overrides,
