@@ -27,7 +27,7 @@ const starterEnv = z.object({
   TEMPORAL_UI_URL: z.url().optional(),
 });
 
-export interface StarterSettings {
+export interface StarterConfig {
   dataDir: string;
   ports: Record<keyof typeof DEFAULT_PORTS, number | undefined>;
   databaseUrl: string | undefined;
@@ -47,7 +47,7 @@ export const DEFAULT_PORTS = {
   POSTGRES_PORT: undefined,
 } as const;
 
-export function loadStarterSettings(given: Environment): StarterSettings {
+export function loadStarterConfig(given: Environment): StarterConfig {
   const environment = withSecretFiles(given, SECRET_VARIABLES);
   const v = parseEnvironment(starterEnv, environment);
   return {

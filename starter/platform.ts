@@ -14,13 +14,13 @@ import { prepareDatabase } from './seed.ts';
 import { startPostgres } from './services/postgres.ts';
 import { findTemporalCli } from './services/temporal-cli.ts';
 import { prepareTemporal, startTemporal } from './services/temporal-server.ts';
-import { DEFAULT_PORTS, type StarterSettings } from './settings.ts';
+import { DEFAULT_PORTS, type StarterConfig } from './config.ts';
 
 /** Twice as long as the gateway lets a client wait. */
 const CALL_TIMEOUT_MS = 120_000;
 
 export interface StartOptions {
-  settings: StarterSettings;
+  config: StarterConfig;
   supervisor: Supervisor;
   log: (line: string) => void;
   signal: AbortSignal;
@@ -40,10 +40,10 @@ interface Process {
 
 /** Brings everything up, in parallel where one does not need the other. What it started is the supervisor's to stop. */
 export async function startPlatform(options: StartOptions): Promise<StartedPlatform> {
-  const { settings, supervisor, log } = options;
-  const { dataDir, environment } = settings;
+  const { config, supervisor, log } = options;
+  const { dataDir, environment } = config;
   const secrets = loadLocalSecrets(path.join(dataDir, 'secrets.json'), log);
-  const ports = await choosePorts(portWishes(settings), log);
+  const ports = await choosePorts(portWishes(config), log);
   const exampleMark = path.join(dataDir, 'example-installed');
   const firstStart = !existsSync(exampleMark);
   const address = await exampleAddress();
@@ -104,7 +104,7 @@ function portWishes({
   ports,
   databaseUrl,
   temporal,
-}: StarterSettings): Parameters<typeof choosePorts<keyof Ports>>[0] {
+}: StarterConfig): Parameters<typeof choosePorts<keyof Ports>>[0] {
   const names = Object.keys(DEFAULT_PORTS) as (keyof Ports)[];
   // A service of somebody else's needs no port here, so its number is no reason to complain.
   const unused = (name: keyof Ports): boolean =>
@@ -121,17 +121,17 @@ function portWishes({
 }
 
 async function provideDatabase(
-  { settings, supervisor, log }: StartOptions,
+  { config, supervisor, log }: StartOptions,
   secrets: LocalSecrets,
   ports: Ports,
 ): Promise<{ url: string; processes: Process[] }> {
-  const given = settings.databaseUrl;
+  const given = config.databaseUrl;
   if (given !== undefined) {
     await prepareDatabase(given, secrets, log);
     return { url: given, processes: [] };
   }
   const server = await startPostgres({
-    dataDir: path.join(settings.dataDir, 'postgres'),
+    dataDir: path.join(config.dataDir, 'postgres'),
     password: secrets.postgresPassword,
     port: ports.POSTGRES_PORT,
     supervisor,
@@ -142,20 +142,20 @@ async function provideDatabase(
 }
 
 async function provideTemporal(
-  { settings, supervisor, log, signal }: StartOptions,
+  { config, supervisor, log, signal }: StartOptions,
   ports: Ports,
 ): Promise<{
   connection: { address: string; namespace: string };
   ui: string | undefined;
   processes: Process[];
 }> {
-  const { address, namespace, ui } = settings.temporal;
+  const { address, namespace, ui } = config.temporal;
   if (address !== undefined) {
     await prepareTemporal(address, namespace);
     return { connection: { address, namespace }, ui, processes: [] };
   }
-  const cli = await findTemporalCli({ environment: settings.environment, log, signal });
-  const dataDir = path.join(settings.dataDir, 'temporal');
+  const cli = await findTemporalCli({ environment: config.environment, log, signal });
+  const dataDir = path.join(config.dataDir, 'temporal');
   const server = await startTemporal({
     cli,
     dataDir,

@@ -5,7 +5,7 @@ import { readLocalFile, removeLocalFile, writeLocalFile, type LocalFile } from '
 import { startPlatform, type StartedPlatform } from './platform.ts';
 import { createLedger, recoverLeftovers } from './processes/ledger.ts';
 import { createSupervisor } from './processes/supervisor.ts';
-import { loadStarterSettings, type StarterSettings } from './settings.ts';
+import { loadStarterConfig, type StarterConfig } from './config.ts';
 import { takeStartLock, type StartLock } from './start-lock.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -20,14 +20,14 @@ const FORCED = 130;
 
 /** Everything `npm start` does. Answers the exit code. */
 export async function runStarter({ environment, log, onStopSignal }: StarterDeps): Promise<number> {
-  let settings: StarterSettings;
+  let config: StarterConfig;
   try {
-    settings = loadStarterSettings(environment);
+    config = loadStarterConfig(environment);
   } catch (cause) {
     log(messageOf(cause));
     return 1;
   }
-  const { dataDir } = settings;
+  const { dataDir } = config;
   mkdirSync(dataDir, { recursive: true });
   const localFile = path.join(dataDir, 'local.json');
 
@@ -62,7 +62,7 @@ export async function runStarter({ environment, log, onStopSignal }: StarterDeps
 
   let code = 0;
   try {
-    const starting = startPlatform({ settings, supervisor, log, signal: stop.signal });
+    const starting = startPlatform({ config, supervisor, log, signal: stop.signal });
     const started = await Promise.race([starting, stopAsked]);
     if (started) {
       const local = { ...started.local, pid: process.pid };
