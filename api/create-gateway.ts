@@ -22,6 +22,7 @@ import { createApps, type AppDeps } from './app.ts';
 import { createExecutor } from './execution/executor.ts';
 import { createSingleRunner } from './execution/runners.ts';
 import { createDraftSettings } from './installs/draft-settings.ts';
+import { createDraftedOperation } from './installs/drafted-operation.ts';
 import { createInputDigest } from './installs/input-digest.ts';
 import { createInstallService } from './installs/install-service.ts';
 import { createWorkflowStarter } from './workflow-starter.ts';
@@ -63,10 +64,12 @@ export function createGateway(
   const executions = createExecutionStore(db);
   const workflows = given.workflows ?? createWorkflowStarter(temporal.client);
   const executor = createExecutor({ executions, runners, tokenKey, secretsKeyId, logger });
+  const draftSettings = createDraftSettings({ drafts, secretsPublicKey, secretsKeyId });
   const installService = createInstallService({
     registry,
     installs,
-    draftSettings: createDraftSettings({ drafts, secretsPublicKey, secretsKeyId }),
+    drafts,
+    draftedOperation: createDraftedOperation({ draftSettings, drafts, installs }),
     inputDigest: createInputDigest(tokenKey),
     workflows,
   });

@@ -26,25 +26,31 @@ import {
   type ConfigureInstallResult,
   type ConsentDecision,
   type InstallExtensionInput,
+  type InstallOpened,
   type PrecompileInput,
   type PublishBundleInput,
 } from '../workflows/messages.ts';
 
+/** A server that is there answers this soon. */
+const REACH_DEADLINE_MS = 3_000;
 /** A worker opens a row in milliseconds: who waits longer than this waits for a worker that is away. */
 const OPEN_DEADLINE_MS = 10_000;
 const RESULT_DEADLINE_MS = 20_000;
 
+/** gRPC status codes by which a server says that it did not take a call; any other may come after it did. */
+const REFUSALS: ReadonlySet<number> = new Set([3, 5, 7, 8, 9, 12, 16]);
+
 /**
  * Starts lifecycle work and answers once its row is written. Errors: what opening failed with; OPERATION_RUNNING with what runs in
- * its details; TEMPORAL_UNAVAILABLE.
+ * its details; TEMPORAL_UNAVAILABLE if nothing was begun; TEMPORAL_OUTCOME_UNKNOWN if it may have been, or may yet be.
  */
 export interface WorkflowStarter {
   /** Joins a running publish of the upload. Throws STATE_CONFLICT if it has ended: the row says how. */
   startPublish(input: PublishBundleInput): Promise<{ status: PublishStatus }>;
-  /** Joins a running install with the same digest and answers that one's id. */
-  startInstall(input: InstallExtensionInput): Promise<{ installId: string }>;
   /** Does not wait for its end; joins one that runs. It takes its turn among those of the same tenant. */
   startPrecompile(input: PrecompileInput, tenantId: string): Promise<{ workflowId: string }>;
+  /** Joins a running install with the same digest and answers that one's id and draft. */
+  startInstall(input: InstallExtensionInput): Promise<InstallOpened>;
   /** Waits until the settings are applied. */
   configureInstall(input: ConfigureInstallInput): Promise<ConfigureInstallResult>;
   /** Throws STATE_CONFLICT if the install does not wait for consent. */
@@ -55,7 +61,10 @@ export interface WorkflowStarter {
 }
 
 /** The only code that knows the Temporal client. */
-export function createWorkflowStarter(client: Client): WorkflowStarter {
+export function createWorkflowStarter(
+  client: Client,
+  { openWithinMs = OPEN_DEADLINE_MS }: { openWithinMs?: number } = {},
+): WorkflowStarter {
   const installOperation = (
     workflow: string,
     input: InstallExtensionInput | ConfigureInstallInput,
@@ -68,20 +77,50 @@ export function createWorkflowStarter(client: Client): WorkflowStarter {
       ...sharedOptions(searchAttributes),
     });
 
-  async function open<T>(work: () => Promise<T>, deadlineMs = OPEN_DEADLINE_MS): Promise<T> {
+  /** For what has not begun yet. Temporal is asked first, because of a start that fails nobody can tell whether it arrived. */
+  async function begin<T>(work: () => Promise<T>): Promise<T> {
+    await reach();
+    return attempt(work, openWithinMs, isRefusal);
+  }
+
+  async function attempt<T>(
+    work: () => Promise<T>,
+    withinMs: number,
+    provesNothingBegun: (err: unknown) => boolean,
+  ): Promise<T> {
     try {
-      return await client.withDeadline(Date.now() + deadlineMs, work);
+      return await client.withDeadline(Date.now() + withinMs, work);
     } catch (err) {
       if (err instanceof WorkflowNotFoundError || err instanceof WorkflowExecutionAlreadyStartedError) {
         throw new PlatformError('STATE_CONFLICT', 'the operation has ended already', { cause: err });
       }
-      throw fromTemporalError(err) ?? err;
+      const error = fromTemporalError(err);
+      if (error?.code === 'TEMPORAL_UNAVAILABLE' && !provesNothingBegun(err)) {
+        throw new PlatformError('TEMPORAL_OUTCOME_UNKNOWN', 'Temporal may have taken the work', {
+          cause: err,
+        });
+      }
+      throw error ?? err;
+    }
+  }
+
+  async function reach(): Promise<void> {
+    try {
+      await client.withDeadline(Date.now() + REACH_DEADLINE_MS, () =>
+        client.connection.workflowService.getSystemInfo({}),
+      );
+    } catch (cause) {
+      throw new PlatformError(
+        'TEMPORAL_UNAVAILABLE',
+        'Temporal did not answer; nothing was begun, try again',
+        { cause },
+      );
     }
   }
 
   return {
     startPublish: (input) =>
-      open(() =>
+      begin(() =>
         client.workflow.executeUpdateWithStart(publishOpenedUpdate, {
           startWorkflowOperation: new WithStartWorkflowOperation('publishBundle', {
             workflowId: publishWorkflowId(input.uploadId),
@@ -94,7 +133,7 @@ export function createWorkflowStarter(client: Client): WorkflowStarter {
       ),
 
     startInstall: (input) =>
-      open(() =>
+      begin(() =>
         client.workflow.executeUpdateWithStart(installOpenedUpdate, {
           args: [{ operation: 'install', digest: input.digest }],
           startWorkflowOperation: installOperation('installExtension', input, installAttributes(input)),
@@ -103,7 +142,7 @@ export function createWorkflowStarter(client: Client): WorkflowStarter {
 
     async startPrecompile(input, tenantId) {
       const workflowId = precompileWorkflowId(input.contentHash, input.target);
-      await open(() =>
+      await begin(() =>
         client.workflow.start('precompile', {
           workflowId,
           args: [input],
@@ -116,20 +155,25 @@ export function createWorkflowStarter(client: Client): WorkflowStarter {
 
     async configureInstall(input) {
       const startWorkflowOperation = installOperation('configureInstall', input, installAttributes(input));
-      const handle: WorkflowHandle<() => Promise<unknown>> = await open(async () => {
+      const handle: WorkflowHandle<() => Promise<unknown>> = await begin(async () => {
         await client.workflow.executeUpdateWithStart(installOpenedUpdate, {
           args: [{ operation: 'configure', digest: input.digest }],
           startWorkflowOperation,
         });
         return startWorkflowOperation.workflowHandle();
       });
-      return (await open(() => handle.result(), RESULT_DEADLINE_MS)) as ConfigureInstallResult;
+      const result = attempt(
+        () => handle.result(),
+        RESULT_DEADLINE_MS,
+        () => false,
+      );
+      return (await result) as ConfigureInstallResult;
     },
 
     async decideConsent({ tenantId, extensionId, installId, versionId }, decision) {
       const decide = (workflowId: string): Promise<{ status: InstallStatus }> =>
         client.workflow.getHandle(workflowId).executeUpdate(consentUpdate, { args: [decision] });
-      return open(async () => {
+      return begin(async () => {
         try {
           return await decide(consentWorkflowId(installId, versionId));
         } catch (err) {
@@ -140,6 +184,11 @@ export function createWorkflowStarter(client: Client): WorkflowStarter {
       });
     },
   };
+}
+
+function isRefusal(err: unknown): boolean {
+  const { cause } = err as { cause?: { code?: unknown } };
+  return typeof cause?.code === 'number' && REFUSALS.has(cause.code);
 }
 
 function sharedOptions(typedSearchAttributes: TypedSearchAttributes): Pick<

@@ -62,6 +62,7 @@ const CODES = {
   // State of the world
   NOT_FOUND: { kind: 'not_found' }, // nothing there, or not for this tenant: the same answer
   OPERATION_RUNNING: { kind: 'conflict' }, // another operation holds this install
+  OPERATION_EXPIRED: { kind: 'conflict' }, // no worker took the operation up before its settings expired
   OPERATION_CANCELLED: { kind: 'conflict' }, // an operator cancelled the workflow; what it had done was undone
   INSTALL_EXISTS: { kind: 'conflict' }, // installed already at another version
   STATE_CONFLICT: { kind: 'conflict' }, // the row is not in a state that allows this
@@ -94,6 +95,7 @@ const CODES = {
   RUNNER_UNAVAILABLE: { kind: 'unavailable' }, // runner did not answer
   GATEWAY_UNAVAILABLE: { kind: 'unavailable' }, // worker or runner could not reach the gateway
   TEMPORAL_UNAVAILABLE: { kind: 'unavailable' }, // nothing was begun
+  TEMPORAL_OUTCOME_UNKNOWN: { kind: 'unavailable' }, // Temporal may have taken the work; the routes answer 202
   OBJECT_STORE_UNAVAILABLE: { kind: 'unavailable' },
   RATE_LIMITED: { kind: 'limit' }, // more requests than are taken in that time
   CONCURRENCY_LIMITED: { kind: 'limit' }, // too many executions of this tenant or install at once

@@ -7,6 +7,7 @@ import * as installOperations from './20261121T150000-install-operations.ts';
 import * as partitionExecutions from './20261121T170000-partition-executions.ts';
 import * as leadKeysByTenant from './20261121T171000-lead-keys-by-tenant-and-index-lists.ts';
 import * as recordArtifactKeys from './20261121T180000-record-artifact-keys.ts';
+import * as findDraftsByRequest from './20261121T190000-find-drafts-by-request.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -21,4 +22,5 @@ export const migrations: Migrations = {
   '20261121T170000-partition-executions': partitionExecutions,
   '20261121T171000-lead-keys-by-tenant-and-index-lists': leadKeysByTenant,
   '20261121T180000-record-artifact-keys': recordArtifactKeys,
+  '20261121T190000-find-drafts-by-request': findDraftsByRequest,
 };

@@ -22,7 +22,7 @@ const { applyDraft, discardDraft } = proxyActivities<InstallActivities>({
 export async function configureInstall(input: ConfigureInstallInput): Promise<ConfigureInstallResult> {
   const ref = { tenantId: input.tenantId, installId: input.installId, draftId: input.draftId };
   const opening = createOpening();
-  answerOpened({ operation: 'configure', digest: input.digest }, input.installId, opening);
+  answerOpened('configure', input, opening);
   describeWorkflow({
     ExtTenantId: input.tenantId,
     ExtExtensionId: input.extensionId,

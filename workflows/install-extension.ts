@@ -85,7 +85,7 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
   };
 
   setHandler(installProgressQuery, progress);
-  answerOpened({ operation: 'install', digest: input.digest }, input.installId, opening);
+  answerOpened('install', input, opening);
   setHandler(
     consentUpdate,
     async (given) => {

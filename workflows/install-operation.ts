@@ -1,14 +1,20 @@
 import { ApplicationFailure, setHandler } from '@temporalio/workflow';
+import type { InstallOperationKind } from '../core/progress.ts';
 import { installOpenedUpdate, type RunningOperation } from './messages.ts';
 import type { Opening } from './opening.ts';
 
 /** Lets callers with the same input join the running operation, and tells all others what runs. */
-export function answerOpened(running: RunningOperation, installId: string, opening: Opening): void {
+export function answerOpened(
+  operation: InstallOperationKind,
+  { installId, draftId, digest }: { installId: string; draftId: string; digest: string },
+  opening: Opening,
+): void {
+  const running: RunningOperation = { operation, digest };
   setHandler(
     installOpenedUpdate,
     async () => {
       await opening.settled();
-      return { installId };
+      return { installId, draftId };
     },
     {
       validator: (asked: RunningOperation) => {

@@ -122,6 +122,13 @@ export const publishProgressQuery = defineQuery<PublishProgress>('publishProgres
 export const recompileProgressQuery = defineQuery<RecompileProgress>('recompileProgress');
 export const installProgressQuery = defineQuery<InstallProgress>('installProgress');
 
+/** Which install, and which draft it uses: a caller that joined has its own draft left over. */
+export interface InstallOpened {
+  installId: string;
+  /** Not told by operations that began with release 0.1.0. */
+  draftId?: string;
+}
+
 /** Answers once the workflow's row is written, so that a caller who was told 202 finds it. Rethrows what opening failed with. */
 export const publishOpenedUpdate = defineUpdate<{ status: PublishStatus }>('publishOpened');
 
@@ -129,7 +136,7 @@ export const publishOpenedUpdate = defineUpdate<{ status: PublishStatus }>('publ
  * The same for operations on an install. The validator refuses a caller whose input has another digest than the running operation's:
  * failure type OPERATION_RUNNING, details [RunningOperation].
  */
-export const installOpenedUpdate = defineUpdate<{ installId: string }, [RunningOperation]>('installOpened');
+export const installOpenedUpdate = defineUpdate<InstallOpened, [RunningOperation]>('installOpened');
 
 /** A person's decision, once. Refused with CONSENT_INVALID if it names what the version does not ask for, STATE_CONFLICT the second time. */
 export const consentUpdate = defineUpdate<{ status: InstallStatus }, [ConsentDecision]>('consent');

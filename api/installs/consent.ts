@@ -36,9 +36,3 @@ export function checkConsent(manifest: Manifest, names: readonly string[], path:
   }
   return [...new Set(consented)].sort();
 }
-
-/** Whether an admin still has to be asked. */
-export function needsDecision(manifest: Manifest, consent: 'all' | readonly string[]): boolean {
-  if (consent === 'all') return false;
-  return manifest.capabilities.some(({ name, optional }) => !optional && !consent.includes(name));
-}

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { InstallOperationKind } from '../../core/progress.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import type { InstallDraft, InstallDraftStore } from '../../platform/db/install-drafts.ts';
 import { sealSecret } from '../../platform/secrets/seal-secret.ts';
@@ -7,6 +8,10 @@ import { sealSecret } from '../../platform/secrets/seal-secret.ts';
 export type SecretChanges = Record<string, SecretValue | null>;
 
 export interface SettingsChange {
+  kind: InstallOperationKind;
+  /** Of the request, see InputDigest. */
+  digest: string;
+  installId: string;
   /** The version of the install that they are for. */
   versionId: string;
   /** Config goes to the version's defaults. */
@@ -16,47 +21,61 @@ export interface SettingsChange {
   secrets?: SecretChanges;
   /** Whether secrets that are not named are removed. */
   replaceSecrets: boolean;
-  lifetimeMs: number;
 }
 
 export interface DraftSettingsDeps {
-  drafts: Pick<InstallDraftStore, 'create'>;
+  drafts: Pick<InstallDraftStore, 'findByDigest' | 'create'>;
   /** Public half of the key that secrets are sealed to, base64, and its short name. */
   secretsPublicKey: string;
   secretsKeyId: string;
 }
 
-/** Writes settings where a workflow finds them, secrets sealed before anything else sees them. Answers the draft's id. */
-export type DraftSettings = (tenantId: string, installId: string, change: SettingsChange) => Promise<string>;
+export interface DraftedSettings {
+  draftId: string;
+  /** Of the first such request, whose draft this is. */
+  installId: string;
+  /** Written for this request, and not found. */
+  created: boolean;
+}
+
+/** A workflow takes its draft up within this, or nothing comes of the request; once it has opened, the draft is held longer. */
+const DRAFT_LIFETIME_MS = 60 * 60 * 1000;
+
+/** Writes settings where a workflow finds them, secrets sealed before anything else sees them. The same request finds its first draft. */
+export type DraftSettings = (tenantId: string, change: SettingsChange) => Promise<DraftedSettings>;
 
 export function createDraftSettings(deps: DraftSettingsDeps): DraftSettings {
   const { drafts, secretsPublicKey, secretsKeyId } = deps;
 
-  return async (
-    tenantId,
-    installId,
-    { versionId, config, secrets, replaceSecrets, reset = false, lifetimeMs },
-  ) => {
-    const seal = async (name: string, value: SecretValue): Promise<{ sealed: string; keyId: string }> => ({
-      sealed: await sealSecret(secretsPublicKey, { tenantId, installId, name }, value),
-      keyId: secretsKeyId,
-    });
+  async function sealed(tenantId: string, change: SettingsChange): Promise<InstallDraft> {
+    const { secrets, installId, reset = false, ...rest } = change;
     const draft: InstallDraft = {
+      ...rest,
       draftId: randomUUID(),
       installId,
-      versionId,
-      ...(config && { config }),
-      replaceSecrets,
       reset,
-      expiresAt: new Date(Date.now() + lifetimeMs),
+      expiresAt: new Date(Date.now() + DRAFT_LIFETIME_MS),
     };
-    if (secrets) {
-      draft.secrets = {};
-      for (const [name, value] of Object.entries(secrets)) {
-        draft.secrets[name] = value && (await seal(name, value));
-      }
+    if (!secrets) return draft;
+    draft.secrets = {};
+    for (const [name, value] of Object.entries(secrets)) {
+      draft.secrets[name] = value && {
+        sealed: await sealSecret(secretsPublicKey, { tenantId, installId, name }, value),
+        keyId: secretsKeyId,
+      };
     }
-    await drafts.create(tenantId, draft);
-    return draft.draftId;
+    return draft;
+  }
+
+  return async (tenantId, change) => {
+    const draft = await sealed(tenantId, change);
+    for (;;) {
+      const found = await drafts.findByDigest(tenantId, change.digest);
+      if (found) return { ...found, created: false };
+      if (await drafts.create(tenantId, draft)) {
+        return { draftId: draft.draftId, installId: draft.installId, created: true };
+      }
+      // The one that was in the way was applied or has expired since: look again.
+    }
   };
 }

@@ -1,19 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { PlatformError } from '../../core/errors.ts';
+import { isPlatformError, PlatformError } from '../../core/errors.ts';
 import { checkSecrets, validateSettings } from '../../core/settings.ts';
 import { matchVersion } from '../../core/version.ts';
+import type { InstallDraftStore } from '../../platform/db/install-drafts.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
 import type { ExtensionVersion, RegistryStore } from '../../platform/db/registry.ts';
 import type { ConsentDecision } from '../../workflows/messages.ts';
 import type { Principal } from '../principal.ts';
 import type { WorkflowStarter } from '../workflow-starter.ts';
-import { checkConsent, needsDecision, refuseUnavailable } from './consent.ts';
-import type { DraftSettings, SecretChanges, SettingsChange } from './draft-settings.ts';
+import { checkConsent, refuseUnavailable } from './consent.ts';
+import type { SecretChanges, SettingsChange } from './draft-settings.ts';
+import { installOfDraft } from './drafted-install.ts';
+import type { DraftedOperation } from './drafted-operation.ts';
 import type { InputDigest } from './input-digest.ts';
-
-const DRAFT_LIFETIME_MS = 60 * 60 * 1000;
-/** Consent may take a week (workflows/await-consent.ts); what was sealed for the install has to outlast it. */
-const UNDECIDED_DRAFT_LIFETIME_MS = 8 * 24 * DRAFT_LIFETIME_MS;
 
 /** Statuses in which the extension is there, served or held back. */
 const INSTALLED: readonly Install['status'][] = ['active', 'disabled', 'paused', 'quarantined'];
@@ -29,7 +28,8 @@ export interface InstallRequest {
 export interface InstallServiceDeps {
   registry: Pick<RegistryStore, 'findExtension' | 'publishedVersions' | 'findVersion' | 'findVersionById'>;
   installs: Pick<InstallStore, 'find' | 'findByExtension' | 'secretNames'>;
-  draftSettings: DraftSettings;
+  drafts: Pick<InstallDraftStore, 'findInstall'>;
+  draftedOperation: DraftedOperation;
   inputDigest: InputDigest;
   workflows: Pick<WorkflowStarter, 'startInstall' | 'configureInstall' | 'decideConsent'>;
 }
@@ -39,13 +39,18 @@ export type InstallService = ReturnType<typeof createInstallService>;
 /** Checks what an admin asks of an install, prepares it for a workflow and starts that; the workflow does the work. */
 // eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types -- the inferred type is the contract
 export function createInstallService(deps: InstallServiceDeps) {
-  const { registry, installs, draftSettings, inputDigest, workflows } = deps;
+  const { registry, installs, drafts, draftedOperation, inputDigest, workflows } = deps;
 
   /** Throws NOT_FOUND, for a foreign install as for none. */
   async function find(tenantId: string, installId: string): Promise<Install> {
     const install = await installs.find(tenantId, installId);
-    if (!install) throw new PlatformError('NOT_FOUND', 'there is no such install');
-    return install;
+    if (install) return install;
+    const drafted = await drafts.findInstall(tenantId, installId);
+    // The row may have come between the two looks.
+    const found =
+      drafted && ((await installs.find(tenantId, installId)) ?? installOfDraft(tenantId, drafted));
+    if (!found) throw new PlatformError('NOT_FOUND', 'there is no such install');
+    return found;
   }
 
   async function resolveVersion(ref: string, wanted: string | undefined): Promise<ExtensionVersion> {
@@ -66,19 +71,23 @@ export function createInstallService(deps: InstallServiceDeps) {
     return version;
   }
 
-  /** Runs a change of settings as a workflow and answers the install after it. */
+  /** Runs a change of settings as a workflow and answers the install after it; undefined if it is not known to have begun. */
   async function configure(
-    { tenantId, keyId }: Principal,
-    install: Install,
-    change: Omit<SettingsChange, 'versionId' | 'lifetimeMs'>,
-  ): Promise<Install> {
-    const { installId, extensionId, versionId } = install;
-    const settings = { ...change, versionId };
-    const draftId = await draftSettings(tenantId, installId, { ...settings, lifetimeMs: DRAFT_LIFETIME_MS });
-    const digest = inputDigest({ installId, ...settings, secrets: revealed(settings.secrets) });
-    const input = { tenantId, extensionId, installId, draftId, requestedBy: keyId, digest };
-    await workflows.configureInstall(input);
-    return find(tenantId, installId);
+    { tenantId, keyId: requestedBy }: Principal,
+    { installId, extensionId, versionId }: Install,
+    settings: Pick<SettingsChange, 'config' | 'secrets' | 'replaceSecrets' | 'reset'>,
+  ): Promise<Install | undefined> {
+    const asked = { installId, versionId, ...settings };
+    const digest = inputDigest({ ...asked, secrets: revealed(settings.secrets) });
+    const { begun } = await draftedOperation(
+      { tenantId, extensionId },
+      { ...asked, kind: 'configure', digest },
+      async ({ draftId }) => {
+        await workflows.configureInstall({ tenantId, extensionId, installId, draftId, requestedBy, digest });
+        return { draftId };
+      },
+    );
+    return begun ? find(tenantId, installId) : undefined;
   }
 
   async function findConfigurable(tenantId: string, installId: string): Promise<Install> {
@@ -92,7 +101,10 @@ export function createInstallService(deps: InstallServiceDeps) {
   return {
     find,
 
-    /** Starts the install, or joins the same one that runs. `already` if that version is installed. Throws INSTALL_EXISTS at another. */
+    /**
+     * Starts the install, or joins the same one that runs; until it has a row, its draft answers for it. `already` if that version is
+     * installed. Throws INSTALL_EXISTS at another.
+     */
     async install(
       { tenantId, keyId: requestedBy }: Principal,
       request: InstallRequest,
@@ -115,26 +127,31 @@ export function createInstallService(deps: InstallServiceDeps) {
         if (existing.pendingDigest !== digest) throw awaitsDecision(existing);
         return { installId: existing.installId, extensionId, already: false };
       }
-      const proposedId = existing?.installId ?? randomUUID();
-      const lifetimeMs = needsDecision(manifest, consent) ? UNDECIDED_DRAFT_LIFETIME_MS : DRAFT_LIFETIME_MS;
-      const draft = { versionId, config, secrets, replaceSecrets: true, lifetimeMs };
-      const draftId = await draftSettings(tenantId, proposedId, draft);
-      const { installId } = await workflows.startInstall({
-        tenantId,
-        extensionId,
-        installId: proposedId,
-        versionId,
-        contentHash: version.contentHash,
-        version: version.version,
-        draftId,
-        consent,
-        requestedBy,
-        digest,
-      });
+      const proposed = { installId: existing?.installId ?? randomUUID(), versionId, config, secrets };
+      const { installId } = await draftedOperation(
+        { tenantId, extensionId },
+        { ...proposed, kind: 'install', digest, replaceSecrets: true },
+        (ids) =>
+          workflows.startInstall({
+            ...ids,
+            tenantId,
+            extensionId,
+            versionId,
+            contentHash: version.contentHash,
+            version: version.version,
+            consent,
+            requestedBy,
+            digest,
+          }),
+      );
       return { installId, extensionId, already: false };
     },
 
-    async replaceConfig(principal: Principal, installId: string, values: unknown): Promise<Install> {
+    async replaceConfig(
+      principal: Principal,
+      installId: string,
+      values: unknown,
+    ): Promise<Install | undefined> {
       const install = await findConfigurable(principal.tenantId, installId);
       const { manifest } = await versionOf(install);
       const config = validateSettings(manifest.settings, values);
@@ -142,13 +159,17 @@ export function createInstallService(deps: InstallServiceDeps) {
     },
 
     /** The manifest's defaults, and no secrets. */
-    async reset(principal: Principal, installId: string): Promise<Install> {
+    async reset(principal: Principal, installId: string): Promise<Install | undefined> {
       const install = await findConfigurable(principal.tenantId, installId);
       return configure(principal, install, { reset: true, secrets: {}, replaceSecrets: true });
     },
 
     /** Secrets that are not named stay. */
-    async changeSecrets(principal: Principal, installId: string, secrets: SecretChanges): Promise<Install> {
+    async changeSecrets(
+      principal: Principal,
+      installId: string,
+      secrets: SecretChanges,
+    ): Promise<Install | undefined> {
       const install = await findConfigurable(principal.tenantId, installId);
       const { manifest } = await versionOf(install);
       const kept = Object.keys(await installs.secretNames(principal.tenantId, installId));
@@ -157,7 +178,7 @@ export function createInstallService(deps: InstallServiceDeps) {
     },
 
     /** Removes all of them. Throws SETTINGS_INVALID if the version requires one. */
-    async clearSecrets(principal: Principal, installId: string): Promise<Install> {
+    async clearSecrets(principal: Principal, installId: string): Promise<Install | undefined> {
       const install = await findConfigurable(principal.tenantId, installId);
       checkSecrets((await versionOf(install)).manifest.secrets, {}, []);
       return configure(principal, install, { secrets: {}, replaceSecrets: true });
@@ -192,10 +213,14 @@ export function createInstallService(deps: InstallServiceDeps) {
       const { manifest } = await versionById(versionId);
       const consented = capabilities && checkConsent(manifest, capabilities, 'capabilities');
       const waiting = { tenantId, extensionId, installId, versionId };
-      await workflows.decideConsent(waiting, {
+      const decided: ConsentDecision = {
         decision,
         ...(consented && { capabilities: consented }),
         decidedBy,
+      };
+      await workflows.decideConsent(waiting, decided).catch((err: unknown) => {
+        // The install shows what came of it.
+        if (!isPlatformError(err) || err.code !== 'TEMPORAL_OUTCOME_UNKNOWN') throw err;
       });
     },
   };

@@ -8,7 +8,7 @@ import {
   UPLOAD_TYPES,
   uploadProxy,
 } from '../../core/api/uploads.ts';
-import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import { isPlatformError, PlatformError, type ErrorCode } from '../../core/errors.ts';
 import { PUBLISH_ENDED } from '../../core/progress.ts';
 import type { RegistryStore } from '../../platform/db/registry.ts';
 import type { Upload, UploadStore } from '../../platform/db/uploads.ts';
@@ -126,7 +126,9 @@ function hasEnded({ status }: Upload): boolean {
   return PUBLISH_ENDED.includes(status);
 }
 
-/** A publish that ended since the row was read is no error: the row says how. */
+/** A publish that ended since the row was read, or that Temporal may have taken: what comes of it shows in the row. */
+const TOLD_BY_ROW: readonly ErrorCode[] = ['STATE_CONFLICT', 'TEMPORAL_OUTCOME_UNKNOWN'];
+
 async function startOrJoin(
   workflows: Pick<WorkflowStarter, 'startPublish'>,
   tenantId: string,
@@ -135,7 +137,7 @@ async function startOrJoin(
   try {
     await workflows.startPublish({ tenantId, uploadId });
   } catch (err) {
-    if (!isPlatformError(err) || err.code !== 'STATE_CONFLICT') throw err;
+    if (!isPlatformError(err) || !TOLD_BY_ROW.includes(err.code)) throw err;
   }
 }
 

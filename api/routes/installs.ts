@@ -2,6 +2,7 @@ import { Router, type Request, type Response } from 'express';
 import { decideConsent, listInstalls, readInstall } from '../../core/api/installs.ts';
 import { changeSecrets, readConfig, readSecrets, replaceConfig } from '../../core/api/settings.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
+import { installWorkflowId } from '../../core/ids.ts';
 import { answer } from '../answer.ts';
 import { answerInstall, installBody, isSettled } from '../installs/install-answer.ts';
 import type { InstallService } from '../installs/install-service.ts';
@@ -40,11 +41,13 @@ export function createInstallsRouter({ installs, service, runnerPublicBase }: In
 
   router.put('/:installId/config', mayInstall, jsonBody, async (req, res) => {
     const values = replaceConfig.body.parse(req.body);
-    answerConfig(res, await service.replaceConfig(principalOf(res), installIdOf(req), values));
+    const changed = await service.replaceConfig(principalOf(res), installIdOf(req), values);
+    await answerChange(req, res, changed, answerConfig);
   });
 
   router.delete('/:installId/config', mayInstall, async (req, res) => {
-    answerConfig(res, await service.reset(principalOf(res), installIdOf(req)));
+    const changed = await service.reset(principalOf(res), installIdOf(req));
+    await answerChange(req, res, changed, answerConfig);
   });
 
   router.get('/:installId/secrets', mayInstall, async (req, res) => {
@@ -53,11 +56,13 @@ export function createInstallsRouter({ installs, service, runnerPublicBase }: In
 
   router.put('/:installId/secrets', mayInstall, jsonBody, async (req, res) => {
     const secrets = changeSecrets.body.parse(req.body);
-    await answerSecrets(res, await service.changeSecrets(principalOf(res), installIdOf(req), secrets));
+    const changed = await service.changeSecrets(principalOf(res), installIdOf(req), secrets);
+    await answerChange(req, res, changed, answerSecrets);
   });
 
   router.delete('/:installId/secrets', mayInstall, async (req, res) => {
-    await answerSecrets(res, await service.clearSecrets(principalOf(res), installIdOf(req)));
+    const changed = await service.clearSecrets(principalOf(res), installIdOf(req));
+    await answerChange(req, res, changed, answerSecrets);
   });
 
   router.post('/:installId/consent', mayInstall, jsonBody, async (req, res) => {
@@ -71,6 +76,23 @@ export function createInstallsRouter({ installs, service, runnerPublicBase }: In
 
   const findInstall = (req: Request, res: Response): Promise<Install> =>
     service.find(principalOf(res).tenantId, installIdOf(req));
+
+  /** Where Temporal may have taken the change and nobody can tell yet, 202: the resource shows it once it is applied. */
+  async function answerChange(
+    req: Request,
+    res: Response,
+    changed: Install | undefined,
+    show: (res: Response, install: Install) => void | Promise<void>,
+  ): Promise<void> {
+    if (changed) {
+      await show(res, changed);
+      return;
+    }
+    const { tenantId, extensionId } = await findInstall(req, res);
+    const url = `${req.baseUrl}${req.path}`;
+    const workflowId = installWorkflowId(tenantId, extensionId);
+    answer(res.location(url), replaceConfig, 202, { status: 'configuring', url, workflowId });
+  }
 
   async function answerSecrets(res: Response, install: Install): Promise<void> {
     const secrets = await service.describeSecrets(install.tenantId, install);

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { readExecution } from './executions.ts';
 import { createApiClient, type WireAnswer, type WireRequest } from './client.ts';
 import { listInstalls, readInstall } from './installs.ts';
-import { changeSecrets } from './settings.ts';
+import { changeSecrets, readSecrets } from './settings.ts';
 import { abortUpload, finalizeUpload, uploadProxy } from './uploads.ts';
 
 const ID = '00000000-0000-4000-8000-000000000001';
@@ -77,7 +77,7 @@ describe('an answer', () => {
       secrets: { TOKEN: { set: true, updatedAt: '2026-11-21T10:00:00.000Z', value: 'leaked' } },
       version: 1,
     });
-    const { body } = await call(changeSecrets, { params: { installId: ID }, body: { TOKEN: 'x' } });
+    const { body } = await call(readSecrets, { params: { installId: ID } });
     expect(body.secrets).toEqual({ TOKEN: { set: true, updatedAt: new Date('2026-11-21T10:00:00Z') } });
   });
 

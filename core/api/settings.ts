@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { SecretValue } from '../secret-value.ts';
 import type { Route } from './route.ts';
-import { installRef, time } from './values.ts';
+import { installRef, time, workUnderWay } from './values.ts';
 
 const MAX_SECRET_LENGTH = 16 * 1024;
 
@@ -23,6 +23,9 @@ const secrets = z.object({
   version: z.int().nonnegative(),
 });
 
+/** Temporal may have taken the change; `url` shows it once it is applied. */
+const underWay = z.object({ status: z.literal('configuring'), ...workUnderWay.shape });
+
 const CONFIG = '/api/v1/installs/{installId}/config';
 const SECRETS = '/api/v1/installs/{installId}/secrets';
 
@@ -38,7 +41,7 @@ export const replaceConfig = {
   path: CONFIG,
   params: installRef,
   body: z.record(z.string(), z.unknown()),
-  answers: { 200: config },
+  answers: { 200: config, 202: underWay },
 } satisfies Route;
 
 /** To the manifest's defaults; secrets are cleared. */
@@ -46,7 +49,7 @@ export const resetConfig = {
   method: 'DELETE',
   path: CONFIG,
   params: installRef,
-  answers: { 200: config },
+  answers: { 200: config, 202: underWay },
 } satisfies Route;
 
 export const readSecrets = {
@@ -64,12 +67,12 @@ export const changeSecrets = {
   body: z
     .record(z.string(), secretValue.nullable())
     .refine((named) => Object.keys(named).length > 0, 'name at least one secret'),
-  answers: { 200: secrets },
+  answers: { 200: secrets, 202: underWay },
 } satisfies Route;
 
 export const clearSecrets = {
   method: 'DELETE',
   path: SECRETS,
   params: installRef,
-  answers: { 200: secrets },
+  answers: { 200: secrets, 202: underWay },
 } satisfies Route;

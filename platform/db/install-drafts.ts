@@ -1,9 +1,15 @@
 import type { Knex } from 'knex';
+import { extensionAddress } from '../../core/ids.ts';
+import type { InstallOperationKind } from '../../core/progress.ts';
 
 /** Settings and sealed secrets on their way into an install. A secret of null is to be removed. */
 export interface InstallDraft {
   draftId: string;
   installId: string;
+  /** What was asked for with it. */
+  kind: InstallOperationKind;
+  /** Of the request; the same request has the same. */
+  digest: string;
   /** The version of the install that the settings are for. */
   versionId: string;
   /** Absent: leave the settings as they are. */
@@ -16,10 +22,25 @@ export interface InstallDraft {
   expiresAt: Date;
 }
 
+/** An install that was asked for and has no row yet, as its draft tells. */
+export interface DraftedInstall {
+  installId: string;
+  extensionId: string;
+  extension: string;
+  versionId: string;
+  version: string;
+  contentHash: string;
+  expired: boolean;
+  createdAt: Date;
+  expiresAt: Date;
+}
+
 interface DraftRow {
   tenant_id: string;
   draft_id: string;
   install_id: string;
+  kind: InstallOperationKind;
+  digest: string;
   version_id: string;
   reset: boolean;
   config: Record<string, unknown> | null;
@@ -27,25 +48,79 @@ interface DraftRow {
   expires_at: Date;
 }
 
+/** An expired draft says for this long that nothing came of its request. */
+const TOLD_FOR = '1 day';
+
 export type InstallDraftStore = ReturnType<typeof createInstallDraftStore>;
 
 export function createInstallDraftStore(db: Knex) {
+  /** Of any tenant: what has expired, nobody can use. */
+  async function clearExpired(): Promise<void> {
+    await db('install_draft')
+      .where('expires_at', '<', db.fn.now())
+      .where((held) => void held.whereNotNull('config').orWhereNotNull('secrets').orWhereNotNull('digest'))
+      .update({ config: null, secrets: null, digest: null });
+    await db('install_draft').whereRaw('expires_at < now() - ?::interval', [TOLD_FOR]).delete();
+  }
+
   return {
-    /** Also sweeps away drafts that have expired, of any tenant: nobody can use them. */
-    async create(tenantId: string, draft: InstallDraft): Promise<void> {
-      await db('install_draft').where('expires_at', '<', db.fn.now()).delete();
-      await db('install_draft').insert({
-        tenant_id: tenantId,
-        draft_id: draft.draftId,
-        install_id: draft.installId,
-        version_id: draft.versionId,
-        reset: draft.reset,
-        config: draft.config ? JSON.stringify(draft.config) : null,
-        secrets: draft.secrets
-          ? JSON.stringify({ entries: draft.secrets, replace: draft.replaceSecrets })
-          : null,
-        expires_at: draft.expiresAt,
-      });
+    /** The draft of the same request that is still good, if there is one. */
+    async findByDigest(
+      tenantId: string,
+      digest: string,
+    ): Promise<{ draftId: string; installId: string } | undefined> {
+      return (await db('install_draft')
+        .where({ tenant_id: tenantId, digest })
+        .where('expires_at', '>', db.fn.now())
+        .first({ draftId: 'draft_id', installId: 'install_id' })) as
+        { draftId: string; installId: string } | undefined;
+    },
+
+    /** False, and nothing is written, if the same request has a draft already. */
+    async create(tenantId: string, draft: InstallDraft): Promise<boolean> {
+      await clearExpired();
+      const created = (await db('install_draft')
+        .insert({
+          tenant_id: tenantId,
+          draft_id: draft.draftId,
+          install_id: draft.installId,
+          kind: draft.kind,
+          digest: draft.digest,
+          version_id: draft.versionId,
+          reset: draft.reset,
+          config: draft.config ? JSON.stringify(draft.config) : null,
+          secrets: draft.secrets
+            ? JSON.stringify({ entries: draft.secrets, replace: draft.replaceSecrets })
+            : null,
+          expires_at: draft.expiresAt,
+        })
+        .onConflict(['tenant_id', 'digest'])
+        .ignore()
+        .returning('draft_id')) as unknown[];
+      return created.length > 0;
+    },
+
+    /** An install as it was asked for. Whether it has a row since is for the caller to know. */
+    async findInstall(tenantId: string, installId: string): Promise<DraftedInstall | undefined> {
+      const row = (await db('install_draft as d')
+        .join('extension_version as v', 'v.version_id', 'd.version_id')
+        .join('extension_registry as e', 'e.extension_id', 'v.extension_id')
+        .where({ 'd.tenant_id': tenantId, 'd.install_id': installId, 'd.kind': 'install' })
+        .first({
+          installId: 'd.install_id',
+          extensionId: 'e.extension_id',
+          publisher: 'e.publisher_slug',
+          name: 'e.name',
+          versionId: 'v.version_id',
+          version: 'v.version',
+          contentHash: 'v.content_hash',
+          expired: db.raw('d.expires_at <= now()'),
+          createdAt: 'd.created_at',
+          expiresAt: 'd.expires_at',
+        })) as (Omit<DraftedInstall, 'extension'> & { publisher: string; name: string }) | undefined;
+      if (!row) return undefined;
+      const { publisher, name, ...drafted } = row;
+      return { ...drafted, extension: extensionAddress(publisher, name) };
     },
 
     /** Nothing to remove is no error. */
@@ -70,6 +145,8 @@ export async function takeDraft(
   return {
     draftId: row.draft_id,
     installId: row.install_id,
+    kind: row.kind,
+    digest: row.digest,
     versionId: row.version_id,
     reset: row.reset,
     ...(row.config && { config: row.config }),

@@ -63,6 +63,7 @@ export function createInstallOperationStore(db: Knex) {
         .ignore()
         .returning('install_id')) as unknown[];
       if (inserted.length > 0) {
+        await holdDraft(db, tenantId, installId);
         await dropOldAttempts(db, tenantId, extensionId);
         return;
       }
@@ -235,6 +236,14 @@ async function lockPending(
     .forUpdate()
     .first('pending_version_id')) as { pending_version_id: string | null } | undefined;
   return found?.pending_version_id ?? undefined;
+}
+
+/** From here on the operation, or the wait it leaves behind, removes the draft; it outlasts the week that consent may take. */
+async function holdDraft(db: Knex, tenantId: string, installId: string): Promise<void> {
+  await db('install_draft')
+    .where({ tenant_id: tenantId, install_id: installId, kind: 'install' })
+    .where('expires_at', '>', db.fn.now())
+    .update({ expires_at: db.raw("now() + interval '8 days'") });
 }
 
 /** An install that fails again and again leaves no more than its last attempts. */

@@ -7,6 +7,8 @@ import { connectTemporal } from '../../platform/temporal/client.ts';
 import { eventually } from '../support/eventually.ts';
 import { fakeInstallActivities, installInput } from '../support/fake-install.ts';
 import {
+  createTestNamespace,
+  startWorkers,
   startWorkflowEnvironment,
   TEST_CODEC_KEY,
   type WorkflowEnvironment,
@@ -26,7 +28,10 @@ beforeEach(() => fakes.reset());
 describe('the workflow starter', () => {
   it('starts an install under its natural id, findable by what it is about', async () => {
     const input = installInput();
-    await expect(starter.startInstall(input)).resolves.toEqual({ installId: input.installId });
+    await expect(starter.startInstall(input)).resolves.toEqual({
+      installId: input.installId,
+      draftId: input.draftId,
+    });
     const workflowId = installWorkflowId(input.tenantId, input.extensionId);
     const handle = environment.client.workflow.getHandle(workflowId);
     await handle.result();
@@ -43,8 +48,9 @@ describe('the workflow starter', () => {
     fakes.script({ warmVersion: () => warming.promise });
     const input = installInput();
     await starter.startInstall(input);
-    const again = { ...input, installId: randomUUID() };
-    await expect(starter.startInstall(again)).resolves.toEqual({ installId: input.installId });
+    const again = { ...input, installId: randomUUID(), draftId: randomUUID() };
+    const { installId, draftId } = input;
+    await expect(starter.startInstall(again)).resolves.toEqual({ installId, draftId });
     await expect(starter.startInstall({ ...input, digest: 'other' })).rejects.toMatchObject({
       code: 'OPERATION_RUNNING',
       details: { operation: 'install' },
@@ -81,6 +87,20 @@ describe('the workflow starter', () => {
     await expect(starter.decideConsent(installInput(), decision)).rejects.toMatchObject({
       code: 'STATE_CONFLICT',
     });
+  });
+
+  it('does not say that nothing was begun when no worker has answered yet: the work is done once one comes', async () => {
+    const { client, address, namespace, close } = await createTestNamespace();
+    const input = installInput();
+    const waiting = createWorkflowStarter(client, { openWithinMs: 500 });
+    for (const start of [waiting.startInstall(input), waiting.startInstall(input)]) {
+      await expect(start).rejects.toMatchObject({ code: 'TEMPORAL_OUTCOME_UNKNOWN' });
+    }
+    const workers = await startWorkers({ address, namespace }, fakes.activities);
+    const handle = client.workflow.getHandle(installWorkflowId(input.tenantId, input.extensionId));
+    await expect(handle.result()).resolves.toMatchObject({ status: 'active' });
+    await workers.stop();
+    await close();
   });
 
   it('says TEMPORAL_UNAVAILABLE where no server answers', async () => {

@@ -68,6 +68,8 @@ async function draft(config: Record<string, unknown>): Promise<string> {
     secrets: { TOKEN: { sealed: 'c2VhbGVk', keyId: 'k' } },
     replaceSecrets: true,
     reset: false,
+    kind: 'install',
+    digest: draftId,
     expiresAt: new Date(Date.now() + 60_000),
   });
   return draftId;

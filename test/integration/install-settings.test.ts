@@ -49,7 +49,16 @@ async function setup(manifest: Record<string, unknown> = {}) {
   const draft = async (more: Partial<InstallDraft>): Promise<string> => {
     const draftId = randomUUID();
     const expiresAt = new Date(Date.now() + 60_000);
-    const plain = { draftId, installId, versionId, replaceSecrets: false, reset: false, expiresAt };
+    const plain = {
+      draftId,
+      installId,
+      kind: 'configure' as const,
+      digest: draftId,
+      versionId,
+      replaceSecrets: false,
+      reset: false,
+      expiresAt,
+    };
     await drafts.create(tenantId, { ...plain, ...more });
     return draftId;
   };
@@ -109,11 +118,33 @@ describe('a draft', () => {
     },
   );
 
-  it('is swept away by the next one after it expired', async () => {
+  it('loses what it holds to the next one once it has expired, and goes a day later', async () => {
     const { tenantId, draft } = await setup();
-    const expired = await draft({ expiresAt: new Date(Date.now() - 1) });
+    const held = { config: { greeting: 'Hi' }, secrets: { A: SEALED } };
+    const expired = await draft({ ...held, expiresAt: new Date(Date.now() - 1) });
+    const yesterdays = await draft({ ...held, expiresAt: new Date(Date.now() - 25 * 60 * 60 * 1000) });
+    const good = await draft(held);
     await draft({});
-    expect(await database.db('install_draft').where({ tenant_id: tenantId, draft_id: expired })).toEqual([]);
+    const left = (await database.db('install_draft').where({ tenant_id: tenantId })) as {
+      draft_id: string;
+    }[];
+    expect(left.map(({ draft_id: id }) => id)).not.toContain(yesterdays);
+    expect(left.find(({ draft_id: id }) => id === expired)).toMatchObject({ config: null, secrets: null });
+    expect(left.find(({ draft_id: id }) => id === good)).toMatchObject({ config: held.config });
+  });
+
+  it('of the same request is written once, and found again while it is good', async () => {
+    const { tenantId, installId, draft } = await setup();
+    const digest = randomUUID();
+    const first = await draft({ digest });
+    await draft({ digest });
+    expect(await drafts.findByDigest(tenantId, digest)).toEqual({ draftId: first, installId });
+    expect(await drafts.findByDigest(await seedTenant(database.db), digest)).toBeUndefined();
+    await database
+      .db('install_draft')
+      .where({ draft_id: first })
+      .update({ expires_at: new Date(Date.now() - 1) });
+    expect(await drafts.findByDigest(tenantId, digest)).toBeUndefined();
   });
 });
 

@@ -94,6 +94,8 @@ async function prepare(): Promise<InstallExtensionInput> {
     secrets: { TOKEN: { sealed: 'c2VhbGVk', keyId: 'k' } },
     replaceSecrets: true,
     reset: false,
+    kind: 'install',
+    digest: draftId,
     expiresAt: new Date(Date.now() + 600_000),
   });
   const ids = { tenantId, extensionId, installId, versionId, draftId };

@@ -8,6 +8,7 @@ import type {
   ConfigureInstallInput,
   ConsentDecision,
   InstallExtensionInput,
+  InstallOpened,
   PrecompileInput,
   PublishBundleInput,
 } from '../../workflows/messages.ts';
@@ -19,8 +20,10 @@ export class FakeWorkflowStarter implements WorkflowStarter {
   readonly installs: InstallExtensionInput[] = [];
   readonly configures: ConfigureInstallInput[] = [];
   readonly decisions: ConsentDecision[] = [];
-  /** Thrown by whatever is asked next. */
+  /** Thrown by whatever is asked, until it is taken away. */
   fails: PlatformError | undefined;
+  /** Each thrown once, by what is asked next. */
+  readonly failsOnce: PlatformError[] = [];
   /** How publishes end; undefined: they stay in `verifying`. */
   publishEnd:
     { status: 'published'; versionId: string } | { status: 'rejected'; error: FailureReason } | undefined;
@@ -50,7 +53,7 @@ export class FakeWorkflowStarter implements WorkflowStarter {
     return Promise.resolve({ workflowId: precompileWorkflowId(input.contentHash, input.target) });
   }
 
-  async startInstall(input: InstallExtensionInput): Promise<{ installId: string }> {
+  async startInstall(input: InstallExtensionInput): Promise<InstallOpened> {
     this.#throwIfAsked();
     this.installs.push(input);
     const { tenantId, installId, extensionId, versionId, draftId, digest } = input;
@@ -61,14 +64,14 @@ export class FakeWorkflowStarter implements WorkflowStarter {
     await operations.open(tenantId, { installId, extensionId, versionId, digest, operation, steps });
     if (this.installEnd.status === 'awaiting-consent') {
       await operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', steps });
-      return { installId };
+      return { installId, draftId };
     }
     await operations.applyDraft(tenantId, installId, draftId);
     if (this.installEnd.status === 'active') await operations.activate(tenantId, installId, versionId, steps);
     if (this.installEnd.status === 'failed') {
       await operations.end(tenantId, installId, { steps, ...this.installEnd });
     }
-    return { installId };
+    return { installId, draftId };
   }
 
   async configureInstall(
@@ -86,6 +89,8 @@ export class FakeWorkflowStarter implements WorkflowStarter {
   }
 
   #throwIfAsked(): void {
+    const once = this.failsOnce.shift();
+    if (once) throw once;
     if (this.fails) throw this.fails;
   }
 }

@@ -54,6 +54,22 @@ export async function createTestNamespace(): Promise<TestNamespace> {
 /** The same with workers of both task queues in this process, running the real workflows with the given activities. */
 export async function startWorkflowEnvironment(activities: Activities): Promise<WorkflowEnvironment> {
   const { client, namespace, address, close } = await createTestNamespace();
+  const workers = await startWorkers({ address, namespace }, activities);
+  return {
+    client,
+    namespace,
+    async stop() {
+      await workers.stop();
+      await close();
+    },
+  };
+}
+
+/** Workers of both task queues in this process. */
+export async function startWorkers(
+  { address, namespace }: { address: string; namespace: string },
+  activities: Activities,
+): Promise<{ stop(): Promise<void> }> {
   const workflowBundle = await bundleWorkflows();
   const connection = await NativeConnection.connect({ address });
   const shared = {
@@ -70,13 +86,10 @@ export async function startWorkflowEnvironment(activities: Activities): Promise<
   ];
   const running = workers.map((worker) => worker.run());
   return {
-    client,
-    namespace,
     async stop() {
       for (const worker of workers) worker.shutdown();
       await Promise.all(running);
       await connection.close();
-      await close();
     },
   };
 }

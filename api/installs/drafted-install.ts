@@ -1,0 +1,29 @@
+import { INSTALL_STEPS, pendingSteps } from '../../core/progress.ts';
+import type { DraftedInstall } from '../../platform/db/install-drafts.ts';
+import type { Install } from '../../platform/db/installs.ts';
+
+/** An install that was asked for and that no worker has taken up yet, as its row will begin; past its time, as one that failed. */
+export function installOfDraft(tenantId: string, drafted: DraftedInstall): Install {
+  const { expired, expiresAt, createdAt, version, versionId, ...ids } = drafted;
+  return {
+    ...ids,
+    tenantId,
+    version,
+    versionId,
+    status: expired ? 'failed' : 'installing',
+    ...(expired
+      ? {
+          error: {
+            code: 'OPERATION_EXPIRED',
+            message: 'no worker took the install up in time; send the request again',
+          },
+        }
+      : { pending: { version, versionId } }),
+    steps: pendingSteps(INSTALL_STEPS),
+    configVersion: 0,
+    secretsVersion: 0,
+    grants: [],
+    createdAt,
+    updatedAt: expired ? expiresAt : createdAt,
+  };
+}

@@ -1,0 +1,73 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isPlatformError } from '../../core/errors.ts';
+import type { InstallDraftStore } from '../../platform/db/install-drafts.ts';
+import type { InstallStore } from '../../platform/db/installs.ts';
+import type { DraftSettings, SettingsChange } from './draft-settings.ts';
+
+/** An operation that the row says is over has left Temporal within this. */
+const SETTLE_WITHIN_MS = 5_000;
+const SETTLE_PAUSE_MS = 50;
+
+export interface DraftedOperationDeps {
+  draftSettings: DraftSettings;
+  drafts: Pick<InstallDraftStore, 'remove'>;
+  installs: Pick<InstallStore, 'findByExtension'>;
+}
+
+interface Ids {
+  draftId: string;
+  installId: string;
+}
+
+/**
+ * Starts an operation on an install with the settings it needs in a draft, and answers which install it works on. The draft goes again
+ * if nobody will take it up: nothing was begun, the operation was refused, or another's is joined. Where that is not known
+ * (`begun: false`) it stays, and the same request sent again joins what has begun.
+ */
+export type DraftedOperation = (
+  install: { tenantId: string; extensionId: string },
+  change: SettingsChange,
+  start: (ids: Ids) => Promise<Partial<Ids>>,
+) => Promise<{ installId: string; begun: boolean }>;
+
+export function createDraftedOperation({
+  draftSettings,
+  drafts,
+  installs,
+}: DraftedOperationDeps): DraftedOperation {
+  /** The row shows an end before the workflow has ended: who reads it there may ask for the next operation at once. */
+  async function onceSettled<Started>(
+    { tenantId, extensionId }: { tenantId: string; extensionId: string },
+    start: () => Promise<Started>,
+  ): Promise<Started> {
+    const deadline = performance.now() + SETTLE_WITHIN_MS;
+    for (;;) {
+      try {
+        return await start();
+      } catch (err) {
+        if (!isPlatformError(err) || err.code !== 'OPERATION_RUNNING') throw err;
+        const install = await installs.findByExtension(tenantId, extensionId);
+        if (!install || install.operation || performance.now() > deadline) throw err;
+        await delay(SETTLE_PAUSE_MS);
+      }
+    }
+  }
+
+  return async (install, change, start) => {
+    const { created, ...ids } = await draftSettings(install.tenantId, change);
+    const discard = async (): Promise<void> => {
+      if (created) await drafts.remove(install.tenantId, ids.draftId);
+    };
+    try {
+      const started = await onceSettled(install, () => start(ids));
+      if (started.draftId !== undefined && started.draftId !== ids.draftId) await discard();
+      return { installId: started.installId ?? ids.installId, begun: true };
+    } catch (err) {
+      if (isPlatformError(err) && err.code === 'TEMPORAL_OUTCOME_UNKNOWN') {
+        return { installId: ids.installId, begun: false };
+      }
+      await discard();
+      throw err;
+    }
+  };
+}
