@@ -100,12 +100,16 @@ export function installQueries(): HotQuery[] {
         await createInstallDraftStore(db).create(usual.tenantId, {
           draftId,
           installId,
+          kind: 'install',
+          digest: draftId,
           versionId: unwanted.versionId,
           config: {},
           replaceSecrets: false,
           reset: false,
           expiresAt: new Date(Date.now() + HOUR_MS),
         });
+        await createInstallDraftStore(db).findByDigest(usual.tenantId, draftId);
+        await createInstallDraftStore(db).findInstall(usual.tenantId, installId);
         await operations(db).applyDraft(usual.tenantId, installId, draftId);
         await operations(db).activate(usual.tenantId, installId, unwanted.versionId, steps);
         await operations(db).deactivate(usual.tenantId, installId);
