@@ -62,7 +62,14 @@ export async function down(db: Knex): Promise<void> {
     insert into extension_execution_log_legacy select * from extension_execution_log;
     drop table extension_execution_log;
     alter table extension_execution_log_legacy rename to extension_execution_log;
-    drop index extension_execution_log_legacy_by_id;
+    do $$
+      declare index regclass;
+      begin
+        for index in select indexrelid from pg_index where indrelid = 'extension_execution_log'::regclass and not indisprimary loop
+          execute 'drop index ' || index;
+        end loop;
+      end
+    $$;
     alter table extension_execution_log
       drop constraint extension_execution_log_legacy_pkey,
       drop constraint extension_execution_log_status,

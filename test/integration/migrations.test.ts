@@ -12,17 +12,24 @@ beforeEach(async () => {
 });
 afterEach(() => database.drop());
 
-async function schemaOf(db: Knex): Promise<unknown> {
-  const columns = await db('information_schema.columns')
-    .where({ table_schema: 'public' })
-    .whereNot('table_name', 'like', 'knex%')
-    .orderBy(['table_name', 'column_name'])
-    .select('table_name', 'column_name', 'data_type', 'is_nullable', 'column_default');
-  const { rows } = await db.raw<{ rows: unknown[] }>(
-    `select conrelid::regclass::text as relation, pg_get_constraintdef(oid) as definition
-     from pg_constraint where connamespace = 'public'::regnamespace and conrelid::regclass::text not like 'knex%' order by 1, 2`,
-  );
-  return { columns, constraints: rows };
+/** By table: its columns, constraints, indexes and place in a partitioned table. */
+async function schemaOf(db: Knex): Promise<Record<string, unknown>> {
+  const { rows } = await db.raw<{ rows: { name: string; schema: unknown }[] }>(`
+    select c.relname as name, jsonb_build_object(
+      'columns', (select jsonb_object_agg(a.attname, jsonb_build_object(
+                           'type', format_type(a.atttypid, a.atttypmod), 'nullable', not a.attnotnull,
+                           'collation', (select collname from pg_collation where oid = a.attcollation),
+                           'default', (select pg_get_expr(adbin, adrelid) from pg_attrdef where adrelid = c.oid and adnum = a.attnum)))
+                    from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
+      'constraints', (select jsonb_object_agg(conname, pg_get_constraintdef(oid))
+                        from pg_constraint where conrelid = c.oid and contype <> 'n'),
+      'indexes', (select jsonb_object_agg(indexname, indexdef) from pg_indexes where schemaname = 'public' and tablename = c.relname),
+      'partition', pg_get_partkeydef(c.oid), 'of', (select inhparent::regclass::text from pg_inherits where inhrelid = c.oid),
+      'bounds', pg_get_expr(c.relpartbound, c.oid)) as schema
+    from pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+      and c.relname not like 'knex%' and c.relname <> 'breaking_migration'`);
+  return Object.fromEntries(rows.map(({ name, schema }) => [name, schema]));
 }
 
 describe('migrations', () => {
@@ -55,9 +62,24 @@ describe('migrations', () => {
   it('go down and up again to the same schema', async () => {
     await migrate(database.db, migrations);
     const schema = await schemaOf(database.db);
+    expect(Object.keys(schema)).toContain('extension_execution_log_legacy');
     await migrateDown(database.db, migrations);
-    expect(await schemaOf(database.db)).toEqual({ columns: [], constraints: [] });
+    expect(await schemaOf(database.db)).toEqual({});
     await migrate(database.db, migrations);
     expect(await schemaOf(database.db)).toEqual(schema);
+  });
+
+  it('each undo just what they did', async () => {
+    const { db } = database;
+    const steps = Object.entries(migrations);
+    const before: Record<string, unknown>[] = [];
+    for (const [, migration] of steps) {
+      before.push(await schemaOf(db));
+      await migration.up(db);
+    }
+    for (const [name, migration] of steps.reverse()) {
+      await migration.down?.(db);
+      expect([name, await schemaOf(db)]).toEqual([name, before.pop()]);
+    }
   });
 });
