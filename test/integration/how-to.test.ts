@@ -8,7 +8,7 @@ import { copyRepository, followGuide, readGuide } from '../support/how-to.ts';
 // A guide is a worked example: whoever does what its blocks say, in a checkout of their own, ends with code that passes its checks.
 
 const FOLDER = path.resolve('docs/how-to');
-const GUIDE_TIMEOUT_MS = 5 * 60_000; // seconds on a quiet machine
+const GUIDE_TIMEOUT_MS = 10 * 60_000; // seconds on a quiet machine
 
 let folder: string;
 let database: TestDatabase;
@@ -61,7 +61,7 @@ describe('following a guide', () => {
       '+another',
       ' nor this',
     );
-    await expect(follow(guide)).rejects.toThrow(/line 1: git apply .* ended with 1/);
+    await expect(follow(guide)).rejects.toThrow('line 1: git apply ended with 1');
   });
 
   it('writes files by name, and to the one that a pattern finds', async () => {

@@ -54,7 +54,7 @@ export async function followGuide(
   for (const step of steps) {
     if (step.kind === 'write') await write(step, folder);
     else {
-      const [command, input] = step.kind === 'run' ? [step.command, ''] : ['git apply --recount', step.patch];
+      const [command, input] = step.kind === 'run' ? [step.command, ''] : ['git apply', step.patch];
       const { code, output } = await run(command, input, folder, environment);
       if (code !== 0)
         throw new Error(`line ${step.line}: ${command.trim()} ended with ${String(code)}\n${output}`);
