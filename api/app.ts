@@ -6,6 +6,7 @@ import type { ExecutionStore } from '../platform/db/executions.ts';
 import type { HydrationStore } from '../platform/db/hydration.ts';
 import type { InstallStore } from '../platform/db/installs.ts';
 import type { RegistryStore } from '../platform/db/registry.ts';
+import type { RowChanges } from '../platform/db/row-changes.ts';
 import type { StorageRecordStore } from '../platform/db/storage-records.ts';
 import type { TenantStore } from '../platform/db/tenants.ts';
 import type { UploadStore } from '../platform/db/uploads.ts';
@@ -13,6 +14,7 @@ import type { Logger } from '../platform/logger.ts';
 import type { ObjectKeys } from '../platform/objects/keys.ts';
 import type { ObjectStore } from '../platform/objects/object-store.ts';
 import { createErrorHandler, refuseUnknownRoute } from './error-handler.ts';
+import { createSendEvents } from './event-streams.ts';
 import { createExecuteExtensionRouter } from './execution/execute-extension.ts';
 import type { Executor } from './execution/executor.ts';
 import type { Runners } from './execution/runners.ts';
@@ -47,6 +49,7 @@ export interface AppDeps {
   objects: ObjectStore;
   keys: ObjectKeys;
   workflows: WorkflowStarter;
+  changes: RowChanges;
   installService: InstallService;
   executor: Executor;
   runners: Runners;
@@ -91,14 +94,15 @@ function createApp(deps: AppDeps, internal: Router, addRoutes?: (app: Express) =
 
 function addPublicRoutes(app: Express, deps: AppDeps): void {
   const { installService: service } = deps;
+  const sendEvents = createSendEvents({ changes: deps.changes });
   app.use(['/api', '/ext-ui'], createAuthenticate(deps));
   app.use('/api/ext', createExecuteExtensionRouter(deps, 'http'));
   app.use('/api/ext-proxy', createExecuteExtensionRouter(deps, 'ui-proxy'));
   app.use('/api/ext-bundles', createExtBundlesRouter(deps));
-  app.use('/api/v1/publishes', createPublishesRouter(deps));
+  app.use('/api/v1/publishes', createPublishesRouter({ ...deps, sendEvents }));
   app.use('/api/v1/extensions/install', createInstallExtensionRouter({ ...deps, service }));
   app.use('/api/v1/extensions', createExtensionsRouter(deps));
-  app.use('/api/v1/installs', createInstallsRouter({ ...deps, service }));
+  app.use('/api/v1/installs', createInstallsRouter({ ...deps, service, sendEvents }));
   app.use('/api/v1/executions', createExecutionsRouter(deps));
   app.use('/api/v1/tenants', createTenantsRouter(deps));
   app.use('/api/v1/api-keys', createApiKeysRouter(deps));

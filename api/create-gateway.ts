@@ -8,6 +8,7 @@ import { createHydrationStore } from '../platform/db/hydration.ts';
 import { createInstallDraftStore } from '../platform/db/install-drafts.ts';
 import { createInstallStore } from '../platform/db/installs.ts';
 import { createRegistryStore } from '../platform/db/registry.ts';
+import { listenForRowChanges } from '../platform/db/row-changes.ts';
 import { createStorageRecordStore } from '../platform/db/storage-records.ts';
 import { createTenantStore } from '../platform/db/tenants.ts';
 import { createUploadStore } from '../platform/db/uploads.ts';
@@ -52,6 +53,7 @@ export function createGateway(
   given: Partial<Pick<AppDeps, 'workflows'>> = {},
 ): Gateway {
   const db = openDatabase(config.database);
+  const changes = listenForRowChanges({ url: config.database.url, logger });
   const temporal = connectTemporal(config.temporal);
   const runners = createSingleRunner(config.runner);
   const tokenKey = readPrivateKey(config.executionTokenKey.reveal());
@@ -87,6 +89,7 @@ export function createGateway(
     objects: createObjectStore(config.objects),
     keys: createObjectKeys(config.objects.base),
     workflows,
+    changes,
     installService,
     executor,
     runners,
@@ -108,6 +111,7 @@ export function createGateway(
       return { port: await publicServer.listen(config), internalPort };
     },
     async close() {
+      await changes.close(); // who waits is answered with what there is
       // The internal listener after every execution: until its end a guest's storage and secrets are behind it.
       await publicServer.close(config.executionTimeoutMs + DRAIN_MS);
       await executor.drain();

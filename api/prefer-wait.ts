@@ -1,7 +1,8 @@
 import type { Request, Response } from 'express';
+import type { RowChanges } from '../platform/db/row-changes.ts';
+import { readingsOf, type WatchedRow } from './watch-row.ts';
 
 const MAX_SECONDS = 60;
-const POLL_MS = 50;
 
 /** Seconds of `Prefer: wait=N` (RFC 7240), at most 60; 0 if the client does not ask to wait. */
 export function preferredWait(req: Request): number {
@@ -13,22 +14,28 @@ export function preferredWait(req: Request): number {
 }
 
 /**
- * Reads until `done` or until the preferred time is over, and answers what it read last. Stops when the client goes away.
- * Rows are read, not workflows: they show the same progress and need no Temporal.
+ * Answers the row once it is `done`, or as it stands when the preferred time is over, the client goes away or the gateway closes. Rows
+ * are waited for and not workflows: they show the same progress and need no Temporal.
  */
 export async function waitAsPreferred<Row>(
+  changes: RowChanges,
   req: Request,
   res: Response,
-  read: () => Promise<Row>,
+  watched: WatchedRow<Row>,
   done: (row: Row) => boolean,
 ): Promise<Row> {
   const seconds = preferredWait(req);
-  if (seconds > 0) res.set('preference-applied', `wait=${seconds}`);
-  const deadline = Date.now() + seconds * 1000;
-  let row = await read();
-  while (!done(row) && Date.now() < deadline && !res.closed) {
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    row = await read();
+  if (seconds === 0) return watched.read();
+  res.set('preference-applied', `wait=${seconds}`);
+  const over = new AbortController();
+  const stop = (): void => over.abort();
+  const deadline = setTimeout(stop, seconds * 1000);
+  res.once('close', stop);
+  try {
+    for await (const row of readingsOf(changes, watched, over.signal)) if (done(row)) return row;
+  } finally {
+    clearTimeout(deadline);
+    res.off('close', stop);
   }
-  return row;
+  return watched.read();
 }

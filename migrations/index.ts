@@ -4,6 +4,7 @@ import * as createRegistry from './20261121T100100-create-registry.ts';
 import * as createInstalls from './20261121T100200-create-installs.ts';
 import * as createExecutionsAndStorage from './20261121T100300-create-executions-and-storage.ts';
 import * as installOperations from './20261121T150000-install-operations.ts';
+import * as notifyRowChanges from './20261121T160000-notify-row-changes.ts';
 import * as partitionExecutions from './20261121T170000-partition-executions.ts';
 import * as leadKeysByTenant from './20261121T171000-lead-keys-by-tenant-and-index-lists.ts';
 import * as recordArtifactKeys from './20261121T180000-record-artifact-keys.ts';
@@ -19,6 +20,7 @@ export const migrations: Migrations = {
   '20261121T100200-create-installs': createInstalls,
   '20261121T100300-create-executions-and-storage': createExecutionsAndStorage,
   '20261121T150000-install-operations': installOperations,
+  '20261121T160000-notify-row-changes': notifyRowChanges,
   '20261121T170000-partition-executions': partitionExecutions,
   '20261121T171000-lead-keys-by-tenant-and-index-lists': leadKeysByTenant,
   '20261121T180000-record-artifact-keys': recordArtifactKeys,

@@ -11,6 +11,7 @@ import {
 import { isPlatformError, PlatformError, type ErrorCode } from '../../core/errors.ts';
 import { PUBLISH_ENDED } from '../../core/progress.ts';
 import type { RegistryStore } from '../../platform/db/registry.ts';
+import type { RowChanges } from '../../platform/db/row-changes.ts';
 import type { Upload, UploadStore } from '../../platform/db/uploads.ts';
 import type { ObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
@@ -29,6 +30,7 @@ export interface ExtBundlesRouterDeps {
   objects: Pick<ObjectStore, 'put' | 'remove'>;
   keys: Pick<ObjectKeys, 'staging'>;
   workflows: Pick<WorkflowStarter, 'startPublish'>;
+  changes: RowChanges;
 }
 
 /** Uploads of bundles, and the publish that finalize makes of one. Only the principal that began an upload may go on with it. */
@@ -72,7 +74,9 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
       throw new PlatformError('UPLOAD_INCOMPLETE', 'send the bytes to upload-proxy first');
     }
     if (!hasEnded(upload)) await startOrJoin(workflows, tenantId, uploadId);
-    const settled = await waitAsPreferred(req, res, () => findUpload(tenantId, uploadId), hasEnded);
+    const read = (): Promise<Upload> => findUpload(tenantId, uploadId);
+    const watched = { tenantId, table: 'extension_upload', id: uploadId, read } as const;
+    const settled = await waitAsPreferred(deps.changes, req, res, watched, hasEnded);
     if (settled.status === 'aborted') throw closed();
     await answerSettled(res, settled);
   });

@@ -1,19 +1,23 @@
 import { Router } from 'express';
 import { installExtension } from '../../core/api/installs.ts';
+import type { RowChanges } from '../../platform/db/row-changes.ts';
 import { answerInstall, isSettled } from '../installs/install-answer.ts';
 import type { InstallService } from '../installs/install-service.ts';
+import { watchedInstall } from '../installs/watched-install.ts';
 import { jsonBody } from '../json-body.ts';
 import { preferredWait, waitAsPreferred } from '../prefer-wait.ts';
 import { principalOf, requirePermission } from '../principal.ts';
 
 export interface InstallExtensionRouterDeps {
   service: Pick<InstallService, 'install' | 'find'>;
+  changes: RowChanges;
   runnerPublicBase: string;
 }
 
 /** `POST /install` of the registry: brings an extension into the caller's tenant. */
 export function createInstallExtensionRouter({
   service,
+  changes,
   runnerPublicBase,
 }: InstallExtensionRouterDeps): Router {
   const router = Router();
@@ -21,8 +25,10 @@ export function createInstallExtensionRouter({
   router.post('/', requirePermission('extension:install'), jsonBody, async (req, res) => {
     const principal = principalOf(res);
     const { installId, already } = await service.install(principal, installExtension.body.parse(req.body));
-    const find = () => service.find(principal.tenantId, installId);
-    const install = already ? await find() : await waitAsPreferred(req, res, find, isSettled);
+    const watched = watchedInstall(service, principal.tenantId, installId);
+    const install = already
+      ? await watched.read()
+      : await waitAsPreferred(changes, req, res, watched, isSettled);
     answerInstall(res, install, { waited: preferredWait(req) > 0, already, runnerPublicBase });
   });
   return router;

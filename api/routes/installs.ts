@@ -1,24 +1,31 @@
 import { Router, type Request, type Response } from 'express';
-import { decideConsent, listInstalls, readInstall } from '../../core/api/installs.ts';
+import { decideConsent, listInstalls, readInstall, watchInstall } from '../../core/api/installs.ts';
 import { changeSecrets, readConfig, readSecrets, replaceConfig } from '../../core/api/settings.ts';
-import type { Install, InstallStore } from '../../platform/db/installs.ts';
 import { installWorkflowId } from '../../core/ids.ts';
-import { answer } from '../answer.ts';
+import type { Install, InstallStore } from '../../platform/db/installs.ts';
+import type { RowChanges } from '../../platform/db/row-changes.ts';
+import { answer, onWire } from '../answer.ts';
+import type { SendEvents } from '../event-streams.ts';
 import { answerInstall, installBody, isSettled } from '../installs/install-answer.ts';
 import type { InstallService } from '../installs/install-service.ts';
+import { installEvent, watchedInstall } from '../installs/watched-install.ts';
 import { jsonBody } from '../json-body.ts';
 import { pageBody } from '../page-body.ts';
 import { preferredWait, waitAsPreferred } from '../prefer-wait.ts';
 import { principalOf, requirePermission } from '../principal.ts';
+import type { WatchedRow } from '../watch-row.ts';
 
 export interface InstallsRouterDeps {
   installs: Pick<InstallStore, 'list'>;
   service: InstallService;
+  changes: RowChanges;
+  sendEvents: SendEvents;
   runnerPublicBase: string;
 }
 
 /** Installs of the caller's tenant, their settings and secrets. */
-export function createInstallsRouter({ installs, service, runnerPublicBase }: InstallsRouterDeps): Router {
+export function createInstallsRouter(deps: InstallsRouterDeps): Router {
+  const { installs, service, changes, runnerPublicBase } = deps;
   const router = Router();
   const mayRead = requirePermission('extension:read');
   const mayInstall = requirePermission('extension:install');
@@ -31,9 +38,16 @@ export function createInstallsRouter({ installs, service, runnerPublicBase }: In
   });
 
   router.get('/:installId', mayRead, async (req, res) => {
-    const install = await waitAsPreferred(req, res, () => findInstall(req, res), isSettled);
+    const install = await waitAsPreferred(changes, req, res, watched(req, res), isSettled);
     answer(res, readInstall, 200, installBody(res, install, runnerPublicBase));
   });
+
+  router.get('/:installId/events', mayRead, (req, res) =>
+    deps.sendEvents(req, res, watched(req, res), (install) => ({
+      event: installEvent(install),
+      data: onWire(watchInstall.events, installBody(res, install, runnerPublicBase)),
+    })),
+  );
 
   router.get('/:installId/config', mayInstall, async (req, res) => {
     answerConfig(res, await findInstall(req, res));
@@ -70,12 +84,13 @@ export function createInstallsRouter({ installs, service, runnerPublicBase }: In
     const capabilities = 'capabilities' in rest ? rest.capabilities : undefined;
     const given = { decision, ...(capabilities && { capabilities }) };
     await service.decideConsent(principalOf(res), installIdOf(req), given);
-    const install = await waitAsPreferred(req, res, () => findInstall(req, res), isDecidedAndSettled);
+    const install = await waitAsPreferred(changes, req, res, watched(req, res), isDecidedAndSettled);
     answerInstall(res, install, { waited: preferredWait(req) > 0, runnerPublicBase });
   });
 
-  const findInstall = (req: Request, res: Response): Promise<Install> =>
-    service.find(principalOf(res).tenantId, installIdOf(req));
+  const watched = (req: Request, res: Response): WatchedRow<Install> =>
+    watchedInstall(service, principalOf(res).tenantId, installIdOf(req));
+  const findInstall = (req: Request, res: Response): Promise<Install> => watched(req, res).read();
 
   /** Where Temporal may have taken the change and nobody can tell yet, 202: the resource shows it once it is applied. */
   async function answerChange(

@@ -4,7 +4,7 @@ import { INSTALL_STATUSES } from '../progress.ts';
 import { isExactVersion, isWildcardVersion } from '../version.ts';
 import { listQuery, pageOf } from './page.ts';
 import { problem } from './problem.ts';
-import type { Route } from './route.ts';
+import { nothing, type Route } from './route.ts';
 import { secretValue } from './settings.ts';
 import { failureReason, grant, installRef, step, time, uuid, workUnderWay } from './values.ts';
 
@@ -70,6 +70,15 @@ export const readInstall = {
   path: '/api/v1/installs/{installId}',
   params: installRef,
   answers: { 200: install },
+} satisfies Route;
+
+/** `done` and `failed` when nothing runs on it and it waits for nobody. 204: the client has seen that. */
+export const watchInstall = {
+  method: 'GET',
+  path: '/api/v1/installs/{installId}/events',
+  params: installRef,
+  events: install,
+  answers: { 204: nothing },
 } satisfies Route;
 
 export const decideConsent = {

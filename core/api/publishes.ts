@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PUBLISH_STATUSES } from '../progress.ts';
-import type { Route } from './route.ts';
+import { nothing, type Route } from './route.ts';
 import { check, failureReason, step, uuid } from './values.ts';
 
 /** How a publish stands. */
@@ -19,9 +19,20 @@ export const publish = z.object({
 });
 export type Publish = z.infer<typeof publish>;
 
+const params = z.strictObject({ uploadId: uuid });
+
 export const readPublish = {
   method: 'GET',
   path: '/api/v1/publishes/{uploadId}',
-  params: z.strictObject({ uploadId: uuid }),
+  params,
   answers: { 200: publish },
+} satisfies Route;
+
+/** `done` once published, `failed` when it ended otherwise. 204: the client has seen the end. */
+export const watchPublish = {
+  method: 'GET',
+  path: '/api/v1/publishes/{uploadId}/events',
+  params,
+  events: publish,
+  answers: { 204: nothing },
 } satisfies Route;
