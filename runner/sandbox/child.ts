@@ -149,6 +149,8 @@ const read = createFrameReader(MAX_FRAME_BYTES);
 channel.on('data', (chunk: Buffer) => {
   for (const frame of read(chunk)) receive(frame);
 });
+// Sent to the whole group, by a service manager or a terminal: the supervisor drains first, then it ends us.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
 // Without a supervisor there is nothing to do and nobody to answer.
 channel.on('error', () => process.exit(0));
 channel.on('close', () => process.exit(0));

@@ -58,6 +58,15 @@ describe('a sandbox', () => {
     expect(await sandbox.run(job('/ok'))).toMatchObject({ ok: true });
   });
 
+  it('goes on when its process group is told to stop, for its supervisor drains', async () => {
+    const sandbox = await setup();
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.kill(sandbox.pid ?? 0, signal);
+    // By the time it has loaded another component it has taken the signals.
+    const other = { ...hostile, contentHash: `sha256:${'1'.repeat(64)}` };
+    await sandbox.load(other);
+    expect(await sandbox.run(job('/ok'))).toMatchObject({ ok: true });
+  });
+
   it('loses everything in it when it is killed, and says what may run again', async () => {
     const sandbox = await setup();
     const called = Promise.withResolvers<undefined>();
