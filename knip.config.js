@@ -8,7 +8,6 @@ export default {
     'runner/sandbox/child.ts',
     'starter/leave-with-starter.ts',
     'starter/services/download-temporal-cli.ts',
-    'test/replay/record-histories.ts',
     'test/support/services-process.ts',
     // Each is a project of its own, built by scripts/build-example.ts.
     'examples/*/{src,types,ui}/*.{ts,js}',

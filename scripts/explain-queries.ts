@@ -1,12 +1,6 @@
 import type { Knex } from 'knex';
 import type pg from 'pg';
-import { z } from 'zod';
-import {
-  database,
-  parseEnvironment,
-  SECRET_VARIABLES,
-  withSecretFiles,
-} from '../platform/config/environment.ts';
+import { loadDatabaseUrl } from '../platform/config/environment.ts';
 import { openDatabase } from '../platform/db/database.ts';
 import { hotQueries } from './hot-queries/index.ts';
 import type { HotQuery } from './hot-queries/hot-query.ts';
@@ -163,11 +157,7 @@ function line({ name, rows, buffers, ms, access, faults }: Explained, owes: stri
 }
 
 async function main(): Promise<void> {
-  const env = withSecretFiles(process.env, SECRET_VARIABLES);
-  const { DATABASE_URL: url } = parseEnvironment(
-    z.object({ DATABASE_URL: database.shape.DATABASE_URL }),
-    env,
-  );
+  const url = loadDatabaseUrl(process.env);
   const db = openDatabase({ url, poolMax: 1 });
   try {
     const queries = hotQueries();

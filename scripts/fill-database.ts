@@ -3,12 +3,7 @@ import type { Knex } from 'knex';
 import { z } from 'zod';
 import { parseManifest } from '../core/manifest/manifest.ts';
 import { migrations } from '../migrations/index.ts';
-import {
-  database,
-  parseEnvironment,
-  SECRET_VARIABLES,
-  withSecretFiles,
-} from '../platform/config/environment.ts';
+import { loadDatabaseUrl } from '../platform/config/environment.ts';
 import { openDatabase } from '../platform/db/database.ts';
 import { migrate } from '../platform/db/migrate.ts';
 
@@ -200,11 +195,7 @@ async function main(): Promise<void> {
   });
   const count = z.coerce.number().int().min(2);
   const sizes = z.object({ tenants: count, installs: count, executions: count }).parse(values);
-  const env = withSecretFiles(process.env, SECRET_VARIABLES);
-  const { DATABASE_URL: url } = parseEnvironment(
-    z.object({ DATABASE_URL: database.shape.DATABASE_URL }),
-    env,
-  );
+  const url = loadDatabaseUrl(process.env);
   const db = openDatabase({ url, poolMax: 1 });
   try {
     await fillDatabase(db, sizes, console.log);

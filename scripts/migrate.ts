@@ -1,18 +1,11 @@
-import { z } from 'zod';
 import { migrations } from '../migrations/index.ts';
-import {
-  database,
-  parseEnvironment,
-  SECRET_VARIABLES,
-  withSecretFiles,
-} from '../platform/config/environment.ts';
+import { loadDatabaseUrl } from '../platform/config/environment.ts';
 import { openDatabase } from '../platform/db/database.ts';
 import { migrate, readApplied } from '../platform/db/migrate.ts';
 
 // Brings DATABASE_URL to the schema of this release. Run it before the processes of the release start; a second run changes nothing.
 
-const env = withSecretFiles(process.env, SECRET_VARIABLES);
-const { DATABASE_URL: url } = parseEnvironment(z.object({ DATABASE_URL: database.shape.DATABASE_URL }), env);
+const url = loadDatabaseUrl(process.env);
 const db = openDatabase({ url, poolMax: 1 });
 try {
   const applied = await migrate(db, migrations);

@@ -1,12 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
-import {
-  parseEnvironment,
-  port,
-  SECRET_VARIABLES,
-  withSecretFiles,
-  type Environment,
-} from '../platform/config/environment.ts';
+import { parseEnvironment, port, withSecretFiles, type Environment } from '../platform/config/environment.ts';
 
 /** What the starter itself reads; variables of the roles pass through to the role that knows them (roles.ts). */
 const starterEnv = z.object({
@@ -48,7 +42,7 @@ export const DEFAULT_PORTS = {
 } as const;
 
 export function loadStarterConfig(given: Environment): StarterConfig {
-  const environment = withSecretFiles(given, SECRET_VARIABLES);
+  const environment = withSecretFiles(given);
   const v = parseEnvironment(starterEnv, environment);
   return {
     dataDir: path.resolve(v.DATA_DIR),

@@ -69,6 +69,19 @@ describe('loading the environment', () => {
     expect(JSON.stringify([faults.message, faults.issues, faults.details])).not.toContain('hunter2');
   });
 
+  it('refuses a credential that no header could carry, without showing it', () => {
+    const faults = faultsOf(() =>
+      loadRunnerConfig({ RUNNER_SERVICE_TOKEN: 'hunter 2', STORAGE_FOLDER: 'x' }),
+    );
+    expect(faults.issues).toContainEqual(
+      expect.objectContaining({
+        path: 'RUNNER_SERVICE_TOKEN',
+        message: 'must be visible ASCII without spaces',
+      }),
+    );
+    expect(JSON.stringify([faults.message, faults.issues, faults.details])).not.toContain('hunter');
+  });
+
   it('takes an empty variable as unset', () => {
     expect(
       faultsOf(() => loadRunnerConfig({ RUNNER_SERVICE_TOKEN: '' })).issues.map(({ path }) => path),
@@ -98,15 +111,27 @@ describe('loading the environment', () => {
     const folder = await mkdtemp(join(tmpdir(), 'secret-'));
     try {
       writeFileSync(join(folder, 'url'), 'postgres://there\n');
-      const env = withSecretFiles({ DATABASE_URL_FILE: join(folder, 'url') }, SECRET_VARIABLES);
+      const env = withSecretFiles({ DATABASE_URL_FILE: join(folder, 'url') });
       expect(env.DATABASE_URL).toBe('postgres://there');
     } finally {
       await rm(folder, { recursive: true });
     }
   });
 
+  it('reads secrets from files for every process', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'secret-'));
+    try {
+      writeFileSync(join(folder, 'token'), 'from a file\n');
+      const env = { RUNNER_SERVICE_TOKEN_FILE: join(folder, 'token'), STORAGE_FOLDER: 'x' };
+      const paths = faultsOf(() => loadRunnerConfig(env)).issues.map(({ path, message }) => [path, message]);
+      expect(paths).toContainEqual(['RUNNER_SERVICE_TOKEN', 'must be visible ASCII without spaces']);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   it('names the variable whose file cannot be read', () => {
-    const faults = faultsOf(() => withSecretFiles({ DATABASE_URL_FILE: '/nowhere' }, SECRET_VARIABLES));
+    const faults = faultsOf(() => withSecretFiles({ DATABASE_URL_FILE: '/nowhere' }));
     expect(faults.message).toContain('DATABASE_URL_FILE');
   });
 });

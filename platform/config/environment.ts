@@ -8,7 +8,7 @@ import { readPublicKey } from '../tokens/ed25519.ts';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Replaces each `NAME_FILE` by `NAME` with the file's text, so that any secret may come from a mounted file. */
-export function withSecretFiles(env: Environment, names: readonly string[]): Environment {
+export function withSecretFiles(env: Environment, names: readonly string[] = SECRET_VARIABLES): Environment {
   const merged: Record<string, string | undefined> = { ...env };
   for (const name of names) {
     const file = env[`${name}_FILE`];
@@ -22,13 +22,13 @@ export function withSecretFiles(env: Environment, names: readonly string[]): Env
   return merged;
 }
 
-/** Reports every bad variable at once, by name; never their values. */
+/** The variables a schema names, secrets from files read in. Reports every bad one at once, by name; never their values. */
 export function parseEnvironment<Schema extends z.ZodType>(
   schema: Schema,
   env: Environment,
 ): z.infer<Schema> {
   // An empty variable means unset: that is what an empty line in an env file or a compose file gives.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const given = Object.fromEntries(Object.entries(withSecretFiles(env)).filter(([, value]) => value !== ''));
   const parsed = schema.safeParse(given, { reportInput: true });
   if (parsed.success) return parsed.data;
   const issues = issuesOf(parsed.error);
@@ -37,9 +37,14 @@ export function parseEnvironment<Schema extends z.ZodType>(
 }
 
 export const port = z.coerce.number().int().min(0).max(65_535);
-export const secret = z
+const secret = z
   .string()
   .min(1)
+  .transform((value) => new SecretValue(value));
+/** What one process presents to another in a header. */
+export const credential = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/, 'must be visible ASCII without spaces')
   .transform((value) => new SecretValue(value));
 /** Base64 of a key; the adapters that use it check what is inside. */
 export const keySecret = z.base64().transform((value) => new SecretValue(value));
@@ -73,12 +78,32 @@ export const database = z.object({
   DATABASE_URL: secret,
   DATABASE_POOL_MAX: z.coerce.number().int().min(1).default(10),
 });
+export interface DatabaseConfig {
+  url: SecretValue;
+  poolMax: number;
+}
+export function databaseConfig(v: z.output<typeof database>): DatabaseConfig {
+  return { url: v.DATABASE_URL, poolMax: v.DATABASE_POOL_MAX };
+}
+/** For a script, which needs nothing else. */
+export function loadDatabaseUrl(env: Environment): SecretValue {
+  return parseEnvironment(database.pick({ DATABASE_URL: true }), env).DATABASE_URL;
+}
+
 export const temporal = z.object({
   TEMPORAL_ADDRESS: z.string().min(1),
   TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
   /** AES-256-GCM key of the payload codec, 32 bytes. */
   PAYLOAD_CODEC_KEY: keySecret,
 });
+export interface TemporalConfig {
+  address: string;
+  namespace: string;
+  codecKey: SecretValue;
+}
+export function temporalConfig(v: z.output<typeof temporal>): TemporalConfig {
+  return { address: v.TEMPORAL_ADDRESS, namespace: v.TEMPORAL_NAMESPACE, codecKey: v.PAYLOAD_CODEC_KEY };
+}
 
 export const storageEnv = z.object({
   BUNDLE_STORE_BASE: z

@@ -1,18 +1,20 @@
 import { z } from 'zod';
 import type { SecretValue } from '../../core/secret-value.ts';
 import {
+  credential,
   database,
+  databaseConfig,
   keySecret,
   loadObjectStoreConfig,
   logging,
   parseEnvironment,
   port,
-  secret,
-  SECRET_VARIABLES,
   temporal,
-  withSecretFiles,
+  temporalConfig,
+  type DatabaseConfig,
   type Environment,
   type ObjectStoreConfig,
+  type TemporalConfig,
 } from './environment.ts';
 
 /** What the gateway reads from its environment. */
@@ -32,9 +34,9 @@ export const gatewayEnv = z.object({
   /** Upper bound of one execution, milliseconds. */
   EXT_GATEWAY_TIMEOUT_MS: z.coerce.number().int().min(100).max(300_000).default(30_000),
   EXECUTION_TOKEN_PRIVATE_KEY: keySecret,
-  RUNNER_SERVICE_TOKEN: secret,
-  RUNNER_GATEWAY_TOKEN: secret,
-  WORKER_GATEWAY_TOKEN: secret,
+  RUNNER_SERVICE_TOKEN: credential,
+  RUNNER_GATEWAY_TOKEN: credential,
+  WORKER_GATEWAY_TOKEN: credential,
   /** Public half of the key that secrets are sealed to: base64 of the 32 bytes. */
   SECRETS_PUBLIC_KEY: z.base64(),
 });
@@ -45,8 +47,8 @@ export interface GatewayConfig {
   host: string;
   port: number;
   internal: { host: string; port: number };
-  database: { url: SecretValue; poolMax: number };
-  temporal: { address: string; namespace: string; codecKey: SecretValue };
+  database: DatabaseConfig;
+  temporal: TemporalConfig;
   objects: ObjectStoreConfig;
   runner: { baseUrl: string; publicBase: string; serviceToken: SecretValue };
   executionTimeoutMs: number;
@@ -56,16 +58,15 @@ export interface GatewayConfig {
   secretsPublicKey: string;
 }
 
-export function loadGatewayConfig(environment: Environment): GatewayConfig {
-  const env = withSecretFiles(environment, SECRET_VARIABLES);
+export function loadGatewayConfig(env: Environment): GatewayConfig {
   const v = parseEnvironment(gatewayEnv, env);
   return {
     logLevel: v.LOG_LEVEL,
     host: v.GATEWAY_HOST,
     port: v.GATEWAY_PORT,
     internal: { host: v.GATEWAY_INTERNAL_HOST, port: v.GATEWAY_INTERNAL_PORT },
-    database: { url: v.DATABASE_URL, poolMax: v.DATABASE_POOL_MAX },
-    temporal: { address: v.TEMPORAL_ADDRESS, namespace: v.TEMPORAL_NAMESPACE, codecKey: v.PAYLOAD_CODEC_KEY },
+    database: databaseConfig(v),
+    temporal: temporalConfig(v),
     objects: loadObjectStoreConfig(env),
     runner: {
       baseUrl: v.RUNNER_BASE_URL,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { SecretValue } from '../../core/secret-value.ts';
 import {
+  credential,
   keySecret,
   loadObjectStoreConfig,
   logging,
@@ -8,9 +9,6 @@ import {
   port,
   publicKey,
   publicKeyList,
-  secret,
-  SECRET_VARIABLES,
-  withSecretFiles,
   type Environment,
   type ObjectStoreConfig,
 } from './environment.ts';
@@ -27,8 +25,8 @@ export const runnerEnv = z.object({
   RUNNER_BASE_URL: z.url(),
   GATEWAY_BASE_URL: z.url(),
   /** What the gateway presents to the runner, and the runner to the gateway. */
-  RUNNER_SERVICE_TOKEN: secret,
-  RUNNER_GATEWAY_TOKEN: secret,
+  RUNNER_SERVICE_TOKEN: credential,
+  RUNNER_GATEWAY_TOKEN: credential,
   /** Ed25519 public keys, base64 of SPKI DER. */
   EXECUTION_TOKEN_PUBLIC_KEY: z.base64(),
   ARTIFACT_SIGNING_PUBLIC_KEY: publicKey,
@@ -66,8 +64,7 @@ export interface RunnerConfig {
   sandbox: { spares: number; max: number; tenantConcurrency: number };
 }
 
-export function loadRunnerConfig(environment: Environment): RunnerConfig {
-  const env = withSecretFiles(environment, SECRET_VARIABLES);
+export function loadRunnerConfig(env: Environment): RunnerConfig {
   const v = parseEnvironment(runnerEnv, env);
   return {
     logLevel: v.LOG_LEVEL,

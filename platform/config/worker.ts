@@ -1,18 +1,20 @@
 import { z } from 'zod';
 import type { SecretValue } from '../../core/secret-value.ts';
 import {
+  credential,
   database,
+  databaseConfig,
   keySecret,
   loadObjectStoreConfig,
   logging,
   parseEnvironment,
   publicKeyList,
-  secret,
-  SECRET_VARIABLES,
   temporal,
-  withSecretFiles,
+  temporalConfig,
+  type DatabaseConfig,
   type Environment,
   type ObjectStoreConfig,
+  type TemporalConfig,
 } from './environment.ts';
 
 /** What both kinds of worker read. */
@@ -26,7 +28,7 @@ export const lifecycleWorkerEnv = z.object({
   ...database.shape,
   WORKER_KIND: z.literal('lifecycle'),
   GATEWAY_BASE_URL: z.url(),
-  WORKER_GATEWAY_TOKEN: secret,
+  WORKER_GATEWAY_TOKEN: credential,
   /** Workflow code bundled ahead of time by `npm run build:workflows`. */
   WORKFLOW_BUNDLE: z.string().min(1),
 });
@@ -41,13 +43,13 @@ export const precompileWorkerEnv = z.object({
 
 interface WorkerConfig {
   logLevel: string;
-  temporal: { address: string; namespace: string; codecKey: SecretValue };
+  temporal: TemporalConfig;
   objects: ObjectStoreConfig;
 }
 
 export interface LifecycleWorkerConfig extends WorkerConfig {
   kind: 'lifecycle';
-  database: { url: SecretValue; poolMax: number };
+  database: DatabaseConfig;
   gateway: { baseUrl: string; token: SecretValue };
   workflowBundle: string;
 }
@@ -58,15 +60,14 @@ export interface PrecompileWorkerConfig extends WorkerConfig {
   previousArtifactKeys: string[];
 }
 
-export function loadWorkerConfig(environment: Environment): LifecycleWorkerConfig | PrecompileWorkerConfig {
-  const env = withSecretFiles(environment, SECRET_VARIABLES);
+export function loadWorkerConfig(env: Environment): LifecycleWorkerConfig | PrecompileWorkerConfig {
   const v = parseEnvironment(
     z.discriminatedUnion('WORKER_KIND', [lifecycleWorkerEnv, precompileWorkerEnv]),
     env,
   );
   const shared = {
     logLevel: v.LOG_LEVEL,
-    temporal: { address: v.TEMPORAL_ADDRESS, namespace: v.TEMPORAL_NAMESPACE, codecKey: v.PAYLOAD_CODEC_KEY },
+    temporal: temporalConfig(v),
     objects: loadObjectStoreConfig(env),
   };
   if (v.WORKER_KIND === 'precompile') {
@@ -80,7 +81,7 @@ export function loadWorkerConfig(environment: Environment): LifecycleWorkerConfi
   return {
     ...shared,
     kind: 'lifecycle',
-    database: { url: v.DATABASE_URL, poolMax: v.DATABASE_POOL_MAX },
+    database: databaseConfig(v),
     gateway: { baseUrl: v.GATEWAY_BASE_URL, token: v.WORKER_GATEWAY_TOKEN },
     workflowBundle: v.WORKFLOW_BUNDLE,
   };
