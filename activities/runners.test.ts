@@ -13,13 +13,18 @@ const problem = (status: number, code: string) => ({
   body: { type: `urn:alga:problem:${code}`, title: 'x', status, detail: 'x', code, requestId: 'request-1' },
 });
 
+const ended = (code: string) => ({ durationMs: 3, status: 502, error: { code, message: 'x' } });
+
 let server: Server;
 let baseUrl: string;
 let answer: { status: number; body: unknown };
+/** Answered first, one after the other. */
+let first: { status: number; body: unknown }[];
 let received: { url: string | undefined; authorization: string | undefined; body: unknown }[];
 
 beforeEach(async () => {
   received = [];
+  first = [];
   answer = { status: 200, body: { status: 200, durationMs: 3 } };
   server = createServer((req, res) => {
     void text(req).then((body) => {
@@ -28,7 +33,8 @@ beforeEach(async () => {
         authorization: req.headers.authorization,
         body: JSON.parse(body) as unknown,
       });
-      res.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body));
+      const { status, body: answered } = first.shift() ?? answer;
+      res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answered));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -37,7 +43,7 @@ beforeEach(async () => {
 afterEach(() => new Promise((resolve) => server.close(resolve)));
 
 const activities = () =>
-  createRunnerActivities({ gateway: { baseUrl, token: new SecretValue('worker-token') } });
+  createRunnerActivities({ gateway: { baseUrl, token: new SecretValue('worker-token') }, pauseMs: 1 });
 
 function warm(): Promise<unknown> {
   const all = activities();
@@ -78,7 +84,21 @@ describe('warmVersion', () => {
   it('fails with what ended the guest, which a retry would not change', async () => {
     answer.body = { durationMs: 3, status: 502, error: { code: 'GUEST_TRAPPED', message: 'unreachable' } };
     await expect(warm()).rejects.toMatchObject({ code: 'GUEST_TRAPPED', retryable: false });
+    expect(received).toHaveLength(1);
   });
+
+  it.each(['GUEST_TIMEOUT', 'SANDBOX_LOST'])(
+    'holds %s against the version only the third time',
+    async (code) => {
+      const late = { status: 200, body: ended(code) };
+      first = [late, late];
+      expect(await warm()).toEqual({ attempts: 1 });
+      expect(received).toHaveLength(3);
+      answer = late;
+      await expect(warm()).rejects.toMatchObject({ code, retryable: false });
+      expect(received).toHaveLength(6);
+    },
+  );
 
   it('is worth a retry while runners are busy or away', async () => {
     answer = problem(503, 'RUNNER_UNAVAILABLE');
@@ -122,10 +142,27 @@ describe('probeVersion', () => {
         body: { durationMs: 3, status: 502, error: { code: 'GUEST_OUT_OF_MEMORY', message: 'x' } },
       },
     ],
-    ['a guest that is late', problem(504, 'GUEST_TIMEOUT')],
+    ['a guest that is late every time', { status: 200, body: ended('GUEST_TIMEOUT') }],
+    ['a guest that traps every time', { status: 200, body: ended('GUEST_TRAPPED') }],
   ])('takes %s as a failed health check', async (_what, given) => {
     answer = given;
     await expect(probe()).rejects.toMatchObject({ code: 'HEALTH_CHECK_FAILED', retryable: false });
+  });
+
+  it.each(['SANDBOX_LOST', 'GUEST_TIMEOUT', 'GUEST_TRAPPED'])(
+    "is not failed by %s once or twice, which may be a neighbour's doing or our own load",
+    async (code) => {
+      first = [
+        { status: 200, body: ended(code) },
+        { status: 200, body: ended(code) },
+      ];
+      expect(await probe()).toEqual({ attempts: 1 });
+    },
+  );
+
+  it('is worth a retry when the runner was lost on the way', async () => {
+    answer = problem(504, 'OUTCOME_UNKNOWN');
+    await expect(probe()).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN', retryable: true });
   });
 
   it('is worth a retry while runners are busy', async () => {

@@ -1,21 +1,27 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { activityInfo } from '@temporalio/activity';
 import { ApiError } from '../core/api/api-error.ts';
 import { createApiClient } from '../core/api/client.ts';
 import { runExecution } from '../core/api/internal.ts';
 import type { RequestOf } from '../core/api/route.ts';
-import { isErrorCode, isPlatformError, kindOf, PlatformError } from '../core/errors.ts';
+import { isErrorCode, isPlatformError, kindOf, PlatformError, type ErrorCode } from '../core/errors.ts';
 import { tenantOfInstallWorkflow } from '../core/ids.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { createFetchTransport } from '../platform/http/fetch-transport.ts';
 import { withHeartbeat } from './heartbeat.ts';
 
-/** The gateway gives a health endpoint five seconds; past these, it is the gateway that does not answer. */
-const PROBE_DEADLINE_MS = 10_000;
+/** A health endpoint has five seconds once it has begun, which may take as long; past these, it is the gateway that does not answer. */
+const PROBE_DEADLINE_MS = 15_000;
 /** Loading an artifact into a runner for the first time reads it from the object store and compiles it. */
 const WARM_DEADLINE_MS = 60_000;
+/** Before what may have been a disturbance is held to be the extension's own fault. */
+const TRIES = 3;
+const PAUSE_MS = 1_000;
 
 export interface RunnerDeps {
   gateway: { baseUrl: string; token: SecretValue };
+  /** Before the second try of what may have been a disturbance; twice that before the third. */
+  pauseMs?: number;
 }
 
 export interface WarmVersionInput {
@@ -33,7 +39,7 @@ export interface ProbeVersionInput extends WarmVersionInput {
 export type RunnerActivities = ReturnType<typeof createRunnerActivities>;
 
 /** Executions of a version that may not serve yet. The gateway authorises them and speaks to a runner. */
-export function createRunnerActivities({ gateway }: RunnerDeps) {
+export function createRunnerActivities({ gateway, pauseMs = PAUSE_MS }: RunnerDeps) {
   /** Throws GATEWAY_UNAVAILABLE without an answer in time, what the gateway refused with, or what ended the guest. */
   async function execute(
     body: RequestOf<typeof runExecution>['body'],
@@ -52,6 +58,25 @@ export function createRunnerActivities({ gateway }: RunnerDeps) {
       : new PlatformError('GUEST_ERROR', error.message, { details: { code: error.code } });
   }
 
+  /**
+   * Runs an execution again, a few times, that ended in a way which may have been a neighbour's doing or our own load. What it ends with
+   * every time is the guest's verdict.
+   */
+  async function undisturbed<Result>(
+    disturbances: readonly ErrorCode[],
+    signal: AbortSignal,
+    run: () => Promise<Result>,
+  ): Promise<Result> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await run();
+      } catch (err) {
+        if (tries >= TRIES || !isPlatformError(err) || !disturbances.includes(err.code)) throw err;
+        await delay(pauseMs * tries, undefined, { signal });
+      }
+    }
+  }
+
   return {
     /** Has a runner load and instantiate the version. A second time finds it loaded. */
     async warmVersion({
@@ -59,8 +84,9 @@ export function createRunnerActivities({ gateway }: RunnerDeps) {
       installId,
       versionId,
     }: WarmVersionInput): Promise<{ attempts: number }> {
+      const warm = { tenantId, installId, versionId, trigger: 'warm' } as const;
       await withHeartbeat((signal) =>
-        execute({ tenantId, installId, versionId, trigger: 'warm' }, WARM_DEADLINE_MS, signal),
+        undisturbed(['GUEST_TIMEOUT', 'SANDBOX_LOST'], signal, () => execute(warm, WARM_DEADLINE_MS, signal)),
       );
       return { attempts: activityInfo().attempt };
     },
@@ -76,10 +102,13 @@ export function createRunnerActivities({ gateway }: RunnerDeps) {
         new PlatformError('HEALTH_CHECK_FAILED', `GET ${health} must answer 2xx within 5 s; it ${how}`, {
           cause,
         });
+      const http = { method: 'GET', path: health };
+      const probe = { tenantId, installId, versionId, trigger: 'probe', http } as const;
       try {
-        const http = { method: 'GET', path: health };
         const { status } = await withHeartbeat((signal) =>
-          execute({ tenantId, installId, versionId, trigger: 'probe', http }, PROBE_DEADLINE_MS, signal),
+          undisturbed(['GUEST_TIMEOUT', 'GUEST_TRAPPED', 'SANDBOX_LOST'], signal, () =>
+            execute(probe, PROBE_DEADLINE_MS, signal),
+          ),
         );
         if (status < 200 || status > 299) throw failed(`answered ${status}`);
       } catch (err) {

@@ -92,7 +92,8 @@ const CODES = {
   TARGET_UNAVAILABLE: { kind: 'unavailable' }, // no precompile worker of the release that makes this artifact target took the task
   SECRET_UNREADABLE: { kind: 'internal' }, // sealed to another key, tenant, install or name, or damaged
   RUNNER_BUSY: { kind: 'unavailable' }, // runner has no free sandbox, or is draining
-  RUNNER_UNAVAILABLE: { kind: 'unavailable' }, // runner did not answer
+  RUNNER_UNAVAILABLE: { kind: 'unavailable' }, // runner could not be reached: nothing was sent to it
+  OUTCOME_UNKNOWN: { kind: 'unavailable', status: 504 }, // the runner was lost after the call had been sent to it
   GATEWAY_UNAVAILABLE: { kind: 'unavailable' }, // worker or runner could not reach the gateway
   TEMPORAL_UNAVAILABLE: { kind: 'unavailable' }, // nothing was begun
   TEMPORAL_OUTCOME_UNKNOWN: { kind: 'unavailable' }, // Temporal may have taken the work; the routes answer 202

@@ -90,5 +90,8 @@ export const executeResponse = z.object({
 });
 export type ExecuteResponse = z.infer<typeof executeResponse>;
 
+/** An execution that has not begun by then is refused (RUNNER_BUSY); a guest's own time is counted from when it begins. */
+export const START_WITHIN_MS = 5_000;
+
 /** Content type of an execute body that carries its bytes as they are: see `core/execute-frame.ts`. */
 export const EXECUTE_FRAME_TYPE = 'application/vnd.alga.execute-frame';

@@ -1,5 +1,5 @@
 import { Client } from '@temporalio/client';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createArtifactActivities } from '../activities/artifacts.ts';
 import { createBundleActivities } from '../activities/bundles.ts';
 import { createHousekeepingActivities } from '../activities/housekeeping.ts';
@@ -8,7 +8,7 @@ import { createRegistryActivities } from '../activities/registry.ts';
 import { createRunnerActivities } from '../activities/runners.ts';
 import { createUploadActivities } from '../activities/uploads.ts';
 import { createVerificationActivities } from '../activities/verification.ts';
-import { LIFECYCLE_TASK_QUEUE } from '../core/ids.ts';
+import { LIFECYCLE_TASK_QUEUE, PROBE_TASK_QUEUE } from '../core/ids.ts';
 import type { LifecycleWorkerConfig } from '../platform/config/worker.ts';
 import { createArtifactStore } from '../platform/db/artifacts.ts';
 import { openDatabase } from '../platform/db/database.ts';
@@ -24,6 +24,9 @@ import { failureInterceptor } from './failure-interceptor.ts';
 import { ensureHousekeepingSchedule } from './housekeeping-schedule.ts';
 import type { RunnableWorker } from './runnable-worker.ts';
 
+/** Warm-ups and probes of one worker at once: with more, sandboxes that start take the time of guests that are being probed. */
+const PROBES_AT_ONCE = 4;
+
 /** Workflows, and the activities on the database, the object store and the gateway. */
 export async function createLifecycleWorker(config: LifecycleWorkerConfig): Promise<RunnableWorker> {
   const { address, namespace, codecKey } = config.temporal;
@@ -32,16 +35,21 @@ export async function createLifecycleWorker(config: LifecycleWorkerConfig): Prom
   const objects = createObjectStore(config.objects);
   const keys = createObjectKeys(config.objects.base);
   const registry = createRegistryStore(db);
-  const worker = await Worker.create({
+  const probing = createRunnerActivities({ gateway: config.gateway });
+  const shared: Omit<WorkerOptions, 'taskQueue'> = {
     connection,
     namespace,
-    taskQueue: LIFECYCLE_TASK_QUEUE,
-    workflowBundle: { codePath: config.workflowBundle },
     dataConverter: createDataConverter(codecKey),
     interceptors: { activity: [() => ({ inbound: failureInterceptor })] },
-    stickyQueueScheduleToStartTimeout: '3 seconds', // a killed worker's workflows move to another this soon
     shutdownGraceTime: '5 seconds', // then activities are cancelled, and another worker takes them up
+  };
+  const worker = await Worker.create({
+    ...shared,
+    taskQueue: LIFECYCLE_TASK_QUEUE,
+    workflowBundle: { codePath: config.workflowBundle },
+    stickyQueueScheduleToStartTimeout: '3 seconds', // a killed worker's workflows move to another this soon
     activities: {
+      ...probing, // scheduled here by installs that began with release 0.1.0
       ...createUploadActivities({ uploads: createUploadStore(db), objects, keys }),
       ...createVerificationActivities({ objects, keys, registry }),
       ...createBundleActivities({ objects, keys }),
@@ -52,14 +60,24 @@ export async function createLifecycleWorker(config: LifecycleWorkerConfig): Prom
         drafts: createInstallDraftStore(db),
         registry,
       }),
-      ...createRunnerActivities({ gateway: config.gateway }),
       ...createHousekeepingActivities({ partitions: createExecutionPartitionStore(db) }),
     },
   });
+  const prober = await Worker.create({
+    ...shared,
+    taskQueue: PROBE_TASK_QUEUE,
+    activities: probing,
+    maxConcurrentActivityTaskExecutions: PROBES_AT_ONCE,
+  });
   await ensureHousekeepingSchedule(new Client({ connection, namespace }));
   return {
-    run: () => worker.run(),
-    shutdown: () => worker.shutdown(),
+    async run() {
+      await Promise.all([worker.run(), prober.run()]);
+    },
+    shutdown() {
+      worker.shutdown();
+      prober.shutdown();
+    },
     async close() {
       await connection.close();
       await db.destroy();

@@ -18,7 +18,7 @@ import {
   type InstallStatus,
   type InstallStepName,
 } from '../core/progress.ts';
-import { consentWorkflowId } from '../core/ids.ts';
+import { consentWorkflowId, PROBE_TASK_QUEUE } from '../core/ids.ts';
 import type { awaitConsent } from './await-consent.ts';
 import { consentOf, coversRequired, grantsFor, refuseUnrequested, type Consent } from './consent.ts';
 import { failureReason } from './failure-reason.ts';
@@ -44,8 +44,9 @@ const database = proxyActivities<InstallActivities>({
 });
 
 const { warmVersion, probeVersion } = proxyActivities<RunnerActivities>({
-  startToCloseTimeout: '90 seconds', // over the activity's own deadline, so that it is the one to say what was late
-  scheduleToCloseTimeout: '15 minutes', // gives up on runners that stay away
+  taskQueue: PROBE_TASK_QUEUE,
+  startToCloseTimeout: '4 minutes', // over the activity's own tries, so that it is the one to say what was late
+  scheduleToCloseTimeout: '1 hour', // its turn behind a rush of installs; gives up on runners that stay away
   heartbeatTimeout: '8 seconds', // a killed worker is noticed this soon
   retry: { maximumInterval: '10 seconds' },
 });

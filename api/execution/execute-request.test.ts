@@ -57,7 +57,7 @@ describe('what a runner is sent', () => {
       version: 3,
       entries: { API_KEY: 'present' },
       key_id: 'now',
-      expires_at: '1970-01-01T00:00:06.000Z',
+      expires_at: '1970-01-01T00:00:11.000Z',
     });
   });
 

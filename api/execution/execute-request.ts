@@ -1,5 +1,5 @@
 import { ALWAYS_GRANTED, type Grant } from '../../core/capabilities.ts';
-import type { ExecuteRequest, HeaderMap, Trigger } from '../../core/execute.ts';
+import { START_WITHIN_MS, type ExecuteRequest, type HeaderMap, type Trigger } from '../../core/execute.ts';
 import type { HydratedInstall } from '../../platform/db/hydration.ts';
 import { secretEnvelopeOf } from './secret-envelope.ts';
 
@@ -29,7 +29,7 @@ export function executeRequestOf(
   { secretsKeyId, now }: { secretsKeyId: string; now: number },
 ): ExecuteRequest {
   const providers = withAlwaysGranted(install.grants);
-  const expiresAt = now + input.timeoutMs + ENVELOPE_GRACE_MS;
+  const expiresAt = now + START_WITHIN_MS + input.timeoutMs + ENVELOPE_GRACE_MS;
   const envelope = secretEnvelopeOf(install, { secretsKeyId, expiresAt });
   return {
     context: {

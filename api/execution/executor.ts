@@ -24,7 +24,7 @@ export type ExecutionResult =
 export interface Executor {
   /**
    * Runs an authorised call at most once. The execution's row is written before the runner is asked; if that fails, nothing runs.
-   * Throws what speaks about the runner: RUNNER_BUSY, RUNNER_UNAVAILABLE, CONCURRENCY_LIMITED, GUEST_TIMEOUT; and
+   * Throws what speaks about the runner: RUNNER_BUSY, RUNNER_UNAVAILABLE, CONCURRENCY_LIMITED, OUTCOME_UNKNOWN; and
    * GATEWAY_UNAVAILABLE once it drains.
    */
   run(install: HydratedInstall, input: ExecutionInput): Promise<ExecutionResult>;
@@ -87,8 +87,10 @@ export function createExecutor(deps: ExecutorDeps): Executor {
         ? err
         : new PlatformError('INTERNAL', 'dispatch failed', { cause: err });
       recordEnd(tenantId, executionId, {
+        ...(error.code === 'OUTCOME_UNKNOWN'
+          ? { status: 'interrupted' }
+          : { status: 'failed', errorCode: error.code }),
         httpStatus: error.status,
-        errorCode: error.code,
         durationMs: elapsed(),
         responseBytes: 0,
       });
@@ -127,8 +129,8 @@ function resultOf(answer: ExecuteResponse, body: Uint8Array, durationMs: number)
 
 function endOf(result: ExecutionResult, { metrics, status }: ExecuteResponse): ExecutionEnd {
   return {
+    ...(result.ok ? { status: 'succeeded' } : { status: 'failed', errorCode: result.code }),
     httpStatus: status,
-    ...(!result.ok && { errorCode: result.code }),
     durationMs: result.durationMs,
     cpuMs: metrics.cpu_ms,
     fuel: Math.round(metrics.fuel),

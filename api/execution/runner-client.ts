@@ -1,9 +1,10 @@
 import { Pool, type Dispatcher } from 'undici';
 import { z } from 'zod';
-import { isErrorCode, PlatformError } from '../../core/errors.ts';
+import { isErrorCode, kindOf, PlatformError, type ErrorCode } from '../../core/errors.ts';
 import {
   EXECUTE_FRAME_TYPE,
   executeResponse,
+  START_WITHIN_MS,
   type ExecuteRequest,
   type ExecuteResponse,
 } from '../../core/execute.ts';
@@ -11,7 +12,7 @@ import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 
 const CONNECTIONS = 256;
-/** The runner stops the guest at its deadline and says so; this is for the way there and back. */
+/** The runner refuses what cannot begin, stops the guest at its deadline and says so; this is for the way there and back. */
 const TRANSPORT_MS = 2_000;
 const WARM_DEADLINE_MS = 55_000;
 /** A guest's largest response body, and room for its head. */
@@ -24,10 +25,10 @@ export interface RunnerAnswer {
   body: Uint8Array;
 }
 
-/** Errors, all about the runner and not the guest: RUNNER_BUSY, RUNNER_UNAVAILABLE, CONCURRENCY_LIMITED, GUEST_TIMEOUT. */
+/** Errors, all about the runner and not the guest: RUNNER_BUSY, RUNNER_UNAVAILABLE, CONCURRENCY_LIMITED, OUTCOME_UNKNOWN. */
 export interface RunnerClient {
   execute(request: ExecuteRequest, body: Uint8Array, token: string): Promise<RunnerAnswer>;
-  /** Also throws what kept the version from being loaded: BUNDLE_UNAVAILABLE, ARTIFACT_INVALID. */
+  /** Also throws what kept the version from being loaded: BUNDLE_UNAVAILABLE, ARTIFACT_INVALID, GUEST_TRAPPED, GUEST_TIMEOUT. */
   warm(version: { tenantId: string; contentHash: string }): Promise<void>;
   close(): Promise<void>;
 }
@@ -60,11 +61,10 @@ export function createRunnerClient(options: { baseUrl: string; serviceToken: Sec
       });
       return { response, bytes: await response.body.bytes() };
     } catch (cause) {
-      // 504 and not 503: whether the guest did its work is unknown, so nobody should be told to try again.
-      if (signal.aborted) {
-        throw new PlatformError('GUEST_TIMEOUT', 'the extension did not answer in time', { cause });
+      if (wasNeverSent(cause)) {
+        throw new PlatformError('RUNNER_UNAVAILABLE', 'the runner cannot be reached; try again', { cause });
       }
-      throw new PlatformError('RUNNER_UNAVAILABLE', 'the runner did not answer; try again', { cause });
+      throw outcomeUnknown(cause);
     }
   }
 
@@ -74,13 +74,13 @@ export function createRunnerClient(options: { baseUrl: string; serviceToken: Sec
         '/v1/execute',
         { 'content-type': EXECUTE_FRAME_TYPE, 'x-execution-token': token },
         Buffer.concat(encodeFrame(request, body)),
-        request.limits.timeout_ms + TRANSPORT_MS,
+        START_WITHIN_MS + request.limits.timeout_ms + TRANSPORT_MS,
       );
       if (response.statusCode !== 200) throw refusal(response.statusCode, bytes);
       const frame = decodeFrame(bytes);
       const answer = executeResponse.safeParse(frame?.head);
       if (!frame || !answer.success) {
-        throw new PlatformError('RUNNER_UNAVAILABLE', 'the runner gave an answer that is none');
+        throw outcomeUnknown(answer.error);
       }
       return { answer: answer.data, body: frame.body };
     },
@@ -99,11 +99,38 @@ export function createRunnerClient(options: { baseUrl: string; serviceToken: Sec
   };
 }
 
+/** Errors of making a connection: not a byte of the request has left. */
+const NEVER_SENT: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+function wasNeverSent(cause: unknown): boolean {
+  const { code } = cause as { code?: unknown };
+  return typeof code === 'string' && NEVER_SENT.has(code);
+}
+
+/** Nobody may be told to try again: the guest may have done its work. */
+function outcomeUnknown(cause: unknown): PlatformError {
+  return new PlatformError(
+    'OUTCOME_UNKNOWN',
+    'the runner was lost before it answered; whether the extension did its work is not known',
+    { cause },
+  );
+}
+
 /** A refusal we caused (a wrong credential, a body that is none) is our bug and becomes INTERNAL. */
 function refusal(status: number, bytes: Uint8Array): PlatformError {
-  const details = { runnerStatus: status, runnerCode: problemCode(bytes) };
-  const { runnerCode: code } = details;
-  if (code === 'BUNDLE_UNAVAILABLE' || code === 'ARTIFACT_INVALID') {
+  const code = problemCode(bytes);
+  const details = { runnerStatus: status, runnerCode: code };
+  if (
+    code !== undefined &&
+    (code === 'BUNDLE_UNAVAILABLE' || code === 'ARTIFACT_INVALID' || kindOf(code) === 'guest')
+  ) {
     return new PlatformError(code, 'the runner could not load the version', { details });
   }
   if (status === 429) {
@@ -113,7 +140,7 @@ function refusal(status: number, bytes: Uint8Array): PlatformError {
   return new PlatformError('INTERNAL', `the runner refused with ${status} ${code ?? ''}`, { details });
 }
 
-function problemCode(bytes: Uint8Array): string | undefined {
+function problemCode(bytes: Uint8Array): ErrorCode | undefined {
   try {
     const { code } = problem.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
     return isErrorCode(code) ? code : undefined;

@@ -60,7 +60,8 @@ async function warm(
     return { status: 200, durationMs: performance.now() - started };
   } catch (err) {
     // What is wrong with the version is an answer; a runner that is away is an error the worker retries.
-    if (!isPlatformError(err) || err.code !== 'ARTIFACT_INVALID') throw err;
+    const ofVersion = isPlatformError(err) && (err.code === 'ARTIFACT_INVALID' || err.kind === 'guest');
+    if (!ofVersion) throw err;
     const { code, message, status } = err;
     return { status, error: { code, message }, durationMs: performance.now() - started };
   }

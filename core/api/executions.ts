@@ -5,7 +5,8 @@ import { listQuery, pageOf } from './page.ts';
 import type { Route } from './route.ts';
 import { time, uuid } from './values.ts';
 
-const STATUSES = ['running', 'succeeded', 'failed'] as const;
+/** `interrupted`: it was begun, and what came of it is not known. */
+const STATUSES = ['running', 'succeeded', 'failed', 'interrupted'] as const;
 
 const execution = z.object({
   executionId: uuid,

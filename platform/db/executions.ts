@@ -4,7 +4,8 @@ import { PlatformError } from '../../core/errors.ts';
 import { timeOfUuid } from '../../core/ids.ts';
 import { fetchFilteredPage, type Condition, type Page, type PageRequest } from './page.ts';
 
-export type ExecutionStatus = 'running' | 'succeeded' | 'failed';
+/** `interrupted`: it was begun, and what came of it is not known. */
+export type ExecutionStatus = 'running' | 'succeeded' | 'failed' | 'interrupted';
 
 /** One call, as it is written before dispatch. */
 export interface NewExecution {
@@ -26,7 +27,9 @@ export interface NewExecution {
 
 /** How it ended. A guest that answers 500 has succeeded in answering: only what kept it from that has an error code. */
 export interface ExecutionEnd {
+  status: Exclude<ExecutionStatus, 'running'>;
   httpStatus: number;
+  /** Of one that failed. */
   errorCode?: string;
   durationMs: number;
   cpuMs?: number;
@@ -35,7 +38,7 @@ export interface ExecutionEnd {
   responseBytes: number;
 }
 
-export interface Execution extends NewExecution, Partial<ExecutionEnd> {
+export interface Execution extends NewExecution, Partial<Omit<ExecutionEnd, 'status'>> {
   status: ExecutionStatus;
   startedAt: Date;
 }
@@ -101,7 +104,7 @@ export function createExecutionStore(db: Knex) {
       await db('extension_execution_log')
         .where({ ...keyOf(tenantId, executionId), status: 'running' })
         .update({
-          status: end.errorCode === undefined ? 'succeeded' : 'failed',
+          status: end.status,
           http_status: end.httpStatus,
           error_code: end.errorCode ?? null,
           duration_ms: end.durationMs,

@@ -3,7 +3,7 @@ import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import { PlatformError } from '../../core/errors.ts';
-import type { ExecuteRequest } from '../../core/execute.ts';
+import { START_WITHIN_MS, type ExecuteRequest } from '../../core/execute.ts';
 
 const ISSUER = 'alga-gateway';
 const ALGORITHM = 'EdDSA';
@@ -63,7 +63,9 @@ export async function mintExecutionToken(
     .setIssuer(ISSUER)
     .setAudience(audience)
     .setJti(randomUUID())
-    .setExpirationTime(Math.ceil((Date.now() + request.limits.timeout_ms) / 1000) + GRACE_SECONDS)
+    .setExpirationTime(
+      Math.ceil((Date.now() + START_WITHIN_MS + request.limits.timeout_ms) / 1000) + GRACE_SECONDS,
+    )
     .sign(key);
 }
 

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../core/errors.ts';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
-import type { ExecuteRequest } from '../../core/execute.ts';
+import { START_WITHIN_MS, type ExecuteRequest } from '../../core/execute.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { BundleCache } from '../cache/bundle-cache.ts';
 import type { CapabilityDeps } from '../capabilities/capability.ts';
@@ -10,7 +10,7 @@ import { createGuestLog } from './guest-log.ts';
 import { checkResponse, type CheckedResponse } from './guest-response.ts';
 import type { SandboxOutcome } from '../sandbox/child-messages.ts';
 import type { SandboxPool } from '../sandbox/pool.ts';
-import { SandboxLostError, type Sandbox, type SandboxJob } from '../sandbox/sandbox.ts';
+import { SandboxLostError, type SandboxJob } from '../sandbox/sandbox.ts';
 
 const MIB = 1024 * 1024;
 
@@ -75,8 +75,9 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
 const SPEAKS_OF_RUNNER: ReadonlySet<ErrorCode> = new Set(['CONCURRENCY_LIMITED', 'RUNNER_BUSY', 'INTERNAL']);
 
 /**
- * Runs the job against the deadline. At the deadline its host calls are aborted and its process is killed; but not one that is
- * still loading its code, or a large component under a short deadline could never be loaded at all.
+ * Runs the job against its two deadlines. One that has not begun within START_WITHIN_MS is refused, since our own load is no guest's
+ * fault; what it loads goes on loading, or a large component could never be loaded at all. A guest's own time is counted from when it
+ * begins: at its end its host calls are aborted and its process is killed.
  */
 async function attempt(
   deps: ExecutionDeps,
@@ -84,19 +85,21 @@ async function attempt(
   job: SandboxJob,
   ended: AbortController,
 ): Promise<SandboxOutcome> {
-  let running: Sandbox | undefined;
   let before: PlatformError | undefined; // how the first try was lost
+  // Whoever asked waits no longer than this, and neither does the token.
+  const endBy = performance.now() + START_WITHIN_MS + limits.timeout_ms;
   const deadline = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    ended.abort();
-    const after = `after ${limits.timeout_ms} ms`;
-    deadline.reject(
-      running === undefined
-        ? (before ?? new PlatformError('RUNNER_BUSY', `not started ${after}`))
-        : new PlatformError('GUEST_TIMEOUT', `still running ${after}`),
+  const endAt = (ms: number, end: () => PlatformError): NodeJS.Timeout =>
+    setTimeout(
+      () => {
+        ended.abort();
+        deadline.reject(end());
+      },
+      Math.min(ms, endBy - performance.now()),
     );
-    running?.kill('stopped');
-  }, limits.timeout_ms);
+  const notStarted = (): PlatformError =>
+    before ?? new PlatformError('RUNNER_BUSY', `not started after ${START_WITHIN_MS} ms`);
+  let timer = endAt(START_WITHIN_MS, notStarted);
 
   const once = async (): Promise<SandboxOutcome> => {
     const artifact = await deps.bundles.artifact(context.content_hash);
@@ -105,7 +108,11 @@ async function attempt(
     ended.signal.throwIfAborted();
     await sandbox.load(artifact);
     ended.signal.throwIfAborted();
-    running = sandbox;
+    clearTimeout(timer);
+    timer = endAt(limits.timeout_ms, () => {
+      sandbox.kill('stopped');
+      return new PlatformError('GUEST_TIMEOUT', `still running after ${limits.timeout_ms} ms`);
+    });
     return sandbox.run(job);
   };
   const run = async (): Promise<SandboxOutcome> => {
@@ -115,8 +122,9 @@ async function attempt(
       if (!(err instanceof SandboxLostError)) throw err;
       // Alone in its process, it is itself what ended it.
       if (ended.signal.aborted || !err.unheard || err.alone || err.reason === 'memory') throw lost(err);
-      running = undefined;
       before = lost(err);
+      clearTimeout(timer);
+      timer = endAt(START_WITHIN_MS, notStarted);
     }
     try {
       return await once();

@@ -43,6 +43,7 @@ export function executionQueries(): HotQuery[] {
       rows: 1,
       run: async (db) =>
         createExecutionStore(db).end(usual.tenantId, await begin(db), {
+          status: 'succeeded',
           httpStatus: 200,
           durationMs: 1,
           responseBytes: 0,

@@ -31,8 +31,8 @@ beforeEach(async () => {
   tenantId = await seedTenant(database.db);
 });
 
-const succeeded: ExecutionEnd = { httpStatus: 200, durationMs: 2, responseBytes: 1 };
-const failed: ExecutionEnd = { ...succeeded, httpStatus: 502, errorCode: 'GUEST_TRAPPED' };
+const succeeded: ExecutionEnd = { status: 'succeeded', httpStatus: 200, durationMs: 2, responseBytes: 1 };
+const failed: ExecutionEnd = { ...succeeded, status: 'failed', httpStatus: 502, errorCode: 'GUEST_TRAPPED' };
 
 async function run(
   executionId: string,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { LIFECYCLE_TASK_QUEUE, PRECOMPILE_TASK_QUEUE } from '../../core/ids.ts';
+import { LIFECYCLE_TASK_QUEUE, PRECOMPILE_TASK_QUEUE, PROBE_TASK_QUEUE } from '../../core/ids.ts';
 import { SEARCH_ATTRIBUTES } from '../../core/search-attributes.ts';
 import type { Step, StepStatus } from '../../core/progress.ts';
 import { SecretValue } from '../../core/secret-value.ts';
@@ -83,6 +83,7 @@ export async function startWorkers(
   const workers = [
     await Worker.create({ ...shared, taskQueue: LIFECYCLE_TASK_QUEUE, workflowBundle }),
     await Worker.create({ ...shared, taskQueue: PRECOMPILE_TASK_QUEUE }),
+    await Worker.create({ ...shared, taskQueue: PROBE_TASK_QUEUE }),
   ];
   const running = workers.map((worker) => worker.run());
   return {
