@@ -1,7 +1,6 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
-import { ZodError } from 'zod';
-import { isPlatformError, PlatformError, type Issue } from '../core/errors.ts';
-import { issuesOf } from '../core/issues.ts';
+import type { Problem } from '../core/api/problem.ts';
+import { isPlatformError, PlatformError } from '../core/errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -18,17 +17,6 @@ const TITLES = {
   unavailable: 'Not available at the moment',
   internal: 'Internal error',
 } as const;
-
-/** An error as the client sees it: RFC 9457. */
-export interface Problem {
-  type: string;
-  title: string;
-  status: number;
-  detail: string;
-  code: string;
-  requestId: string;
-  issues?: readonly Issue[];
-}
 
 export const refuseUnknownRoute: RequestHandler = (req) => {
   throw new PlatformError('NOT_FOUND', `there is nothing at ${req.method} ${req.path}`);
@@ -82,11 +70,6 @@ function runningOperation({ code, details }: PlatformError): Record<string, unkn
 
 function toPlatformError(err: unknown): PlatformError {
   if (isPlatformError(err)) return err;
-  if (err instanceof ZodError) {
-    return new PlatformError('INPUT_INVALID', 'the request has faults; see issues', {
-      issues: issuesOf(err),
-    });
-  }
   return fromBodyParser(err) ?? new PlatformError('INTERNAL', 'unexpected error', { cause: err });
 }
 

@@ -8,6 +8,7 @@ import { answer } from '../answer.ts';
 import type { Executor } from '../execution/executor.ts';
 import type { Runners } from '../execution/runners.ts';
 import { requestIdOf } from '../request-id.ts';
+import { inputOf } from '../request-input.ts';
 
 type ExecutionBody = z.output<typeof runExecution.body>;
 /** `error` if the guest did not get to answer. */
@@ -27,7 +28,7 @@ export interface InternalExecutionsDeps {
 export function createInternalExecutionsRouter(deps: InternalExecutionsDeps): Router {
   const router = Router();
   router.post('/', json({ limit: '64kb' }), async (req, res) => {
-    const body = runExecution.body.parse(req.body);
+    const body = inputOf(runExecution.body, req.body);
     const install = await deps.hydration.byInstall(body.tenantId, body.installId, body.versionId);
     if (!install || !mayRun(install, body)) {
       throw new PlatformError('NOT_FOUND', 'there is no such install, or it does not serve this version');

@@ -9,6 +9,7 @@ import {
 } from '../../core/api/host-storage.ts';
 import type { StorageCaller, StorageRecord, StorageRecordStore } from '../../platform/db/storage-records.ts';
 import { verifyExecutionToken, type ExecutionClaims } from '../../platform/tokens/execution-token.ts';
+import { inputOf } from '../request-input.ts';
 
 // Answers are built by name and sent as they are: encoding checks base64, which costs milliseconds for a page of large values.
 
@@ -30,7 +31,7 @@ export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps):
   router.use(requireExecutionToken(tokenKey), json({ limit: MAX_BODY }));
 
   router.post('/get', async (req, res) => {
-    const body = getRecord.body.parse(req.body);
+    const body = inputOf(getRecord.body, req.body);
     // Side by side: without the grant, what was read goes nowhere.
     const [granted, found] = await Promise.allSettled([
       records.checkGrant(callerOf(res), body.namespace),
@@ -42,7 +43,7 @@ export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps):
   });
 
   router.post('/put', async (req, res) => {
-    const body = putRecord.body.parse(req.body);
+    const body = inputOf(putRecord.body, req.body);
     const value = Buffer.from(body.valueB64, 'base64');
     await records.checkGrant(callerOf(res), body.namespace);
     const record = { key: body.key, value, revision: body.revision };
@@ -51,14 +52,14 @@ export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps):
   });
 
   router.post('/delete', async (req, res) => {
-    const body = deleteRecord.body.parse(req.body);
+    const body = inputOf(deleteRecord.body, req.body);
     await records.checkGrant(callerOf(res), body.namespace);
     await records.remove(callerOf(res), body.namespace, body.key);
     res.json({});
   });
 
   router.post('/list', async (req, res) => {
-    const body = listRecords.body.parse(req.body);
+    const body = inputOf(listRecords.body, req.body);
     await records.checkGrant(callerOf(res), body.namespace);
     const page = await records.list(callerOf(res), body.namespace, body.cursor);
     res.json({ entries: page.map((record) => entryOf(body.namespace, record)) });

@@ -6,6 +6,7 @@ import type { HydratedInstall, HydrationStore } from '../../platform/db/hydratio
 import { answer } from '../answer.ts';
 import { grantedConfig } from '../execution/execute-request.ts';
 import { secretEnvelopeOf } from '../execution/secret-envelope.ts';
+import { inputOf } from '../request-input.ts';
 
 /** How long a caller may use an envelope. */
 const ENVELOPE_MS = 60_000;
@@ -19,7 +20,7 @@ export interface InstallConfigDeps {
 export function createInstallConfigRouter({ hydration, secretsKeyId }: InstallConfigDeps): Router {
   const router = Router();
   router.post('/', json({ limit: '16kb' }), async (req, res) => {
-    const body = readInstallConfig.body.parse(req.body);
+    const body = inputOf(readInstallConfig.body, req.body);
     const install =
       'installId' in body
         ? await hydration.byInstall(body.tenantId, body.installId)

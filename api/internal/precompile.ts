@@ -4,6 +4,7 @@ import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
 import { PlatformError } from '../../core/errors.ts';
 import type { ArtifactStore } from '../../platform/db/artifacts.ts';
 import { answer } from '../answer.ts';
+import { inputOf } from '../request-input.ts';
 import type { WorkflowStarter } from '../workflow-starter.ts';
 
 /** Of all runners together; more than they need when each asks for what its calls miss, and little for Temporal. */
@@ -21,7 +22,7 @@ export function createPrecompileRouter({ artifacts, workflows }: PrecompileDeps)
   const router = Router();
   router.post('/', json({ limit: '4kb' }), async (req, res) => {
     count();
-    const { contentHash, target = ARTIFACT_TARGET } = requestPrecompile.body.parse(req.body);
+    const { contentHash, target = ARTIFACT_TARGET } = inputOf(requestPrecompile.body, req.body);
     if (target !== ARTIFACT_TARGET) {
       throw new PlatformError(
         'INPUT_INVALID',

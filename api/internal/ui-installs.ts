@@ -3,6 +3,7 @@ import { readUiInstall } from '../../core/api/internal.ts';
 import { PlatformError } from '../../core/errors.ts';
 import { answer } from '../answer.ts';
 import type { HydrationStore } from '../../platform/db/hydration.ts';
+import { inputOf } from '../request-input.ts';
 
 /** `GET /runner/ui-installs`: whether a runner may serve a bundle's UI, with its entry below `ui/` and the sources its pages may reach. */
 export function createUiInstallsRouter({
@@ -12,7 +13,7 @@ export function createUiInstallsRouter({
 }): Router {
   const router = Router();
   router.get('/', async (req, res) => {
-    const { extensionId, contentHash } = readUiInstall.query.parse(req.query);
+    const { extensionId, contentHash } = inputOf(readUiInstall.query, req.query);
     const ui = await hydration.servedUi(extensionId, contentHash);
     if (!ui) throw new PlatformError('NOT_FOUND', 'no install serves this UI');
     const { connect = [], img = [], font = [], frame = [] } = ui.csp ?? {};

@@ -9,6 +9,7 @@ import { answer } from '../answer.ts';
 import { jsonBody } from '../json-body.ts';
 import { pageBody } from '../page-body.ts';
 import { hasPermission, principalOf, requirePermission } from '../principal.ts';
+import { inputOf } from '../request-input.ts';
 
 export interface ApiKeysRouterDeps {
   apiKeys: Pick<ApiKeyStore, 'create' | 'list' | 'revoke'>;
@@ -21,7 +22,7 @@ export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Ro
   router.use(requirePermission('platform:operate', 'tenant:admin'));
 
   router.post('/', jsonBody, async (req, res) => {
-    const { name, tenantId: wanted, permissions, expiresAt } = createApiKey.body.parse(req.body);
+    const { name, tenantId: wanted, permissions, expiresAt } = inputOf(createApiKey.body, req.body);
     refusePast(expiresAt);
     const maker = principalOf(res);
     const tenantId = tenantFor(res, wanted);
@@ -39,14 +40,14 @@ export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Ro
   });
 
   router.get('/', async (req, res) => {
-    const { tenantId, ...page } = listApiKeys.query.parse(req.query);
+    const { tenantId, ...page } = inputOf(listApiKeys.query, req.query);
     const { items, nextCursor } = await apiKeys.list(tenantFor(res, tenantId), page);
     answer(res, listApiKeys, 200, pageBody({ items: items.map(shown), nextCursor }));
   });
 
   router.delete('/:id', async (req, res) => {
-    const { id } = revokeApiKey.params.parse(req.params);
-    const { tenantId } = revokeApiKey.query.parse(req.query);
+    const { id } = inputOf(revokeApiKey.params, req.params);
+    const { tenantId } = inputOf(revokeApiKey.query, req.query);
     const revoked = await apiKeys.revoke(tenantFor(res, tenantId), id);
     if (!revoked) throw new PlatformError('NOT_FOUND', 'there is no such key');
     answer(res, revokeApiKey, 204, undefined);

@@ -5,6 +5,7 @@ import type { ExecutionStore } from '../../platform/db/executions.ts';
 import { answer } from '../answer.ts';
 import { pageBody } from '../page-body.ts';
 import { principalOf, requirePermission } from '../principal.ts';
+import { inputOf } from '../request-input.ts';
 
 export interface ExecutionsRouterDeps {
   executions: Pick<ExecutionStore, 'find' | 'list'>;
@@ -15,13 +16,13 @@ export function createExecutionsRouter({ executions }: ExecutionsRouterDeps): Ro
   router.use(requirePermission('extension:read'));
 
   router.get('/', async (req, res) => {
-    const { limit, cursor, ...filter } = listExecutions.query.parse(req.query);
+    const { limit, cursor, ...filter } = inputOf(listExecutions.query, req.query);
     const page = await executions.list(principalOf(res).tenantId, filter, { limit, cursor });
     answer(res, listExecutions, 200, pageBody(page));
   });
 
   router.get('/:executionId', async (req, res) => {
-    const { executionId } = readExecution.params.parse(req.params);
+    const { executionId } = inputOf(readExecution.params, req.params);
     const execution = await executions.find(principalOf(res).tenantId, executionId);
     if (!execution) throw new PlatformError('NOT_FOUND', 'there is no such execution');
     answer(res, readExecution, 200, execution);

@@ -21,6 +21,7 @@ import { waitAsPreferred } from '../prefer-wait.ts';
 import { principalOf, requirePermission, type Principal } from '../principal.ts';
 import { answerPublish } from '../publishes/publish-answer.ts';
 import { MAX_UPLOAD_BYTES, receiveUpload, tooLarge } from '../publishes/receive-upload.ts';
+import { inputOf } from '../request-input.ts';
 import type { WorkflowStarter } from '../workflow-starter.ts';
 
 const UPLOAD_LIFETIME_MS = 24 * 60 * 60 * 1000;
@@ -40,7 +41,7 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
   router.use(requirePermission('extension:publish'));
 
   router.post('/initiate-upload', jsonBody, async (req, res) => {
-    const { filename, size, sha256, method } = initiateUpload.body.parse(req.body);
+    const { filename, size, sha256, method } = inputOf(initiateUpload.body, req.body);
     if (size > MAX_UPLOAD_BYTES) throw tooLarge();
     if (method === 'presigned') {
       throw new PlatformError('UPLOAD_METHOD_UNAVAILABLE', 'send the bytes through upload-proxy');
@@ -55,7 +56,7 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
   });
 
   router.put('/upload-proxy', async (req, res) => {
-    const { uploadId } = uploadProxy.query.parse(req.query);
+    const { uploadId } = inputOf(uploadProxy.query, req.query);
     const { tenantId } = principalOf(res);
     checkUploadHeaders(req);
     const { announcedSize: size, announcedSha256: sha256 } = await ownUpload(res, uploadId, 'uploading');
@@ -66,7 +67,7 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
   });
 
   router.post('/finalize', jsonBody, async (req, res) => {
-    const { uploadId } = finalizeUpload.body.parse(req.body);
+    const { uploadId } = inputOf(finalizeUpload.body, req.body);
     const { tenantId } = principalOf(res);
     const upload = await ownUpload(res, uploadId);
     if (upload.status === 'aborted') throw closed();
@@ -82,7 +83,7 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
   });
 
   router.post('/abort', jsonBody, async (req, res) => {
-    const { uploadId } = abortUpload.body.parse(req.body);
+    const { uploadId } = inputOf(abortUpload.body, req.body);
     const { tenantId } = principalOf(res);
     await ownUpload(res, uploadId);
     await uploads.abort(tenantId, uploadId);
@@ -91,7 +92,7 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
   });
 
   router.get('/uploads/:uploadId', async (req, res) => {
-    const { uploadId } = readUpload.params.parse(req.params);
+    const { uploadId } = inputOf(readUpload.params, req.params);
     const upload = await ownUpload(res, uploadId);
     const receivedParts = upload.received ? [{ number: 1, ...upload.received }] : [];
     const open = upload.status === 'uploading' && !upload.received;

@@ -8,6 +8,7 @@ import type { Extension, RegistryStore } from '../../platform/db/registry.ts';
 import { answer } from '../answer.ts';
 import { pageBody } from '../page-body.ts';
 import { requirePermission } from '../principal.ts';
+import { inputOf } from '../request-input.ts';
 
 export type ExtensionsRouterDeps = {
   registry: Pick<RegistryStore, 'findExtension' | 'findVersion' | 'listExtensions' | 'listVersions'>;
@@ -19,7 +20,7 @@ export function createExtensionsRouter({ registry }: ExtensionsRouterDeps): Rout
   router.use(requirePermission('extension:read'));
 
   router.get('/', async (req, res) => {
-    const page = await registry.listExtensions(listExtensions.query.parse(req.query));
+    const page = await registry.listExtensions(inputOf(listExtensions.query, req.query));
     answer(res, listExtensions, 200, pageBody(page));
   });
 
@@ -29,7 +30,7 @@ export function createExtensionsRouter({ registry }: ExtensionsRouterDeps): Rout
 
   router.get('/:extension/versions', async (req, res) => {
     const { extensionId } = await findExtension(req.params.extension);
-    const page = await registry.listVersions(extensionId, listVersions.query.parse(req.query));
+    const page = await registry.listVersions(extensionId, inputOf(listVersions.query, req.query));
     answer(res, listVersions, 200, pageBody(page));
   });
 

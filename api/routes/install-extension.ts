@@ -7,6 +7,7 @@ import { watchedInstall } from '../installs/watched-install.ts';
 import { jsonBody } from '../json-body.ts';
 import { preferredWait, waitAsPreferred } from '../prefer-wait.ts';
 import { principalOf, requirePermission } from '../principal.ts';
+import { inputOf } from '../request-input.ts';
 
 export interface InstallExtensionRouterDeps {
   service: Pick<InstallService, 'install' | 'find'>;
@@ -24,7 +25,7 @@ export function createInstallExtensionRouter({
 
   router.post('/', requirePermission('extension:install'), jsonBody, async (req, res) => {
     const principal = principalOf(res);
-    const { installId, already } = await service.install(principal, installExtension.body.parse(req.body));
+    const { installId, already } = await service.install(principal, inputOf(installExtension.body, req.body));
     const watched = watchedInstall(service, principal.tenantId, installId);
     const install = already
       ? await watched.read()

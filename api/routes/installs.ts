@@ -13,6 +13,7 @@ import { jsonBody } from '../json-body.ts';
 import { pageBody } from '../page-body.ts';
 import { preferredWait, waitAsPreferred } from '../prefer-wait.ts';
 import { principalOf, requirePermission } from '../principal.ts';
+import { inputOf } from '../request-input.ts';
 import type { WatchedRow } from '../watch-row.ts';
 
 export interface InstallsRouterDeps {
@@ -31,7 +32,7 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
   const mayInstall = requirePermission('extension:install');
 
   router.get('/', mayRead, async (req, res) => {
-    const query = listInstalls.query.parse(req.query);
+    const query = inputOf(listInstalls.query, req.query);
     const { items, nextCursor } = await installs.list(principalOf(res).tenantId, query);
     const shown = items.map((install) => installBody(res, install, runnerPublicBase));
     answer(res, listInstalls, 200, pageBody({ items: shown, nextCursor }));
@@ -54,7 +55,7 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
   });
 
   router.put('/:installId/config', mayInstall, jsonBody, async (req, res) => {
-    const values = replaceConfig.body.parse(req.body);
+    const values = inputOf(replaceConfig.body, req.body);
     const changed = await service.replaceConfig(principalOf(res), installIdOf(req), values);
     await answerChange(req, res, changed, answerConfig);
   });
@@ -69,7 +70,7 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
   });
 
   router.put('/:installId/secrets', mayInstall, jsonBody, async (req, res) => {
-    const secrets = changeSecrets.body.parse(req.body);
+    const secrets = inputOf(changeSecrets.body, req.body);
     const changed = await service.changeSecrets(principalOf(res), installIdOf(req), secrets);
     await answerChange(req, res, changed, answerSecrets);
   });
@@ -80,7 +81,7 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
   });
 
   router.post('/:installId/consent', mayInstall, jsonBody, async (req, res) => {
-    const { decision, ...rest } = decideConsent.body.parse(req.body);
+    const { decision, ...rest } = inputOf(decideConsent.body, req.body);
     const capabilities = 'capabilities' in rest ? rest.capabilities : undefined;
     const given = { decision, ...(capabilities && { capabilities }) };
     await service.decideConsent(principalOf(res), installIdOf(req), given);
@@ -118,7 +119,7 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
 }
 
 function installIdOf(req: Request): string {
-  return readInstall.params.parse(req.params).installId;
+  return inputOf(readInstall.params, req.params).installId;
 }
 
 function answerConfig(res: Response, { config = {}, configVersion }: Install): void {

@@ -10,6 +10,7 @@ import type { SendEvents, StreamedState } from '../event-streams.ts';
 import { waitAsPreferred } from '../prefer-wait.ts';
 import { principalOf, requirePermission } from '../principal.ts';
 import { publishBody } from '../publishes/publish-answer.ts';
+import { inputOf } from '../request-input.ts';
 import type { WatchedRow } from '../watch-row.ts';
 
 export interface PublishesRouterDeps {
@@ -42,7 +43,7 @@ export function createPublishesRouter({
   );
 
   function watched(req: Request, res: Response): WatchedRow<Upload> {
-    const { uploadId: id } = readPublish.params.parse(req.params);
+    const { uploadId: id } = inputOf(readPublish.params, req.params);
     const { tenantId } = principalOf(res);
     const read = async (): Promise<Upload> => {
       const upload = await uploads.find(tenantId, id);

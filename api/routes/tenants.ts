@@ -6,6 +6,7 @@ import { answer } from '../answer.ts';
 import { jsonBody } from '../json-body.ts';
 import { pageBody } from '../page-body.ts';
 import { requirePermission } from '../principal.ts';
+import { inputOf } from '../request-input.ts';
 
 export interface TenantsRouterDeps {
   tenants: Pick<TenantStore, 'create' | 'list'>;
@@ -16,12 +17,12 @@ export function createTenantsRouter({ tenants }: TenantsRouterDeps): Router {
   router.use(requirePermission('platform:operate'));
 
   router.post('/', jsonBody, async (req, res) => {
-    const { name } = createTenant.body.parse(req.body);
+    const { name } = inputOf(createTenant.body, req.body);
     answer(res, createTenant, 201, await tenants.create({ tenantId: randomUUID(), name }));
   });
 
   router.get('/', async (req, res) => {
-    const page = await tenants.list(listTenants.query.parse(req.query));
+    const page = await tenants.list(inputOf(listTenants.query, req.query));
     answer(res, listTenants, 200, pageBody(page));
   });
   return router;

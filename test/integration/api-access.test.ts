@@ -32,6 +32,19 @@ describe('every route of the contract', () => {
   });
 });
 
+it('a request with faults is told each of them: where, and what to give', async () => {
+  const { key } = await api.tenant();
+  const json = { size: 'big', method: 'carrier-pigeon', speed: 1 };
+  const answer = await api.request('POST', '/api/ext-bundles/initiate-upload', { key, json });
+  expect(answer).toMatchObject(problem(400, 'INPUT_INVALID'));
+  expect(answer.json['issues']).toMatchObject([
+    { path: 'filename', code: 'invalid_type', message: 'is missing; give a string', expected: 'string' },
+    { path: 'size', code: 'invalid_type' },
+    { path: 'method', code: 'invalid_value', message: 'must be one of "auto", "proxy", "presigned"' },
+    { path: 'speed', code: 'unrecognized_keys' },
+  ]);
+});
+
 describe('authentication', () => {
   it.each([
     ['no credential', undefined],
