@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { parseManifest } from '../../core/manifest/manifest.ts';
 import { createApiKeyStore } from '../../platform/db/api-keys.ts';
+import { createArtifactStore } from '../../platform/db/artifacts.ts';
 import { createRegistryStore } from '../../platform/db/registry.ts';
 import { createTenantStore } from '../../platform/db/tenants.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
@@ -66,6 +67,28 @@ export function registryQueries(): HotQuery[] {
           checks: [],
           artifact: { target: 'filler', sha256: '0'.repeat(64), sizeBytes: 1 },
         }),
+    },
+    {
+      name: 'artifact: who published the bundle',
+      rows: 3,
+      run: (db) => createArtifactStore(db).publisherOf(hashOf('bundle-0-0')),
+    },
+    {
+      name: 'artifact: record',
+      rows: 2,
+      run: (db) =>
+        createArtifactStore(db).record(hashOf('bundle-0-0'), {
+          target: 'next',
+          sha256: '0'.repeat(64),
+          sizeBytes: 1,
+        }),
+    },
+    {
+      name: 'artifacts to make anew, ten of them',
+      rows: 10,
+      owes: 'one pass for all pages: each goes through every live bundle',
+      run: (db) =>
+        createArtifactStore(db).listOutdated({ target: 'next', keyId: 'sha256:next' }, { limit: 10 }),
     },
     {
       name: 'upload: by id',

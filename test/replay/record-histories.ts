@@ -5,8 +5,9 @@ import { parseArgs } from 'node:util';
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { PlatformError } from '../../core/errors.ts';
-import { consentWorkflowId, precompileWorkflowId } from '../../core/ids.ts';
+import { consentWorkflowId, LIFECYCLE_TASK_QUEUE, precompileWorkflowId } from '../../core/ids.ts';
 import { startRecompile } from '../../workers/start-recompile.ts';
+import type { housekeeping } from '../../workflows/housekeeping.ts';
 import { consentUpdate } from '../../workflows/messages.ts';
 import {
   beginConfigure,
@@ -40,7 +41,11 @@ interface Recordable {
 
 const install = fakeInstallActivities();
 const publish = fakePublishActivities();
-const environment = await startWorkflowEnvironment({ ...install.activities, ...publish.activities });
+const environment = await startWorkflowEnvironment({
+  ...install.activities,
+  ...publish.activities,
+  prepareExecutionPartitions: () => Promise.resolve({ made: ['extension_execution_log_20260101'] }),
+});
 const { client } = environment;
 
 async function record(name: string, run: (client: Client) => Promise<Recordable>): Promise<void> {
@@ -100,6 +105,12 @@ try {
     const { tenantId, extensionId, installId, draftId, requestedBy, digest } = installInput();
     return beginConfigure(on, { tenantId, extensionId, installId, draftId, requestedBy, digest });
   });
+  await record('housekeeping-done', (on) =>
+    on.workflow.start<typeof housekeeping>('housekeeping', {
+      workflowId: `housekeeping-${randomUUID()}`,
+      taskQueue: LIFECYCLE_TASK_QUEUE,
+    }),
+  );
 } finally {
   await environment.stop();
 }

@@ -36,6 +36,7 @@ describe('recorded histories', () => {
       'install-extension-awaits-consent',
       'await-consent-granted',
       'configure-install-applied',
+      'housekeeping-done',
     ]) {
       expect(files.some((file) => file.startsWith(name))).toBe(true);
     }
