@@ -3,14 +3,14 @@ import { ACCEPTED_ARTIFACT_TARGETS, ARTIFACT_TARGET } from '../core/artifact-tar
 import { DEFAULT_BUNDLE_LIMITS } from '../core/tar/limits.ts';
 import { createHttpServer } from '../platform/http/http-server.ts';
 import type { Logger } from '../platform/logger.ts';
+import { createObjectStore } from '../platform/objects/create-object-store.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
-import type { ObjectStore } from '../platform/objects/object-store.ts';
 import { readPublicKey } from '../platform/tokens/ed25519.ts';
 import { createArtifactRequests } from './cache/artifact-requests.ts';
 import { createBundleCache } from './cache/bundle-cache.ts';
-import type { DiskCache } from './cache/disk-cache.ts';
+import { openDiskCache } from './cache/disk-cache.ts';
 import { createExecuteHandler } from './http/execute.ts';
-import type { GatewayClient } from './gateway-client.ts';
+import { createGatewayClient } from './gateway-client.ts';
 import { createRunExecution } from './execution/run-execution.ts';
 import { createSandboxPool } from './sandbox/pool.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
@@ -22,22 +22,18 @@ import { createWarmHandler } from './http/warm.ts';
 const DRAIN_MS = 20_000;
 const CLOSE_MS = 2_000;
 
-export interface RunnerDeps {
-  config: RunnerConfig;
-  objects: Pick<ObjectStore, 'read'>;
-  gateway: GatewayClient;
-  disk: DiskCache;
-  logger: Logger;
-}
-
 export interface Runner {
-  /** Listens on both ports and starts the spare sandboxes; answers the ports in use. */
-  start(): Promise<{ port: number; uiPort: number }>;
+  /** Listens on both ports and starts the spare sandboxes; answers the ports in use and where its objects are. */
+  start(): Promise<{ port: number; uiPort: number; objects: string }>;
   /** Takes nothing new, finishes what runs, stops every sandbox. */
   close(): Promise<void>;
 }
 
-export function createRunner({ config, objects, gateway, disk, logger }: RunnerDeps): Runner {
+/** Opens its cache and builds the runner on it. Gateway and object store may be away when it starts. */
+export async function createRunner(config: RunnerConfig, logger: Logger): Promise<Runner> {
+  const objects = createObjectStore(config.objects);
+  const gateway = createGatewayClient(config.gateway, logger);
+  const disk = await openDiskCache({ ...config.cache, logger });
   const keys = createObjectKeys(config.objects.base);
   const bundles = createBundleCache({
     objects,
@@ -81,13 +77,14 @@ export function createRunner({ config, objects, gateway, disk, logger }: RunnerD
       const port = await privateServer.listen(config);
       const uiPort = await uiServer.listen(config.ui);
       pool.start();
-      return { port, uiPort };
+      return { port, uiPort, objects: objects.describe() };
     },
     async close() {
       draining = true;
       const closed = Promise.all([privateServer.close(DRAIN_MS + CLOSE_MS), uiServer.close(CLOSE_MS)]);
       await pool.close(DRAIN_MS);
       await closed;
+      await gateway.close();
     },
   };
 }

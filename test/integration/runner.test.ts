@@ -1,5 +1,8 @@
+import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
 import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
+import { createObjectKeys } from '../../platform/objects/keys.ts';
 import { precompiledComponent } from '../support/components.ts';
 import { startRunner, type TestRunner } from '../support/start-runner.ts';
 
@@ -128,14 +131,12 @@ describe('the runner', () => {
 
     const foreign = { ...hostile, contentHash: `sha256:${'1'.repeat(64)}` };
     await runner.publish(foreign);
-    for (const [key, bytes] of runner.objects) {
-      if (key.includes('1'.repeat(64)) && key.endsWith('.zst')) {
-        runner.objects.set(
-          key,
-          Uint8Array.from(bytes, (byte, at) => (at === 1000 ? byte ^ 1 : byte)),
-        );
-      }
-    }
+    const key = createObjectKeys('sha256/').artifact(foreign.contentHash, ARTIFACT_TARGET);
+    const stored = await runner.objects.read(key);
+    if (!stored) throw new Error('the artifact was not stored');
+    const bytes = await buffer(stored.body);
+    bytes[1000] = (bytes[1000] ?? 0) ^ 1;
+    await runner.objects.put(key, bytes);
     expect(await runner.warm(A, foreign.contentHash)).toMatchObject({
       status: 503,
       body: { code: 'BUNDLE_UNAVAILABLE' },

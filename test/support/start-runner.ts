@@ -3,23 +3,21 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
 import type { CapabilityName, CapabilityScope } from '../../core/capabilities.ts';
 import { EXECUTE_FRAME_TYPE, type ExecuteRequest, type ExecuteResponse } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
-import { SecretValue } from '../../core/secret-value.ts';
 import { packArtifact, type PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import { signArtifact, statementDigest } from '../../platform/component/artifact-signature.ts';
-import type { RunnerConfig } from '../../platform/config/runner.ts';
+import { loadRunnerConfig } from '../../platform/config/runner.ts';
 import { createHttpServer } from '../../platform/http/http-server.ts';
 import { createLogger } from '../../platform/logger.ts';
+import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
 import { createObjectKeys } from '../../platform/objects/keys.ts';
+import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
 import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
-import { openDiskCache } from '../../runner/cache/disk-cache.ts';
-import { createGatewayClient } from '../../runner/gateway-client.ts';
 import { createRunner } from '../../runner/runner.ts';
 
 const AUDIENCE = 'http://runner.test';
@@ -43,7 +41,7 @@ export interface Execution {
 }
 
 export interface TestRunner {
-  objects: Map<string, Uint8Array>;
+  objects: ObjectStore;
   /** Lines of the runner's log. */
   log: Record<string, unknown>[];
   publish(artifact: PrecompiledArtifact): Promise<void>;
@@ -55,46 +53,35 @@ export interface TestRunner {
   close(): Promise<void>;
 }
 
-/** The real runner with real sandboxes, in this process; objects in memory and a gateway that keeps records by token. */
-export async function startRunner(sandbox: Partial<RunnerConfig['sandbox']> = {}): Promise<TestRunner> {
+/** The real runner with real sandboxes, in this process, and a gateway that keeps records by token. */
+export async function startRunner(): Promise<TestRunner> {
   const folder = await mkdtemp(join(tmpdir(), 'runner-'));
   const token = generateKeyPairSync('ed25519');
   const signing = generateKeyPairSync('ed25519');
-  const objects = new Map<string, Uint8Array>();
   const log: Record<string, unknown>[] = [];
   const logger = createLogger(
     { level: 'debug', process: 'runner' },
     { write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) },
   );
-  const gatewayServer = createHttpServer(createStorageGateway());
-  const gatewayPort = await gatewayServer.listen({ host: '127.0.0.1', port: 0 });
-  const gateway = createGatewayClient(
-    { baseUrl: `http://127.0.0.1:${gatewayPort}`, token: new SecretValue('runner-token') },
-    logger,
-  );
-  const config: RunnerConfig = {
-    logLevel: 'debug',
-    host: '127.0.0.1',
-    port: 0,
-    ui: { host: '127.0.0.1', port: 0 },
-    baseUrl: AUDIENCE,
-    gateway: { baseUrl: '', token: new SecretValue('') },
-    serviceToken: new SecretValue('service'),
-    executionTokenKey: spki(token.publicKey),
-    artifactKeys: { current: spki(signing.publicKey), previous: [] },
-    secretsKey: generateSecretsKeyPair().privateKey,
-    objects: { kind: 'folder', folder: '', base: 'sha256/' },
-    cache: { folder: join(folder, 'cache'), maxBytes: 1 << 30 },
-    sandbox: { spares: 1, max: 8, tenantConcurrency: 8, ...sandbox },
-  };
-  const disk = await openDiskCache({ ...config.cache, logger });
-  const store = {
-    read: (key: string) => {
-      const bytes = objects.get(key);
-      return Promise.resolve(bytes && { size: bytes.length, body: Readable.from([bytes]) });
-    },
-  };
-  const runner = createRunner({ config, objects: store, gateway, disk, logger });
+  const gateway = createHttpServer(createStorageGateway());
+  const gatewayPort = await gateway.listen({ host: '127.0.0.1', port: 0 });
+  const objects = createFolderObjectStore({ folder: join(folder, 'objects') });
+  const config = loadRunnerConfig({
+    RUNNER_PORT: '0',
+    RUNNER_UI_PORT: '0',
+    RUNNER_BASE_URL: AUDIENCE,
+    GATEWAY_BASE_URL: `http://127.0.0.1:${gatewayPort}`,
+    RUNNER_SERVICE_TOKEN: 'service',
+    RUNNER_GATEWAY_TOKEN: 'runner-token',
+    EXECUTION_TOKEN_PUBLIC_KEY: spki(token.publicKey),
+    ARTIFACT_SIGNING_PUBLIC_KEY: spki(signing.publicKey),
+    SECRETS_PRIVATE_KEY: generateSecretsKeyPair().privateKey.reveal(),
+    STORAGE_FOLDER: join(folder, 'objects'),
+    RUNNER_CACHE_DIR: join(folder, 'cache'),
+    SANDBOX_MAX: '8',
+    RUNNER_TENANT_CONCURRENCY: '8',
+  });
+  const runner = await createRunner(config, logger);
   const { port } = await runner.start();
   const base = `http://127.0.0.1:${port}`;
   const headers = { authorization: 'Bearer service' };
@@ -107,8 +94,8 @@ export async function startRunner(sandbox: Partial<RunnerConfig['sandbox']> = {}
       const { bytes, sha256 } = await packArtifact({ ...artifact, target: ARTIFACT_TARGET });
       const facts = { contentHash, target: ARTIFACT_TARGET, sha256 };
       const { keyId, envelope } = signArtifact(signing.privateKey, facts);
-      objects.set(KEYS.artifact(contentHash, ARTIFACT_TARGET), bytes);
-      objects.set(KEYS.signature(contentHash, statementDigest(facts, keyId)), Buffer.from(envelope));
+      await objects.put(KEYS.artifact(contentHash, ARTIFACT_TARGET), bytes);
+      await objects.put(KEYS.signature(contentHash, statementDigest(facts, keyId)), Buffer.from(envelope));
     },
     async execute(options) {
       const request = executeRequest(options);
@@ -143,8 +130,7 @@ export async function startRunner(sandbox: Partial<RunnerConfig['sandbox']> = {}
     },
     async close() {
       await runner.close();
-      await gateway.close();
-      await gatewayServer.close(0);
+      await gateway.close(0);
       await rm(folder, { recursive: true });
     },
   };
