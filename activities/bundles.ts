@@ -31,7 +31,7 @@ export function createBundleActivities({ objects, keys }: BundleDeps) {
     /**
      * Puts the verified bundle, its manifest and its component where their content hash says. The store refuses bytes that are not the
      * verified ones, and the parts are read from what it holds, not from staging. A second time finds the same objects. Needs no undo:
-     * another version may have the same content; the sweep removes what no version refers to.
+     * another version may have the same content, so nothing here removes them.
      */
     async promoteBundle(input: PromoteBundleInput): Promise<{ attempts: number }> {
       const { tenantId, uploadId, contentHash, sizeBytes } = input;

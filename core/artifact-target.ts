@@ -6,7 +6,7 @@
 export const ARTIFACT_TARGET = 'jco-transpile-0.15.0-v2';
 
 /** What the release before made; loaded until `recompileAll` has made the current one. */
-const PREVIOUS_ARTIFACT_TARGET = 'jco-transpile-0.15.0-v1';
+export const PREVIOUS_ARTIFACT_TARGET = 'jco-transpile-0.15.0-v1';
 
 /** What a runner loads, the best first. */
 export const ACCEPTED_ARTIFACT_TARGETS: readonly string[] = [ARTIFACT_TARGET, PREVIOUS_ARTIFACT_TARGET];

@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { readPrivateKey, readPublicKey } from '../platform/tokens/ed25519.ts';
-import { loadLocalSecrets } from './secrets-file.ts';
+import { forgetPreviousArtifactKeys, loadLocalSecrets, rotateArtifactKey } from './secrets-file.ts';
 
 describe('loadLocalSecrets', () => {
   let folder: string;
@@ -57,5 +57,30 @@ describe('loadLocalSecrets', () => {
     writeFileSync(file, text);
     expect(() => loadLocalSecrets(file, log)).toThrow(/^(?!.*hidden-value).*begin anew$/s);
     expect(readFileSync(file, 'utf8')).toBe(text);
+  });
+
+  it('gives artifacts a new key and keeps the public half of the one before, until that is forgotten', () => {
+    const first = loadLocalSecrets(file, log);
+    rotateArtifactKey(file);
+    const second = loadLocalSecrets(file, log);
+    expect(second.artifactSigning.privateKey).not.toBe(first.artifactSigning.privateKey);
+    expect(second.artifactSigning.previous).toEqual([first.artifactSigning.publicKey]);
+    expect({ ...second, artifactSigning: {} }).toEqual({ ...first, artifactSigning: {} });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    rotateArtifactKey(file);
+    expect(forgetPreviousArtifactKeys(file)).toBe(2);
+    expect(loadLocalSecrets(file, log).artifactSigning.previous).toEqual([]);
+  });
+
+  it('rotates nothing where nothing was made', () => {
+    expect(() => rotateArtifactKey(file)).toThrow(file);
+    expect(() => forgetPreviousArtifactKeys(file)).toThrow(file);
+  });
+
+  it('reads a file that an earlier release made', () => {
+    const { artifactSigning, ...rest } = loadLocalSecrets(file, log);
+    const { publicKey, privateKey } = artifactSigning;
+    writeFileSync(file, JSON.stringify({ ...rest, artifactSigning: { publicKey, privateKey } }));
+    expect(loadLocalSecrets(file, log).artifactSigning.previous).toEqual([]);
   });
 });

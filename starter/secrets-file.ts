@@ -14,7 +14,8 @@ const schema = z.object({
   tokens: z.object({ gatewayToRunner: z.string(), runnerToGateway: z.string(), workerToGateway: z.string() }),
   /** Ed25519, base64 of DER: PKCS#8 and SPKI. */
   executionToken: pair,
-  artifactSigning: pair,
+  /** `previous`: public halves of the keys before this one, the newest first. */
+  artifactSigning: pair.extend({ previous: z.array(z.base64()).default([]) }),
   /** X25519, base64 of the 32 bytes. */
   secretsSealing: pair,
   /** AES-256-GCM, base64 of 32 bytes. */
@@ -29,9 +30,7 @@ export type LocalSecrets = z.infer<typeof schema>;
 export function loadLocalSecrets(file: string, log: (line: string) => void): LocalSecrets {
   if (!existsSync(file)) {
     const made = generateLocalSecrets();
-    rmSync(`${file}.new`, { force: true });
-    writeFileSync(`${file}.new`, `${JSON.stringify(made, null, 2)}\n`, { mode: 0o600 });
-    renameSync(`${file}.new`, file);
+    write(file, made);
     return made;
   }
   const mode = statSync(file).mode & 0o777;
@@ -40,6 +39,30 @@ export function loadLocalSecrets(file: string, log: (line: string) => void): Loc
     log(`${file} could be read by other users (mode ${mode.toString(8)}); it is 600 now`);
   }
   return parse(file);
+}
+
+/** A new key signs artifacts from the next start on; the one before stays trusted. Throws if there is no such file. */
+export function rotateArtifactKey(file: string): void {
+  const secrets = parse(file);
+  const { publicKey, previous } = secrets.artifactSigning;
+  write(file, {
+    ...secrets,
+    artifactSigning: { ...generateSigningPair(), previous: [publicKey, ...previous] },
+  });
+}
+
+/** Trusts the present key alone, from the next start on. Answers how many it forgot. Throws if there is no such file. */
+export function forgetPreviousArtifactKeys(file: string): number {
+  const secrets = parse(file);
+  const { previous, ...current } = secrets.artifactSigning;
+  write(file, { ...secrets, artifactSigning: { ...current, previous: [] } });
+  return previous.length;
+}
+
+function write(file: string, secrets: LocalSecrets): void {
+  rmSync(`${file}.new`, { force: true });
+  writeFileSync(`${file}.new`, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
 }
 
 function parse(file: string): LocalSecrets {
@@ -66,7 +89,7 @@ function generateLocalSecrets(): LocalSecrets {
     postgresPassword: token(),
     tokens: { gatewayToRunner: token(), runnerToGateway: token(), workerToGateway: token() },
     executionToken: generateSigningPair(),
-    artifactSigning: generateSigningPair(),
+    artifactSigning: { ...generateSigningPair(), previous: [] },
     secretsSealing: { publicKey: sealing.publicKey, privateKey: sealing.privateKey.reveal() },
     payloadCodecKey: randomBytes(32).toString('base64'),
     apiKeys: { operator: generateApiKey().key, admin: generateApiKey().key, user: generateApiKey().key },

@@ -9,10 +9,10 @@ import { createObjectStore } from '../platform/objects/create-object-store.ts';
 import { keyIdOf } from '../platform/signatures/dsse.ts';
 import { connectTemporal } from '../platform/temporal/client.ts';
 import { createDataConverter } from '../platform/temporal/data-converter.ts';
+import { startRecompile } from '../platform/temporal/start-recompile.ts';
 import { readPrivateKey, readPublicKey } from '../platform/tokens/ed25519.ts';
 import { failureInterceptor } from './failure-interceptor.ts';
 import type { RunnableWorker } from './runnable-worker.ts';
-import { startRecompile } from './start-recompile.ts';
 
 /** Each component runs in a child of up to about a gigabyte; a machine with room for more runs more of these processes. */
 const COMPONENTS_AT_ONCE = 2;

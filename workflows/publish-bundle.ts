@@ -35,7 +35,7 @@ const { openPublish, savePublishProgress, endPublish, registerVersion } = proxyA
 
 const { removeStaging } = proxyActivities<UploadActivities>({
   startToCloseTimeout: '30 seconds',
-  scheduleToCloseTimeout: '10 minutes', // what is left in staging then is for the sweep
+  scheduleToCloseTimeout: '10 minutes', // what is left in staging then stays there
 });
 
 const { verifyBundle, promoteBundle } = proxyActivities<VerificationActivities & BundleActivities>({
@@ -107,8 +107,7 @@ export async function publishBundle(input: PublishBundleInput): Promise<PublishP
     judge(inspection);
     steps.done();
 
-    // Needs no undo, nor does precompile: what they write is named by its content and may be another version's too. The sweep
-    // removes what no version refers to.
+    // Needs no undo, nor does precompile: what they write is named by its content and may be another version's too.
     steps.begin('promote');
     await save('verifying');
     await steps.attempt(() => promoteBundle({ ...ref, contentHash, sizeBytes }));

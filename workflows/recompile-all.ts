@@ -10,6 +10,7 @@ import type { ArtifactActivities } from '../activities/artifacts.ts';
 import { failureReason } from './failure-reason.ts';
 import { recompileProgressQuery, type RecompileInput, type RecompileProgress } from './messages.ts';
 import { precompileOnce } from './precompile-once.ts';
+import { describeWorkflow } from './search-attributes.ts';
 
 const { countOutdatedBundles, listOutdatedBundles } = proxyActivities<ArtifactActivities>({
   startToCloseTimeout: '1 minute', // reads every version, in the order in which tenants take turns
@@ -41,10 +42,14 @@ export async function recompileAll(input: RecompileInput): Promise<RecompileProg
   };
   let after = input.after;
   setHandler(recompileProgressQuery, () => progress);
+  const end = (phase: 'recompiled' | 'incomplete'): RecompileProgress => {
+    describeWorkflow({ ExtPhase: phase });
+    return progress;
+  };
 
   for (;;) {
     progress.left = await countOutdatedBundles({ target, keyId });
-    if (progress.left === 0) return progress;
+    if (progress.left === 0) return end('recompiled');
     const page = await listOutdatedBundles({ target, keyId, limit: PAGE, ...(after && { after }) });
     await takeTurns(page, atOnce, async ({ contentHash, tenantId }) => {
       try {
@@ -59,7 +64,7 @@ export async function recompileAll(input: RecompileInput): Promise<RecompileProg
     });
     after = page.at(-1)?.position;
     if (after === undefined) {
-      if (progress.pass === PASSES) return progress;
+      if (progress.pass === PASSES) return end('incomplete');
       await sleep(FIRST_PAUSE_MS * 2 ** (progress.pass - 1));
       progress.pass += 1;
     }

@@ -4,7 +4,7 @@ import type { Client, WorkflowHandle } from '@temporalio/client';
 import { PlatformError } from '../../core/errors.ts';
 import { precompileWorkflowId } from '../../core/ids.ts';
 import type { OutdatedBundle } from '../../platform/db/artifacts.ts';
-import { startRecompile } from '../../workers/start-recompile.ts';
+import { startRecompile } from '../../platform/temporal/start-recompile.ts';
 import { recompileProgressQuery } from '../../workflows/messages.ts';
 import type { recompileAll } from '../../workflows/recompile-all.ts';
 import { eventually } from '../support/eventually.ts';

@@ -6,7 +6,7 @@ import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { PlatformError } from '../../core/errors.ts';
 import { consentWorkflowId, LIFECYCLE_TASK_QUEUE, precompileWorkflowId } from '../../core/ids.ts';
-import { startRecompile } from '../../workers/start-recompile.ts';
+import { startRecompile } from '../../platform/temporal/start-recompile.ts';
 import type { housekeeping } from '../../workflows/housekeeping.ts';
 import { consentUpdate } from '../../workflows/messages.ts';
 import {
