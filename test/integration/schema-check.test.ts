@@ -12,7 +12,7 @@ import { freePort } from '../../starter/ports.ts';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGatewayProcess, type GatewayProcess } from '../support/gateway-process.ts';
-import { startWorkerProcess } from '../support/worker-process.ts';
+import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
 
 const NEWEST = Object.keys(migrations).at(-1) ?? '';
 const withoutNewest = Object.fromEntries(Object.entries(migrations).slice(0, -1));
@@ -28,6 +28,7 @@ const newer = (fields: Partial<Migration>): Record<string, Migration> => ({
 let database: TestDatabase;
 let folder: string;
 const running = new Set<GatewayProcess>();
+const workers = new Set<WorkerProcess>();
 beforeEach(async () => {
   database = await createEmptyDatabase('schema_check');
   folder = await mkdtemp(path.join(os.tmpdir(), 'alga-schema-'));
@@ -36,6 +37,8 @@ afterEach(async () => {
   for (const gateway of running) gateway.signal('SIGKILL');
   await Promise.all([...running].map(({ exited }) => exited));
   running.clear();
+  await Promise.all([...workers].map((worker) => worker.kill()));
+  workers.clear();
   await database.drop();
   await rm(folder, { recursive: true, force: true });
 });
@@ -51,10 +54,10 @@ async function serves({ url }: GatewayProcess): Promise<void> {
 }
 
 /** A lifecycle worker that never gets as far as Temporal. */
-const startWorker = (): ReturnType<typeof startWorkerProcess> =>
-  startWorkerProcess({
+function startWorker(databaseUrl = database.url): WorkerProcess {
+  const worker = startWorkerProcess({
     WORKER_KIND: 'lifecycle',
-    DATABASE_URL: database.url,
+    DATABASE_URL: databaseUrl,
     TEMPORAL_ADDRESS: '127.0.0.1:1',
     PAYLOAD_CODEC_KEY: Buffer.alloc(32, 1).toString('base64'),
     STORAGE_FOLDER: folder,
@@ -62,6 +65,9 @@ const startWorker = (): ReturnType<typeof startWorkerProcess> =>
     WORKER_GATEWAY_TOKEN: 'unused',
     WORKFLOW_BUNDLE: 'unused',
   });
+  workers.add(worker);
+  return worker;
+}
 
 describe('a process that starts on a database', () => {
   it('refuses one that lacks a migration, names it and says what to do', async () => {
@@ -128,6 +134,10 @@ describe('a process that starts on a database', () => {
     gateway.signal('SIGTERM');
     expect(await gateway.exited).toBe(0);
     expect(gateway.output()).not.toContain('hidden-word');
+
+    const worker = startWorker(`postgres://alga:hidden-word@127.0.0.1:${await freePort()}/alga`);
+    await eventually(() => expect(worker.output()).toContain('the database does not answer'));
+    expect(await worker.stop()).toBe(0);
   });
 
   it('does not wait where waiting cannot help', async () => {
@@ -182,7 +192,7 @@ describe('npm run migrate', () => {
     const url = `postgres://alga:hidden-word@127.0.0.1:${await freePort()}/alga`;
     const away = await run({ DATABASE_URL: url });
     expect(away.code).toBe(1);
-    expect(away.output).toContain('ECONNREFUSED');
+    expect(away.output).toContain('the database does not answer');
     expect(away.output).not.toContain('hidden-word');
   });
 });
