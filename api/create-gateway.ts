@@ -28,6 +28,9 @@ import { createInputDigest } from './installs/input-digest.ts';
 import { createInstallService } from './installs/install-service.ts';
 import { createWorkflowStarter } from './workflow-starter.ts';
 
+/** Far over any statement of ours; a client is told that the database does not answer. */
+const STATEMENT_TIMEOUT_MS = 5_000;
+
 /** A large bundle over a slow line takes its time. */
 const REQUEST_TIMEOUT_MS = 30 * 60_000;
 
@@ -52,7 +55,7 @@ export function createGateway(
   logger: Logger,
   given: Partial<Pick<AppDeps, 'workflows'>> = {},
 ): Gateway {
-  const db = openDatabase(config.database);
+  const db = openDatabase({ ...config.database, statementTimeoutMs: STATEMENT_TIMEOUT_MS });
   const changes = listenForRowChanges({ url: config.database.url, logger });
   const temporal = connectTemporal(config.temporal);
   const runners = createSingleRunner(config.runner);

@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import type { Problem } from '../core/api/problem.ts';
 import { isPlatformError, PlatformError } from '../core/errors.ts';
+import { isDatabaseAway } from '../platform/db/database.ts';
 import type { Logger } from '../platform/logger.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -70,6 +71,11 @@ function runningOperation({ code, details }: PlatformError): Record<string, unkn
 
 function toPlatformError(err: unknown): PlatformError {
   if (isPlatformError(err)) return err;
+  if (isDatabaseAway(err)) {
+    return new PlatformError('DATABASE_UNAVAILABLE', 'the database does not answer; try again', {
+      cause: err,
+    });
+  }
   return fromBodyParser(err) ?? new PlatformError('INTERNAL', 'unexpected error', { cause: err });
 }
 

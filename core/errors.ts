@@ -97,6 +97,7 @@ const CODES = {
   GATEWAY_UNAVAILABLE: { kind: 'unavailable' }, // worker or runner could not reach the gateway
   TEMPORAL_UNAVAILABLE: { kind: 'unavailable' }, // nothing was begun
   TEMPORAL_OUTCOME_UNKNOWN: { kind: 'unavailable' }, // Temporal may have taken the work; the routes answer 202
+  DATABASE_UNAVAILABLE: { kind: 'unavailable' }, // it did not answer, or not in time
   OBJECT_STORE_UNAVAILABLE: { kind: 'unavailable' },
   RATE_LIMITED: { kind: 'limit' }, // more requests than are taken in that time
   CONCURRENCY_LIMITED: { kind: 'limit' }, // too many executions of this tenant or install at once

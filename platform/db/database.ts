@@ -9,27 +9,54 @@ pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
   return value;
 });
 
+const CONNECT_WITHIN_MS = 3_000;
+/** For a connection to be made, or to become free. */
+const ACQUIRE_WITHIN_MS = 5_000;
+/** A server that is frozen says nothing when a statement is over its time: then we say it, this much later. */
+const FROZEN_AFTER_MS = 1_000;
+
+export interface DatabaseOptions {
+  url: SecretValue;
+  poolMax: number;
+  /** Longest a statement may run; absent for work that takes as long as it takes, such as migrations. */
+  statementTimeoutMs?: number;
+}
+
 /** Opens a pool. The caller destroys it. */
-export function openDatabase({ url, poolMax }: { url: SecretValue; poolMax: number }): Knex {
+export function openDatabase({ url, poolMax, statementTimeoutMs }: DatabaseOptions): Knex {
   return knex({
     client: 'pg',
-    connection: { connectionString: url.reveal(), application_name: 'alga' },
+    connection: {
+      connectionString: url.reveal(),
+      application_name: 'alga',
+      connectionTimeoutMillis: CONNECT_WITHIN_MS,
+      ...(statementTimeoutMs !== undefined && {
+        statement_timeout: statementTimeoutMs,
+        query_timeout: statementTimeoutMs + FROZEN_AFTER_MS,
+      }),
+    },
     pool: { min: 0, max: poolMax },
-    acquireConnectionTimeout: 10_000,
+    acquireConnectionTimeout: ACQUIRE_WITHIN_MS,
     // Or an error's message would hold the values bound to its statement, settings and digests among them.
     compileSqlOnError: false,
   });
 }
 
-/** Errors of PostgreSQL that say it cannot serve now: connection, resources, shutdown and start. */
-const AWAY_STATES = /^(08|53|57P)/;
+/** Errors of PostgreSQL that say it cannot serve now: connection, resources, shutdown and start, and a statement over its time. */
+const AWAY_STATES = /^(08|53|57P|57014)/;
 
-/** Whether the database did not answer at all, as opposed to answering with an error. */
+/** Whether the database did not answer at all, or not in time, as opposed to answering with an error. */
 export function isDatabaseAway(err: unknown): boolean {
-  if (err instanceof knex.KnexTimeoutError) return true;
-  if (err instanceof pg.DatabaseError) return AWAY_STATES.test(err.code ?? '');
-  if (!(err instanceof Error)) return false;
+  // By shape and not by class: tests and threads have realms of their own.
+  if (typeof err !== 'object' || err === null) return false;
+  const { name, code, severity, message } = err as Partial<Record<string, unknown>>;
+  if (name === 'KnexTimeoutError') return true;
+  // PostgreSQL's own answers have a severity beside their SQLSTATE.
+  if (severity !== undefined) return typeof code === 'string' && AWAY_STATES.test(code);
   // What Node says of sockets and names, ECONNREFUSED for one; its own misuse errors begin with ERR_.
-  if ('code' in err && typeof err.code === 'string') return /^E(?!RR_)[A-Z]+$/.test(err.code);
-  return err.message.startsWith('Connection terminated'); // by pg, which gives it no code
+  if (typeof code === 'string') return /^E(?!RR_)[A-Z]+$/.test(code);
+  // By pg, which gives them no code; knex puts the statement before them.
+  return typeof message === 'string' && AWAY_MESSAGES.test(message);
 }
+
+const AWAY_MESSAGES = /(^| - )(Connection terminated( unexpectedly)?|Query read timeout|timeout expired)$/;

@@ -57,8 +57,11 @@ export interface TestApi {
 
 const TENANT_PERMISSIONS = PERMISSIONS.filter((permission) => permission !== 'platform:operate');
 
-/** The real gateway on a database of its own; runner and workflows are fakes. */
-export async function startApi(name: string): Promise<TestApi> {
+/** The real gateway on a database of its own; runner and workflows are fakes. `environment` overrides its settings. */
+export async function startApi(
+  name: string,
+  environment: (databaseUrl: string) => Record<string, string> = () => ({}),
+): Promise<TestApi> {
   const database = await createTestDatabase(name);
   const { db } = database;
   const runner = await startFakeRunner();
@@ -90,6 +93,7 @@ export async function startApi(name: string): Promise<TestApi> {
     RUNNER_GATEWAY_TOKEN: RUNNER_CREDENTIAL,
     WORKER_GATEWAY_TOKEN: WORKER_CREDENTIAL,
     SECRETS_PUBLIC_KEY: secrets.publicKey,
+    ...environment(database.url),
   });
   const gateway = createGateway(config, logger, { workflows });
   const { port, internalPort } = await gateway.listen();

@@ -1,0 +1,125 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
+import {
+  installSample,
+  problem,
+  startApi,
+  type InstalledSample,
+  type TestApi,
+} from '../support/start-api.ts';
+
+/** Stands between the gateway and PostgreSQL, and can be away or say nothing. */
+interface Line {
+  port: number;
+  /** Refuses connections and cuts those there are. */
+  cut(): Promise<void>;
+  /** Takes bytes and passes none on. */
+  freeze(): void;
+  restore(): Promise<void>;
+}
+
+async function createLine(): Promise<Line & { to(url: string): string; close(): Promise<void> }> {
+  let target = { host: '', port: 0 };
+  let frozen = false;
+  const sockets = new Set<Socket>();
+  const serve = (port: number): Promise<Server> => {
+    const server = createServer((client) => {
+      const upstream = connect(target);
+      for (const [from, into] of [
+        [client, upstream],
+        [upstream, client],
+      ] as const) {
+        sockets.add(from);
+        from.on('data', (bytes) => void into.write(bytes));
+        from.on('error', () => undefined);
+        from.on('close', () => {
+          sockets.delete(from);
+          into.destroy();
+        });
+        if (frozen) from.pause();
+      }
+    });
+    server.listen(port, '127.0.0.1');
+    return once(server, 'listening').then(() => server);
+  };
+  let server = await serve(0);
+  const { port } = server.address() as AddressInfo;
+  const close = async (): Promise<void> => {
+    const closed = once(server, 'close');
+    server.close();
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  return {
+    port,
+    to(url) {
+      const direct = new URL(url);
+      target = { host: direct.hostname, port: Number(direct.port) };
+      direct.port = String(port);
+      direct.hostname = '127.0.0.1';
+      return direct.href;
+    },
+    cut: close,
+    freeze() {
+      frozen = true;
+      for (const socket of sockets) socket.pause();
+    },
+    async restore() {
+      frozen = false;
+      if (!server.listening) server = await serve(port);
+      for (const socket of sockets) socket.resume();
+    },
+    close,
+  };
+}
+
+let line: Awaited<ReturnType<typeof createLine>>;
+let api: TestApi;
+let key: string;
+let sample: InstalledSample;
+beforeAll(async () => {
+  line = await createLine();
+  api = await startApi('api_database_away', (url) => ({ DATABASE_URL: line.to(url) }));
+  const tenant = await api.tenant();
+  key = tenant.key;
+  sample = await installSample(api, tenant.tenantId);
+});
+afterAll(async () => {
+  await line.restore();
+  await api.close();
+  await line.close();
+});
+
+describe.each(['cut', 'freeze'] as const)('with the database away (%s)', (how) => {
+  beforeEach(async () => {
+    await line.restore();
+    await eventually(async () => expect((await api.request('GET', '/readyz')).status).toBe(200));
+    await line[how]();
+  });
+
+  it('says so to management and calls alike, and is itself again when it is back', async () => {
+    const routes = ['/api/v1/installs', `/api/ext/${sample.extensionId}/notes/1`];
+    const answers = await Promise.all(routes.map((route) => api.request('GET', route, { key })));
+    for (const answer of answers) {
+      expect(answer).toMatchObject(problem(503, 'DATABASE_UNAVAILABLE'));
+      expect(answer.headers.get('retry-after')).toBe('1');
+      expect(answer.text).not.toContain('127.0.0.1');
+    }
+    expect(api.runner.seen).toEqual([]);
+    await line.restore();
+    await eventually(async () => {
+      for (const route of routes) expect((await api.request('GET', route, { key })).status).toBe(200);
+    });
+    api.runner.seen.length = 0;
+  });
+
+  it('is alive and not ready, and says the latter within a second', async () => {
+    expect((await api.request('GET', '/healthz')).status).toBe(200);
+    const asked = performance.now();
+    expect((await api.request('GET', '/readyz')).status).toBe(503);
+    expect(performance.now() - asked).toBeLessThan(1_500);
+  });
+});
