@@ -20,8 +20,7 @@ const HYDRATION = 10;
 
 export function installQueries(): HotQuery[] {
   const operations = createInstallOperationStore;
-  const open = async (db: Knex): Promise<string> => {
-    const installId = randomUUID();
+  const open = async (db: Knex, installId: string): Promise<void> => {
     await operations(db).open(usual.tenantId, {
       installId,
       extensionId: unwanted.extensionId,
@@ -30,7 +29,6 @@ export function installQueries(): HotQuery[] {
       operation,
       steps,
     });
-    return installId;
   };
   return [
     {
@@ -85,10 +83,16 @@ export function installQueries(): HotQuery[] {
     },
     ...pages('installs of a tenant', 7, (db, page) => createInstallStore(db).list(usual.tenantId, page)),
     {
-      name: 'install: open, with grants, settings and end',
+      name: 'install: open, wait, open again, with grants, settings and end',
       rows: 40,
       async run(db) {
-        const installId = await open(db);
+        const installId = randomUUID();
+        await open(db, installId);
+        await operations(db).wait(usual.tenantId, installId, unwanted.versionId, {
+          waitingFor: 'consent',
+          steps,
+        });
+        await open(db, installId);
         await operations(db).saveProgress(usual.tenantId, installId, { status: 'installing', steps });
         await operations(db).grant(
           usual.tenantId,

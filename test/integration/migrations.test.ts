@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => database.drop());
 
-/** By table: its columns, constraints, indexes and place in a partitioned table. */
+/** By table: its columns, constraints, indexes, triggers and place in a partitioned table. By name: functions and sequences. */
 async function schemaOf(db: Knex): Promise<Record<string, unknown>> {
   const { rows } = await db.raw<{ rows: { name: string; schema: unknown }[] }>(`
     select c.relname as name, jsonb_build_object(
@@ -24,11 +24,17 @@ async function schemaOf(db: Knex): Promise<Record<string, unknown>> {
       'constraints', (select jsonb_object_agg(conname, pg_get_constraintdef(oid))
                         from pg_constraint where conrelid = c.oid and contype <> 'n'),
       'indexes', (select jsonb_object_agg(indexname, indexdef) from pg_indexes where schemaname = 'public' and tablename = c.relname),
+      'triggers', (select jsonb_object_agg(tgname, pg_get_triggerdef(oid)) from pg_trigger where tgrelid = c.oid and not tgisinternal),
       'partition', pg_get_partkeydef(c.oid), 'of', (select inhparent::regclass::text from pg_inherits where inhrelid = c.oid),
       'bounds', pg_get_expr(c.relpartbound, c.oid)) as schema
     from pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
-      and c.relname not like 'knex%' and c.relname <> 'breaking_migration'`);
+      and c.relname not like 'knex%' and c.relname <> 'breaking_migration'
+    union all
+    select proname, to_jsonb(pg_get_functiondef(oid)) from pg_proc where pronamespace = 'public'::regnamespace
+    union all
+    select sequencename, to_jsonb(data_type::text) from pg_sequences
+    where schemaname = 'public' and sequencename not like 'knex%'`);
   return Object.fromEntries(rows.map(({ name, schema }) => [name, schema]));
 }
 
