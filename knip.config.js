@@ -1,7 +1,6 @@
 export default {
   entry: [
     '{api,runner,starter,workers}/main.ts',
-    'starter/artifact-key/main.ts',
     'workflows/index.ts',
     '{bench,scripts}/*.ts',
     // Started by their path, as processes of their own.

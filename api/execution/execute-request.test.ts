@@ -1,44 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CapabilityName } from '../../core/capabilities.ts';
-import type { HydratedInstall } from '../../platform/db/hydration.ts';
-import { executeRequestOf, type ExecutionInput } from './execute-request.ts';
+import { executionInput, hydratedInstall } from '../../test/support/hydrated-install.ts';
+import { executeRequestOf } from './execute-request.ts';
 
-const install: HydratedInstall = {
-  tenantId: 't',
-  installId: 'i',
-  extensionId: 'e',
-  status: 'active',
-  isActiveVersion: true,
-  versionId: 'v',
-  versionStatus: 'published',
-  contentHash: 'sha256:0',
-  limits: { timeoutMs: 1000, memoryMb: 64, responseBytes: 1000 },
-  endpoints: [],
+const install = hydratedInstall({
   config: { greeting: 'Hello' },
-  configVersion: 2,
-  grants: [],
   secrets: [
     { name: 'API_KEY', sealed: 'present', keyId: 'now' },
     { name: 'OLD', sealed: 'past', keyId: 'before' },
   ],
   secretsVersion: 3,
-};
-const input: ExecutionInput = {
-  executionId: 'x',
-  requestId: 'r',
-  trigger: 'http',
-  principal: 'k',
-  method: 'GET',
-  path: '/',
-  query: '',
-  headers: {},
-  body: new Uint8Array(),
-  timeoutMs: 1000,
-};
+});
 
 function requestWith(...grants: CapabilityName[]): ReturnType<typeof executeRequestOf> {
   const granted = { ...install, grants: grants.map((capability) => ({ capability, scope: {} })) };
-  return executeRequestOf(granted, input, { secretsKeyId: 'now', now: 0 });
+  return executeRequestOf(granted, executionInput(), { secretsKeyId: 'now', now: 0 });
 }
 
 describe('what a runner is sent', () => {

@@ -1,48 +1,15 @@
 import { createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { PlatformError } from '../../core/errors.ts';
-import type { HydratedInstall } from '../../platform/db/hydration.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { verifyExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { executionInput, hydratedInstall } from '../../test/support/hydrated-install.ts';
 import { createExecutor } from './executor.ts';
 import type { RunnerAnswer, RunnerClient } from './runner-client.ts';
 
 const { privateKey } = generateKeyPairSync('ed25519');
 const metrics = { duration_ms: 1, cpu_ms: 1, fuel: 0, memory_bytes: 1, egress_bytes: 0 };
 const fine: RunnerAnswer = { answer: { status: 200, headers: {}, metrics }, body: Buffer.from('hello') };
-
-function installIn(tenantId: string): HydratedInstall {
-  return {
-    tenantId,
-    installId: randomUUID(),
-    extensionId: randomUUID(),
-    status: 'active',
-    isActiveVersion: true,
-    versionId: randomUUID(),
-    versionStatus: 'published',
-    contentHash: `sha256:${'a'.repeat(64)}`,
-    limits: { timeoutMs: 1000, memoryMb: 64, responseBytes: 1000 },
-    endpoints: [],
-    config: {},
-    configVersion: 1,
-    grants: [],
-    secrets: [],
-    secretsVersion: 0,
-  };
-}
-
-const call = () => ({
-  executionId: randomUUID(),
-  requestId: 'r',
-  trigger: 'http' as const,
-  principal: 'k',
-  method: 'GET',
-  path: '/',
-  query: '',
-  headers: {},
-  body: new Uint8Array(),
-  timeoutMs: 1000,
-});
 
 function setup(answer: (runner: string) => Promise<RunnerAnswer> = () => Promise.resolve(fine)) {
   const sent: { runner: string; token: string }[] = [];
@@ -72,7 +39,7 @@ describe('an execution', () => {
   it('goes to the runner picked for its tenant, with a token for that one alone', async () => {
     const { executor, sent } = setup();
     const [one, other] = [randomUUID(), randomUUID()];
-    for (const tenantId of [one, other]) await executor.run(installIn(tenantId), call());
+    for (const tenantId of [one, other]) await executor.run(hydratedInstall({ tenantId }), executionInput());
     expect(sent.map(({ runner }) => runner)).toEqual([one, other]);
     const key = createPublicKey(privateKey);
     const token = sent[0]?.token ?? '';
@@ -85,9 +52,9 @@ describe('an execution', () => {
   it('is not begun once the gateway drains, and drain waits for what runs and for its row', async () => {
     const gate = Promise.withResolvers<RunnerAnswer>();
     const { executor, sent, rows } = setup(() => gate.promise);
-    const running = executor.run(installIn(randomUUID()), call());
+    const running = executor.run(hydratedInstall(), executionInput());
     const drained = executor.drain();
-    await expect(executor.run(installIn(randomUUID()), call())).rejects.toMatchObject({
+    await expect(executor.run(hydratedInstall(), executionInput())).rejects.toMatchObject({
       code: 'GATEWAY_UNAVAILABLE',
     });
     expect([...rows.values()]).toEqual(['running']);
@@ -100,7 +67,7 @@ describe('an execution', () => {
 
   it('that the runner refused ends its row with the code', async () => {
     const { executor, rows } = setup(() => Promise.reject(new PlatformError('RUNNER_BUSY', 'busy')));
-    await expect(executor.run(installIn(randomUUID()), call())).rejects.toMatchObject({
+    await expect(executor.run(hydratedInstall(), executionInput())).rejects.toMatchObject({
       code: 'RUNNER_BUSY',
     });
     await executor.drain();

@@ -2,7 +2,7 @@ import { waitFor } from '../wait-for.ts';
 import { processIdentity } from './identity.ts';
 
 /** How long a process may take to finish what it holds: the longest execution by default, and what a gateway adds to it. */
-const GRACE_MS = 45_000;
+const GRACE_MS = 50_000;
 const KILL_MS = 10_000;
 
 /** Asks first, kills its process group after the grace. Resolves when the process is gone. */

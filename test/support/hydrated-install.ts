@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto';
+import type { ExecutionInput } from '../../api/execution/execute-request.ts';
+import type { HydratedInstall } from '../../platform/db/hydration.ts';
+
+/** An active install without grants, as the gateway reads it for a call. */
+export function hydratedInstall(overrides: Partial<HydratedInstall> = {}): HydratedInstall {
+  return {
+    tenantId: randomUUID(),
+    installId: randomUUID(),
+    extensionId: randomUUID(),
+    status: 'active',
+    isActiveVersion: true,
+    versionId: randomUUID(),
+    versionStatus: 'published',
+    contentHash: `sha256:${'a'.repeat(64)}`,
+    limits: { timeoutMs: 1000, memoryMb: 64, responseBytes: 1000 },
+    endpoints: [],
+    config: {},
+    configVersion: 1,
+    grants: [],
+    secrets: [],
+    secretsVersion: 0,
+    ...overrides,
+  };
+}
+
+/** A GET of its root. */
+export function executionInput(): ExecutionInput {
+  return {
+    executionId: randomUUID(),
+    requestId: 'r',
+    trigger: 'http',
+    principal: 'k',
+    method: 'GET',
+    path: '/',
+    query: '',
+    headers: {},
+    body: new Uint8Array(),
+    timeoutMs: 1000,
+  };
+}
