@@ -1,7 +1,9 @@
-import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { createHash, createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
@@ -10,6 +12,8 @@ import { packTarZst } from '../../platform/bundle/pack.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
 import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
 import { createObjectKeys } from '../../platform/objects/keys.ts';
+import { keyIdOf } from '../../platform/signatures/dsse.ts';
+import { readPrivateKey } from '../../platform/tokens/ed25519.ts';
 import { buildWorkflows } from '../../scripts/build-workflows.ts';
 import { buildComponent } from '../support/components.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -48,7 +52,7 @@ beforeAll(async () => {
     GATEWAY_BASE_URL: 'http://127.0.0.1:9',
     WORKER_GATEWAY_TOKEN: 'unused',
     WORKFLOW_BUNDLE: file,
-    ARTIFACT_SIGNING_PRIVATE_KEY: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'),
+    ARTIFACT_SIGNING_PRIVATE_KEY: der(privateKey),
     LOG_LEVEL: 'info',
   };
   ({ files } = await buildComponent('hello'));
@@ -109,6 +113,11 @@ async function versionsOf(publisher: string): Promise<number> {
     .where('e.publisher_slug', publisher)
     .select('v.version_id')) as unknown[];
   return rows.length;
+}
+
+function der(key: KeyObject): string {
+  const options = { format: 'der', type: key.type === 'private' ? 'pkcs8' : 'spki' } as const;
+  return key.export(options as { format: 'der'; type: 'spki' }).toString('base64');
 }
 
 function contentHashOf(bytes: Uint8Array): string {
@@ -238,6 +247,32 @@ describe('workers as processes', () => {
     expect(await versionsOf('cancelled')).toBe(0);
     expect(await objects().read(keys.staging(ref.tenantId, ref.uploadId))).toBeUndefined();
   }, 60_000);
+
+  it('sign anew with another key when they start with it, and npm run recompile says when all is done', async () => {
+    start('lifecycle');
+    const before = start('precompile');
+    const bytes = await helloBundle('rotated');
+    const first = await beginPublish(temporal.client, await upload(bytes));
+    expect((await first.result()).status).toBe('published');
+    await before.stop();
+    const oldKey = createPublicKey(readPrivateKey(environment['ARTIFACT_SIGNING_PRIVATE_KEY'] ?? ''));
+    const newKey = generateKeyPairSync('ed25519');
+    const keyId = keyIdOf(newKey.publicKey);
+    const rotated = {
+      ...environment,
+      WORKER_KIND: 'precompile',
+      ARTIFACT_SIGNING_PRIVATE_KEY: der(newKey.privateKey),
+      ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: der(oldKey),
+    };
+    running.add(startWorkerProcess(rotated));
+    const env = { ...environment, ARTIFACT_SIGNING_PUBLIC_KEY: der(newKey.publicKey) };
+    const { stdout } = await promisify(execFile)(process.execPath, ['scripts/recompile.ts'], { env });
+    expect(stdout).toContain(`recompile:${ARTIFACT_TARGET}:${keyId}`);
+    expect(stdout).toContain('nothing is left to make');
+    const facts = { content_hash: contentHashOf(bytes), target: ARTIFACT_TARGET };
+    const row: unknown = await database.db('extension_artifact').where(facts).first();
+    expect(row).toMatchObject({ key_id: keyId });
+  }, 120_000);
 
   it('leave on SIGTERM with exit code 0', async () => {
     const worker = start('lifecycle');
