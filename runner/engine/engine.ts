@@ -57,8 +57,7 @@ export type GuestOutcome =
     };
 
 /**
- * Runs guests inside a sandbox process. How an execution gets its fresh state (a new instance, or later a rewound one) is behind
- * this seam and nowhere else.
+ * Runs guests inside a sandbox process. How an execution gets its fresh state is behind this seam and nowhere else.
  */
 export interface Engine {
   /**
