@@ -22,7 +22,7 @@ import { readPrivateKey } from '../platform/tokens/ed25519.ts';
 import { createApps, type AppDeps } from './app.ts';
 import { createExecutor } from './execution/executor.ts';
 import { createSingleRunner } from './execution/runners.ts';
-import { createDraftSettings } from './installs/draft-settings.ts';
+import { createDraftWriter } from './installs/write-draft.ts';
 import { createDraftedOperation } from './installs/drafted-operation.ts';
 import { createInputDigest } from './installs/input-digest.ts';
 import { createInstallService } from './installs/install-service.ts';
@@ -69,12 +69,12 @@ export function createGateway(
   const executions = createExecutionStore(db);
   const workflows = given.workflows ?? createWorkflowStarter(temporal.client);
   const executor = createExecutor({ executions, runners, tokenKey, secretsKeyId, logger });
-  const draftSettings = createDraftSettings({ drafts, secretsPublicKey, secretsKeyId });
+  const writeDraft = createDraftWriter({ drafts, secretsPublicKey, secretsKeyId });
   const installService = createInstallService({
     registry,
     installs,
     drafts,
-    draftedOperation: createDraftedOperation({ draftSettings, drafts, installs }),
+    draftedOperation: createDraftedOperation({ writeDraft, drafts, installs }),
     inputDigest: createInputDigest(tokenKey),
     workflows,
   });

@@ -2,14 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isPlatformError } from '../../core/errors.ts';
 import type { InstallDraftStore } from '../../platform/db/install-drafts.ts';
 import type { InstallStore } from '../../platform/db/installs.ts';
-import type { DraftSettings, SettingsChange } from './draft-settings.ts';
+import type { DraftWriter, DraftContent } from './write-draft.ts';
 
 /** An operation that the row says is over has left Temporal within this. */
 const SETTLE_WITHIN_MS = 5_000;
 const SETTLE_PAUSE_MS = 50;
 
 export interface DraftedOperationDeps {
-  draftSettings: DraftSettings;
+  writeDraft: DraftWriter;
   drafts: Pick<InstallDraftStore, 'remove'>;
   installs: Pick<InstallStore, 'findByExtension'>;
 }
@@ -20,18 +20,18 @@ interface Ids {
 }
 
 /**
- * Starts an operation on an install with the settings it needs in a draft, and answers which install it works on. The draft goes again
+ * Starts an operation on an install with the config and secrets it needs in a draft, and answers which install it works on. The draft goes again
  * if nobody will take it up: nothing was begun, the operation was refused, or another's is joined. Where that is not known
  * (`begun: false`) it stays, and the same request sent again joins what has begun.
  */
 export type DraftedOperation = (
   install: { tenantId: string; extensionId: string },
-  change: SettingsChange,
+  change: DraftContent,
   start: (ids: Ids) => Promise<Partial<Ids>>,
 ) => Promise<{ installId: string; begun: boolean }>;
 
 export function createDraftedOperation({
-  draftSettings,
+  writeDraft,
   drafts,
   installs,
 }: DraftedOperationDeps): DraftedOperation {
@@ -54,7 +54,7 @@ export function createDraftedOperation({
   }
 
   return async (install, change, start) => {
-    const { created, ...ids } = await draftSettings(install.tenantId, change);
+    const { created, ...ids } = await writeDraft(install.tenantId, change);
     const discard = async (): Promise<void> => {
       if (created) await drafts.remove(install.tenantId, ids.draftId);
     };

@@ -8,7 +8,7 @@ import { answer, onWire } from '../answer.ts';
 import { sendProblem } from '../error-handler.ts';
 import { hasPermission, principalOf } from '../principal.ts';
 
-/** An install as its routes show it; settings only to who may change them. */
+/** An install as its routes show it; config only to who may change it. */
 export function installBody(res: Response, install: Install, runnerPublicBase: string): InstallAnswer {
   const { config = {}, operation, ...shown } = install;
   return {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
-import { checkSecrets, validateSettings } from '../../core/settings.ts';
+import { checkSecrets, validateConfig } from '../../core/install-config.ts';
 import { matchVersion } from '../../core/version.ts';
 import type { InstallDraftStore } from '../../platform/db/install-drafts.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
@@ -9,7 +9,7 @@ import type { ConsentDecision } from '../../workflows/messages.ts';
 import type { Principal } from '../principal.ts';
 import type { WorkflowStarter } from '../workflow-starter.ts';
 import { checkConsent, refuseUnavailable } from './consent.ts';
-import type { SecretChanges, SettingsChange } from './draft-settings.ts';
+import type { SecretChanges, DraftContent } from './write-draft.ts';
 import { installOfDraft } from './drafted-install.ts';
 import type { DraftedOperation } from './drafted-operation.ts';
 import type { InputDigest } from './input-digest.ts';
@@ -71,14 +71,14 @@ export function createInstallService(deps: InstallServiceDeps) {
     return version;
   }
 
-  /** Runs a change of settings as a workflow and answers the install after it; undefined if it is not known to have begun. */
+  /** Runs a change of config or secrets as a workflow and answers the install after it; undefined if it is not known to have begun. */
   async function configure(
     { tenantId, keyId: requestedBy }: Principal,
     { installId, extensionId, versionId }: Install,
-    settings: Pick<SettingsChange, 'config' | 'secrets' | 'replaceSecrets' | 'reset'>,
+    change: Pick<DraftContent, 'config' | 'secrets' | 'replaceSecrets' | 'reset'>,
   ): Promise<Install | undefined> {
-    const asked = { installId, versionId, ...settings };
-    const digest = inputDigest({ ...asked, secrets: revealed(settings.secrets) });
+    const asked = { installId, versionId, ...change };
+    const digest = inputDigest({ ...asked, secrets: revealed(change.secrets) });
     const { begun } = await draftedOperation(
       { tenantId, extensionId },
       { ...asked, kind: 'configure', digest },
@@ -113,7 +113,7 @@ export function createInstallService(deps: InstallServiceDeps) {
       const { extensionId, versionId } = version;
       refuseUnavailable(manifest);
       const consent = request.consent === 'all' ? 'all' : checkConsent(manifest, request.consent, 'consent');
-      const config = validateSettings(manifest.settings, request.config);
+      const config = validateConfig(manifest.settings, request.config);
       checkSecrets(manifest.secrets, request.secrets, []);
       const { secrets } = request;
       const digest = inputDigest({ tenantId, versionId, consent, config, secrets: revealed(secrets) });
@@ -154,7 +154,7 @@ export function createInstallService(deps: InstallServiceDeps) {
     ): Promise<Install | undefined> {
       const install = await findConfigurable(principal.tenantId, installId);
       const { manifest } = await versionOf(install);
-      const config = validateSettings(manifest.settings, values);
+      const config = validateConfig(manifest.settings, values);
       return configure(principal, install, { config, replaceSecrets: false });
     },
 

@@ -1,6 +1,6 @@
 import { Router, type Request, type Response } from 'express';
 import { decideConsent, listInstalls, readInstall, watchInstall } from '../../core/api/installs.ts';
-import { changeSecrets, readConfig, readSecrets, replaceConfig } from '../../core/api/settings.ts';
+import { changeSecrets, readConfig, readSecrets, replaceConfig } from '../../core/api/install-config.ts';
 import { installWorkflowId } from '../../core/ids.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
 import type { RowChanges } from '../../platform/db/row-changes.ts';

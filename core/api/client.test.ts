@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { readExecution } from './executions.ts';
 import { createApiClient, type WireAnswer, type WireRequest } from './client.ts';
 import { listInstalls, readInstall } from './installs.ts';
-import { changeSecrets, readSecrets } from './settings.ts';
+import { changeSecrets, readSecrets } from './install-config.ts';
 import { abortUpload, finalizeUpload, uploadProxy } from './uploads.ts';
 
 const ID = '00000000-0000-4000-8000-000000000001';

@@ -5,7 +5,7 @@ import { isExactVersion, isWildcardVersion } from '../version.ts';
 import { listQuery, pageOf } from './page.ts';
 import { problem } from './problem.ts';
 import { nothing, type Route } from './route.ts';
-import { secretValue } from './settings.ts';
+import { secretValue } from './install-config.ts';
 import { failureReason, grant, installRef, step, time, uuid, workUnderWay } from './values.ts';
 
 /** `status` says what is served; `operation` what changes it now; `pending` what waits to be served. */

@@ -6,7 +6,7 @@ import * as installs from './installs.ts';
 import * as internal from './internal.ts';
 import * as publishes from './publishes.ts';
 import type { Route } from './route.ts';
-import * as settings from './settings.ts';
+import * as settings from './install-config.ts';
 import * as tenants from './tenants.ts';
 import * as uploads from './uploads.ts';
 

@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { extensionAddress } from '../../core/ids.ts';
 import type { InstallOperationKind } from '../../core/progress.ts';
 
-/** Settings and sealed secrets on their way into an install. A secret of null is to be removed. */
+/** Config and sealed secrets on their way into an install. A secret of null is to be removed. */
 export interface InstallDraft {
   draftId: string;
   installId: string;
@@ -10,9 +10,9 @@ export interface InstallDraft {
   kind: InstallOperationKind;
   /** Of the request; the same request has the same. */
   digest: string;
-  /** The version of the install that the settings are for. */
+  /** The version of the install that it is for. */
   versionId: string;
-  /** Absent: leave the settings as they are. */
+  /** Absent: leave the config as it is. */
   config?: Record<string, unknown>;
   /** Absent: leave the secrets as they are. With `replaceSecrets` those not named are removed as well. */
   secrets?: Record<string, { sealed: string; keyId: string } | null>;

@@ -8,7 +8,7 @@ import type {
   InstallStepName,
   Step,
 } from '../../core/progress.ts';
-import { applyDraft, clearSettings, type SettingsVersions } from './install-settings.ts';
+import { applyDraft, clearSettings, type ConfigStamps } from './apply-draft.ts';
 
 type Steps = Step<InstallStepName>[];
 
@@ -155,11 +155,11 @@ export function createInstallOperationStore(db: Knex) {
     },
 
     /**
-     * Applies settings and secrets of a draft, after checking them against the version it is for. A repeat for the same draft answers
+     * Applies config and secrets of a draft, after checking them against the version it is for. A repeat for the same draft answers
      * the stamps it led to. Throws STATE_CONFLICT if the draft has expired or its version is no longer this install's,
      * SETTINGS_INVALID.
      */
-    applyDraft(tenantId: string, installId: string, draftId: string): Promise<SettingsVersions> {
+    applyDraft(tenantId: string, installId: string, draftId: string): Promise<ConfigStamps> {
       return applyDraft(db, tenantId, installId, draftId);
     },
 

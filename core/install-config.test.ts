@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { isPlatformError } from './errors.ts';
 import { settingsSchema } from './manifest/settings-schema.ts';
-import { defaultSettings, validateSettings } from './settings.ts';
+import { defaultConfig, validateConfig } from './install-config.ts';
 
 const schema = settingsSchema.parse({
   type: 'object',
@@ -31,9 +31,9 @@ function pathsOf(run: () => unknown): string[] {
   throw new Error('nothing was refused');
 }
 
-describe('validateSettings', () => {
+describe('validateConfig', () => {
   it('fills in defaults, for required settings too, and adds nothing else', () => {
-    expect(validateSettings(schema, given)).toEqual({ ...given, greeting: 'Hello', on: false });
+    expect(validateConfig(schema, given)).toEqual({ ...given, greeting: 'Hello', on: false });
   });
 
   it('takes every kind of value', () => {
@@ -49,7 +49,7 @@ describe('validateSettings', () => {
       on: true,
       tags: ['a', 'b'],
     };
-    expect(validateSettings(schema, all)).toEqual(all);
+    expect(validateConfig(schema, all)).toEqual(all);
   });
 
   it.each<[string, Record<string, unknown>, string]>([
@@ -76,28 +76,28 @@ describe('validateSettings', () => {
     ['too many items', { tags: ['a', 'b', 'c'] }, 'tags'],
     ['an item too long', { tags: ['a', 'long'] }, 'tags[1]'],
   ])('refuses %s', (_what, values, path) => {
-    expect(pathsOf(() => validateSettings(schema, { ...given, ...values }))).toEqual([path]);
+    expect(pathsOf(() => validateConfig(schema, { ...given, ...values }))).toEqual([path]);
   });
 
   it.each([null, [], 'text', undefined])('refuses %j for all settings', (values) => {
-    expect(pathsOf(() => validateSettings(schema, values))).toEqual(['']);
+    expect(pathsOf(() => validateConfig(schema, values))).toEqual(['']);
   });
 
   it('takes no settings where none are declared', () => {
-    expect(validateSettings(undefined, {})).toEqual({});
-    expect(pathsOf(() => validateSettings(undefined, { a: 1 }))).toEqual(['a']);
+    expect(validateConfig(undefined, {})).toEqual({});
+    expect(pathsOf(() => validateConfig(undefined, { a: 1 }))).toEqual(['a']);
   });
 
   it('leaves its input as it was', () => {
     const values = Object.freeze({ ...given });
-    validateSettings(schema, values);
+    validateConfig(schema, values);
     expect(values).toEqual(given);
   });
 });
 
-describe('defaultSettings', () => {
+describe('defaultConfig', () => {
   it('has the defaults and leaves out what has none', () => {
-    expect(defaultSettings(schema)).toEqual({ greeting: 'Hello', on: false });
-    expect(defaultSettings(undefined)).toEqual({});
+    expect(defaultConfig(schema)).toEqual({ greeting: 'Hello', on: false });
+    expect(defaultConfig(undefined)).toEqual({});
   });
 });

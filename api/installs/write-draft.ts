@@ -7,12 +7,13 @@ import { sealSecret } from '../../platform/secrets/seal-secret.ts';
 /** Names to values; null removes one. */
 export type SecretChanges = Record<string, SecretValue | null>;
 
-export interface SettingsChange {
+/** Config and secrets on their way into an install. */
+export interface DraftContent {
   kind: InstallOperationKind;
   /** Of the request, see InputDigest. */
   digest: string;
   installId: string;
-  /** The version of the install that they are for. */
+  /** The version of the install that it is for. */
   versionId: string;
   /** Config goes to the version's defaults. */
   reset?: boolean;
@@ -23,14 +24,14 @@ export interface SettingsChange {
   replaceSecrets: boolean;
 }
 
-export interface DraftSettingsDeps {
+export interface DraftWriterDeps {
   drafts: Pick<InstallDraftStore, 'findByDigest' | 'create'>;
   /** Public half of the key that secrets are sealed to, base64, and its short name. */
   secretsPublicKey: string;
   secretsKeyId: string;
 }
 
-export interface DraftedSettings {
+export interface WrittenDraft {
   draftId: string;
   /** Of the first such request, whose draft this is. */
   installId: string;
@@ -41,13 +42,13 @@ export interface DraftedSettings {
 /** A workflow takes its draft up within this, or nothing comes of the request; once it has opened, the draft is held longer. */
 const DRAFT_LIFETIME_MS = 60 * 60 * 1000;
 
-/** Writes settings where a workflow finds them, secrets sealed before anything else sees them. The same request finds its first draft. */
-export type DraftSettings = (tenantId: string, change: SettingsChange) => Promise<DraftedSettings>;
+/** Writes a draft where a workflow finds it, its secrets sealed before anything else sees them. The same request finds its first one. */
+export type DraftWriter = (tenantId: string, change: DraftContent) => Promise<WrittenDraft>;
 
-export function createDraftSettings(deps: DraftSettingsDeps): DraftSettings {
+export function createDraftWriter(deps: DraftWriterDeps): DraftWriter {
   const { drafts, secretsPublicKey, secretsKeyId } = deps;
 
-  async function sealed(tenantId: string, change: SettingsChange): Promise<InstallDraft> {
+  async function sealed(tenantId: string, change: DraftContent): Promise<InstallDraft> {
     const { secrets, installId, reset = false, ...rest } = change;
     const draft: InstallDraft = {
       ...rest,

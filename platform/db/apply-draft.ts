@@ -1,11 +1,11 @@
 import type { Knex } from 'knex';
 import { PlatformError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
-import { checkSecrets, defaultSettings, validateSettings } from '../../core/settings.ts';
+import { checkSecrets, defaultConfig, validateConfig } from '../../core/install-config.ts';
 import { takeDraft, type InstallDraft } from './install-drafts.ts';
 
 /** Stamps of what an install is configured with; each only rises. 0: never set. */
-export interface SettingsVersions {
+export interface ConfigStamps {
   configVersion: number;
   secretsVersion: number;
 }
@@ -22,7 +22,7 @@ export async function applyDraft(
   tenantId: string,
   installId: string,
   draftId: string,
-): Promise<SettingsVersions> {
+): Promise<ConfigStamps> {
   return db.transaction(async (trx) => {
     const install = (await trx('tenant_extension_install')
       .where({ tenant_id: tenantId, install_id: installId })
@@ -72,7 +72,7 @@ async function applyConfig(
 ): Promise<void> {
   if (!given && !reset) return;
   // Checked here and not only when it was sent: this is where it meets the version it will be used with.
-  const config = reset ? defaultSettings(settings) : validateSettings(settings, given);
+  const config = reset ? defaultConfig(settings) : validateConfig(settings, given);
   const [stamp] = (await trx('tenant_extension_install')
     .where({ tenant_id: tenantId, install_id: installId })
     .increment('config_version', 1)
@@ -115,15 +115,15 @@ async function readVersions(
   trx: Knex.Transaction,
   tenantId: string,
   installId: string,
-): Promise<SettingsVersions> {
+): Promise<ConfigStamps> {
   return (await trx('tenant_extension_install')
     .where({ tenant_id: tenantId, install_id: installId })
-    .first({ configVersion: 'config_version', secretsVersion: 'secrets_version' })) as SettingsVersions;
+    .first({ configVersion: 'config_version', secretsVersion: 'secrets_version' })) as ConfigStamps;
 }
 
 function outdated(what: string): PlatformError {
   return new PlatformError(
     'STATE_CONFLICT',
-    `the settings sent with this request ${what}; read the install and send them again`,
+    `the config or secrets sent with this request ${what}; read the install and send them again`,
   );
 }

@@ -6,13 +6,13 @@ import { settingValue } from './manifest/settings-schema.ts';
 import type { SettingValue, SettingsSchema } from './manifest/settings-schema.ts';
 
 /** What an extension is configured with. */
-export type SettingsConfig = Record<string, SettingValue>;
+export type InstallConfig = Record<string, SettingValue>;
 
 /**
- * The settings with their defaults, or SETTINGS_INVALID with one issue per fault. Without a schema an extension takes no settings.
+ * The config with the settings' defaults filled in, or SETTINGS_INVALID with one issue per fault. An extension without settings takes no config.
  * Nothing of the schema is ever compiled to code.
  */
-export function validateSettings(schema: SettingsSchema | undefined, values: unknown): SettingsConfig {
+export function validateConfig(schema: SettingsSchema | undefined, values: unknown): InstallConfig {
   const required = new Set(schema?.required);
   const shape = Object.fromEntries(
     Object.entries(schema?.properties ?? {}).map(([name, rules]) => {
@@ -37,8 +37,8 @@ export function validateSettings(schema: SettingsSchema | undefined, values: unk
   );
 }
 
-/** The settings of an install on which nobody has set anything; what is required and has no default is missing from it. */
-export function defaultSettings(schema: SettingsSchema | undefined): SettingsConfig {
+/** The config of an install in which nobody has set anything; what is required and has no default is missing from it. */
+export function defaultConfig(schema: SettingsSchema | undefined): InstallConfig {
   return Object.fromEntries(
     Object.entries(schema?.properties ?? {}).flatMap(([name, rules]) =>
       rules.default === undefined ? [] : [[name, rules.default]],
