@@ -11,7 +11,7 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 const FENCE = /^```(\S*)(?: title="([^"]+)")?\n([\s\S]*?)^```$/gm;
 
 /** What a reader of a guide does at a block of code; `line` is where its fence opens. */
-export type GuideStep = { line: number } & (
+type GuideStep = { line: number } & (
   | { kind: 'run'; command: string }
   /** `file` may be a pattern for the one file that an earlier step made. */
   | { kind: 'write'; file: string; content: string }
