@@ -122,7 +122,7 @@ export function createInstallActivities({ operations, drafts, registry }: Instal
       await operations.revokeGrants(tenantId, installId);
     },
 
-    /** Moves settings and sealed secrets out of the draft; the draft is gone in the same transaction. */
+    /** Moves config and sealed secrets out of the draft; the draft is gone in the same transaction. */
     async applyDraft({ tenantId, installId, draftId }: DraftRef): Promise<ApplyDraftResult> {
       const versions = await operations.applyDraft(tenantId, installId, draftId);
       return { ...versions, attempts: activityInfo().attempt };

@@ -1,6 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
-  ActivityCancellationType,
   allHandlersFinished,
   ApplicationFailure,
   CancellationScope,
@@ -15,16 +14,16 @@ import type { InstallActivities } from '../activities/installs.ts';
 import { installWorkflowId } from '../core/ids.ts';
 import type { InstallStatus } from '../core/progress.ts';
 import { refuseUnrequested, withRequired } from './consent.ts';
-import type { installExtension } from './install-extension.ts';
-import { consentUpdate, type AwaitConsentInput, type ConsentDecision } from './messages.ts';
+import {
+  consentUpdate,
+  type AwaitConsentInput,
+  type ConsentDecision,
+  type InstallExtension,
+} from './messages.ts';
+import { OWN_DATABASE_UNDONE } from './own-database.ts';
 import { describeWorkflow } from './search-attributes.ts';
 
-// Our own database, as in install-extension.ts: never given up.
-const { discardDraft, endInstall } = proxyActivities<InstallActivities>({
-  startToCloseTimeout: '10 seconds',
-  retry: { maximumInterval: '10 seconds' },
-  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-});
+const { discardDraft, endInstall } = proxyActivities<InstallActivities>(OWN_DATABASE_UNDONE);
 
 /** An admin has this long; then the install counts as declined. Its settings wait a day longer (api/installs). */
 const DECIDE_WITHIN = '7 days';
@@ -74,7 +73,7 @@ export async function awaitConsent({
     const input = { ...install, consent, requestedBy: granted.decidedBy };
     for (let breakMs = FIRST_TRY_MS; ; breakMs = Math.min(breakMs * 2, LONGEST_BREAK_MS)) {
       try {
-        await startChild<typeof installExtension>('installExtension', {
+        await startChild<InstallExtension>('installExtension', {
           workflowId: installWorkflowId(install.tenantId, install.extensionId),
           args: [input],
           parentClosePolicy: ParentClosePolicy.ABANDON,

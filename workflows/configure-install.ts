@@ -1,22 +1,12 @@
-import {
-  ActivityCancellationType,
-  allHandlersFinished,
-  CancellationScope,
-  condition,
-  proxyActivities,
-} from '@temporalio/workflow';
+import { allHandlersFinished, CancellationScope, condition, proxyActivities } from '@temporalio/workflow';
 import type { InstallActivities } from '../activities/installs.ts';
 import { answerOpened } from './install-operation.ts';
 import type { ConfigureInstallInput, ConfigureInstallResult } from './messages.ts';
 import { createOpening } from './opening.ts';
+import { OWN_DATABASE_UNDONE } from './own-database.ts';
 import { describeWorkflow } from './search-attributes.ts';
 
-// As in install-extension.ts: our own database, never given up, and nothing lands after the workflow has ended.
-const { applyDraft, discardDraft } = proxyActivities<InstallActivities>({
-  startToCloseTimeout: '10 seconds',
-  retry: { maximumInterval: '10 seconds' },
-  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-});
+const { applyDraft, discardDraft } = proxyActivities<InstallActivities>(OWN_DATABASE_UNDONE);
 
 /** Replaces settings or secrets of an install by the draft's, in one transaction: there is nothing to undo. */
 export async function configureInstall(input: ConfigureInstallInput): Promise<ConfigureInstallResult> {

@@ -1,6 +1,5 @@
 import {
   allHandlersFinished,
-  ActivityCancellationType,
   ApplicationFailure,
   CancellationScope,
   condition,
@@ -19,29 +18,24 @@ import {
   type InstallStepName,
 } from '../core/progress.ts';
 import { consentWorkflowId, PROBE_TASK_QUEUE } from '../core/ids.ts';
-import type { awaitConsent } from './await-consent.ts';
 import { consentOf, coversRequired, grantsFor, refuseUnrequested, type Consent } from './consent.ts';
 import { failureReason } from './failure-reason.ts';
 import { answerOpened } from './install-operation.ts';
 import {
   consentUpdate,
   installProgressQuery,
+  type AwaitConsent,
   type ConsentDecision,
   type InstallExtensionInput,
   type InstallProgress,
 } from './messages.ts';
 import { createOpening } from './opening.ts';
 import { describeWorkflow } from './search-attributes.ts';
+import { OWN_DATABASE_UNDONE } from './own-database.ts';
 import { createSteps } from './steps.ts';
 import { createUndo } from './undo.ts';
 
-// Our own database answers in milliseconds: ten seconds are plenty, and soon enough to try again when a worker was killed.
-// No overall limit: a roll-back must not give up. A cancellation waits for the attempt under way, or it might land after its undo.
-const database = proxyActivities<InstallActivities>({
-  startToCloseTimeout: '10 seconds',
-  retry: { maximumInterval: '10 seconds' },
-  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-});
+const database = proxyActivities<InstallActivities>(OWN_DATABASE_UNDONE);
 
 const { warmVersion, probeVersion } = proxyActivities<RunnerActivities>({
   taskQueue: PROBE_TASK_QUEUE,
@@ -107,7 +101,7 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
   /** Leaves the decision to a workflow of its own, which starts this one again: an install that waits holds up nothing. */
   async function leaveToConsent(): Promise<void> {
     await CancellationScope.nonCancellable(async () => {
-      await startChild<typeof awaitConsent>('awaitConsent', {
+      await startChild<AwaitConsent>('awaitConsent', {
         workflowId: consentWorkflowId(input.installId, versionId),
         args: [{ install: { ...input }, requested, steps: steps.list() }],
         parentClosePolicy: ParentClosePolicy.ABANDON,

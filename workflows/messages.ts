@@ -96,7 +96,7 @@ export interface InstallProgress {
   steps: Step<InstallStepName>[];
 }
 
-/** Input of `configureInstall`, under `install:{tenant}:{extension}`: replaces settings or secrets by the draft's. */
+/** Input of `configureInstall`, under `install:{tenant}:{extension}`: replaces config or secrets by the draft's. */
 export interface ConfigureInstallInput {
   tenantId: string;
   extensionId: string;
@@ -110,6 +110,10 @@ export interface ConfigureInstallResult {
   configVersion: number;
   secretsVersion: number;
 }
+
+// Signatures of workflows that start each other, by name.
+export type InstallExtension = (input: InstallExtensionInput) => Promise<InstallProgress>;
+export type AwaitConsent = (input: AwaitConsentInput) => Promise<{ status: InstallStatus }>;
 
 export interface ConsentDecision {
   decision: 'grant' | 'decline';

@@ -3,6 +3,7 @@ import type { ArtifactActivities } from '../activities/artifacts.ts';
 import type { PrecompileActivities } from '../activities/precompile.ts';
 import { PRECOMPILE_TASK_QUEUE } from '../core/ids.ts';
 import type { PrecompileInput, PrecompileResult } from './messages.ts';
+import { OWN_DATABASE } from './own-database.ts';
 import { describeWorkflow } from './search-attributes.ts';
 
 const { precompileBundle } = proxyActivities<PrecompileActivities>({
@@ -13,10 +14,7 @@ const { precompileBundle } = proxyActivities<PrecompileActivities>({
   retry: { maximumInterval: '1 minute' }, // a component that the tool crashes on must not keep the workers busy
 });
 
-const { recordArtifact } = proxyActivities<ArtifactActivities>({
-  startToCloseTimeout: '10 seconds',
-  retry: { maximumInterval: '10 seconds' },
-});
+const { recordArtifact } = proxyActivities<ArtifactActivities>(OWN_DATABASE);
 
 /**
  * Makes, counter-signs and stores a bundle's artifact for a target, and writes it down in the registry. Whoever wants the same one

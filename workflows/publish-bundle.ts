@@ -23,15 +23,14 @@ import {
 } from './messages.ts';
 import { createOpening } from './opening.ts';
 import { precompileOnce } from './precompile-once.ts';
+import { OWN_DATABASE } from './own-database.ts';
 import { withFault } from './publish-faults.ts';
 import { describeWorkflow } from './search-attributes.ts';
 import { createSteps } from './steps.ts';
 
-// Our own database answers in milliseconds: ten seconds are plenty, and soon enough to try again when a worker was killed.
-// No overall limit: the row must come to show the end, however long the database is away.
 const { openPublish, savePublishProgress, endPublish, registerVersion } = proxyActivities<
   UploadActivities & RegistryActivities
->({ startToCloseTimeout: '10 seconds', retry: { maximumInterval: '10 seconds' } });
+>(OWN_DATABASE);
 
 const { removeStaging } = proxyActivities<UploadActivities>({
   startToCloseTimeout: '30 seconds',

@@ -1,22 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { PlatformError } from '../../core/errors.ts';
 import { openSecret } from '../../platform/secrets/open-secret.ts';
+import { MANIFEST, SECRET, WAIT } from '../support/configurable-sample.ts';
 import { seedVersion } from '../support/seed.ts';
 import { problem, startApi, type TestApi } from '../support/start-api.ts';
-
-const WAIT = { prefer: 'wait=5' };
-const SECRET = 'correct-horse-battery-staple';
-const MANIFEST = {
-  capabilities: [
-    { name: 'storage.kv', scope: { namespaces: ['notes'] } },
-    { name: 'secrets.get', optional: true },
-  ],
-  settings: {
-    type: 'object',
-    properties: { greeting: { type: 'string', default: 'Hello', maxLength: 10 }, count: { type: 'integer' } },
-  },
-  secrets: [{ name: 'API_TOKEN', required: true }, { name: 'SALT' }],
-};
 
 let api: TestApi;
 let tenantId: string;
