@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -48,5 +49,17 @@ describe('recorded histories', () => {
     await expect(Worker.runReplayHistory(options, JSON.parse(other))).rejects.toMatchObject({
       name: 'DeterminismViolationError',
     });
+  });
+});
+
+describe('recording histories', () => {
+  it.each([
+    ['under a name that has some, which must stay as they are', '0.1.0', 'there are histories of 0.1.0'],
+    ['under a name that leads elsewhere', '../0.9.0', 'usage:'],
+  ])('is refused %s', (_case, name, reason) => {
+    const script = path.join(import.meta.dirname, 'record-histories.ts');
+    const { status, stderr } = spawnSync(process.execPath, [script, name], { encoding: 'utf8', env: {} });
+    expect(status).toBe(1);
+    expect(stderr).toContain(reason);
   });
 });
