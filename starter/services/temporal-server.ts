@@ -53,6 +53,9 @@ export async function startTemporal(options: TemporalOptions): Promise<LocalTemp
       ...['--dynamic-config-value', 'history.visibilityProcessorMaxPollRPS=500'],
       // Off by default: tasks of a queue are taken from tenants in turn.
       ...['--dynamic-config-value', 'matching.enableFairness=true'],
+      // Each partition of a queue keeps an order of its own; one is plenty for one machine, and then the order holds for the queue.
+      ...['--dynamic-config-value', 'matching.numTaskqueueReadPartitions=1'],
+      ...['--dynamic-config-value', 'matching.numTaskqueueWritePartitions=1'],
       ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
     ],
     // Configuration of the CLI lies below HOME; this server is not to read the user's.

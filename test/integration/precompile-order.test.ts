@@ -16,7 +16,7 @@ import {
 // What the server does with priorities and fairness keys, seen at a queue that is longer than its worker is fast.
 
 const BACKLOG = 24;
-/** A queue has partitions that each keep the order, so it holds only roughly; in the order of arrival the last would be last. */
+/** The worker asks for some tasks ahead, so the order holds only roughly; in the order of arrival the last would be last. */
 const EARLY = BACKLOG / 2;
 let temporal: TestNamespace;
 let connection: NativeConnection;
