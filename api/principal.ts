@@ -11,6 +11,8 @@ export interface Principal {
   tenantId: string;
   keyId: string;
   permissions: readonly Permission[];
+  /** Of the key; nothing made with it lasts longer. */
+  expiresAt?: Date;
 }
 
 interface AuthenticateDeps {
@@ -36,6 +38,7 @@ export function createAuthenticate({ apiKeys, now = () => new Date() }: Authenti
       tenantId: key.tenantId,
       keyId: key.keyId,
       permissions: key.permissions,
+      ...(key.expiresAt && { expiresAt: key.expiresAt }),
     };
     res.locals['principal'] = principal;
     next();

@@ -1,4 +1,9 @@
-import { capabilityEntry, capabilityName } from '../../core/capabilities.ts';
+import {
+  ALWAYS_GRANTED,
+  capabilityEntry,
+  capabilityName,
+  type CapabilityName,
+} from '../../core/capabilities.ts';
 import { PlatformError, type Issue } from '../../core/errors.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 
@@ -15,13 +20,16 @@ export function refuseUnavailable(manifest: Manifest): void {
   }
 }
 
-/** Capabilities by their bare names. Throws CONSENT_INVALID if the version does not ask for one of them. */
+/**
+ * Capabilities to decide on, by their bare names. What an admin is shown beside them (granted to every install, or provided by nobody)
+ * may be named and decides nothing. Throws CONSENT_INVALID for any other that the version does not ask for.
+ */
 export function checkConsent(manifest: Manifest, names: readonly string[], path: string): string[] {
-  const asked = new Set(manifest.capabilities.map(({ name }) => name));
+  const shown = new Set([...manifest.capabilities.map(({ name }) => name), ...ALWAYS_GRANTED]);
   const issues: Issue[] = [];
   const consented = names.flatMap((text, at) => {
     const name = capabilityName(text);
-    if (name !== undefined && asked.has(name)) return [name];
+    if (name !== undefined && shown.has(name)) return isDecided(name) ? [name] : [];
     issues.push({
       path: `${path}[${at}]`,
       code: 'not_asked_for',
@@ -35,4 +43,8 @@ export function checkConsent(manifest: Manifest, names: readonly string[], path:
     });
   }
   return [...new Set(consented)].sort();
+}
+
+function isDecided(name: CapabilityName): boolean {
+  return !ALWAYS_GRANTED.includes(name) && capabilityEntry(name).provided;
 }

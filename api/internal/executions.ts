@@ -33,14 +33,23 @@ export function createInternalExecutionsRouter(deps: InternalExecutionsDeps): Ro
     if (!install || !mayRun(install, body)) {
       throw new PlatformError('NOT_FOUND', 'there is no such install, or it does not serve this version');
     }
-    const { http } = body;
-    const outcome =
-      body.trigger === 'warm' || http === undefined
-        ? await warm(deps, install)
-        : await execute(deps, install, { ...body, http }, requestIdOf(res));
-    answer(res, runExecution, 200, outcome);
+    answer(res, runExecution, 200, await run(deps, install, body, requestIdOf(res)));
   });
   return router;
+}
+
+function run(
+  deps: InternalExecutionsDeps,
+  install: HydratedInstall,
+  body: ExecutionBody,
+  requestId: string,
+): Promise<ExecutionAnswer> {
+  const { trigger, http } = body;
+  if (trigger === 'warm') return warm(deps, install);
+  if (http) return execute(deps, install, { ...body, http }, requestId);
+  throw new PlatformError('INPUT_INVALID', 'the request has faults; see issues', {
+    issues: [{ path: 'http', code: 'required', message: `is missing; a ${trigger} calls a handler` }],
+  });
 }
 
 /** A revoked version runs for nobody; events and schedules reach only what serves. */

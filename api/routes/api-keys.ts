@@ -8,13 +8,15 @@ import { generateApiKey } from '../../platform/tokens/api-key.ts';
 import { answer } from '../answer.ts';
 import { jsonBody } from '../json-body.ts';
 import { pageBody } from '../page-body.ts';
-import { hasPermission, principalOf, requirePermission } from '../principal.ts';
+import { hasPermission, principalOf, requirePermission, type Principal } from '../principal.ts';
 import { inputOf } from '../request-input.ts';
 
 export interface ApiKeysRouterDeps {
-  apiKeys: Pick<ApiKeyStore, 'create' | 'list' | 'revoke'>;
+  apiKeys: Pick<ApiKeyStore, 'create' | 'find' | 'list' | 'revoke'>;
   tenants: Pick<TenantStore, 'find'>;
 }
+
+const OPERATE = 'platform:operate';
 
 /** Keys of one tenant: the caller's own, or for an operator the one that `tenantId` names. */
 export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Router {
@@ -22,9 +24,9 @@ export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Ro
   router.use(requirePermission('platform:operate', 'tenant:admin'));
 
   router.post('/', jsonBody, async (req, res) => {
-    const { name, tenantId: wanted, permissions, expiresAt } = inputOf(createApiKey.body, req.body);
-    refusePast(expiresAt);
+    const { name, tenantId: wanted, permissions, expiresAt: asked } = inputOf(createApiKey.body, req.body);
     const maker = principalOf(res);
+    const expiresAt = expiryOf(asked, maker);
     const tenantId = tenantFor(res, wanted);
     const excess = permissions.filter((permission) => !hasPermission(maker, permission));
     if (excess.length > 0) {
@@ -48,8 +50,14 @@ export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Ro
   router.delete('/:id', async (req, res) => {
     const { id } = inputOf(revokeApiKey.params, req.params);
     const { tenantId } = inputOf(revokeApiKey.query, req.query);
-    const revoked = await apiKeys.revoke(tenantFor(res, tenantId), id);
-    if (!revoked) throw new PlatformError('NOT_FOUND', 'there is no such key');
+    const owner = tenantFor(res, tenantId);
+    const key = await apiKeys.find(owner, id);
+    if (!key) throw new PlatformError('NOT_FOUND', 'there is no such key');
+    // Or a tenant's admin could lock the operator out, and nothing would bring the key back.
+    if (key.permissions.includes(OPERATE) && !hasPermission(principalOf(res), OPERATE)) {
+      throw new PlatformError('FORBIDDEN', `a key with ${OPERATE} is revoked by one that has it too`);
+    }
+    await apiKeys.revoke(owner, id);
     answer(res, revokeApiKey, 204, undefined);
   });
   return router;
@@ -62,10 +70,19 @@ function tenantFor(res: Response, wanted: string | undefined): string {
   throw new PlatformError('FORBIDDEN', 'keys of another tenant need the permission platform:operate');
 }
 
-function refusePast(expiresAt: Date | undefined): void {
-  if (!expiresAt || expiresAt > new Date()) return;
-  throw new PlatformError('INPUT_INVALID', 'the request has faults; see issues', {
-    issues: [{ path: 'expiresAt', code: 'custom', message: 'must be in the future' }],
+/** No key outlives its maker. Throws INPUT_INVALID for a time in the past or past the maker's. */
+function expiryOf(asked: Date | undefined, { expiresAt: latest }: Principal): Date | undefined {
+  if (!asked) return latest;
+  if (asked <= new Date()) throw expiryInvalid('must be in the future');
+  if (latest && asked > latest) {
+    throw expiryInvalid(`must not be later than that of the key it is made with, ${latest.toISOString()}`);
+  }
+  return asked;
+}
+
+function expiryInvalid(message: string): PlatformError {
+  return new PlatformError('INPUT_INVALID', 'the request has faults; see issues', {
+    issues: [{ path: 'expiresAt', code: 'custom', message }],
   });
 }
 

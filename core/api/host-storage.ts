@@ -2,12 +2,12 @@ import { z } from 'zod';
 import type { Route } from './route.ts';
 
 /** Text that PostgreSQL can hold, and only one way to write it. */
-const name = (max: number): z.ZodString =>
+const text = (max: number): z.ZodString =>
   z
     .string()
-    .min(1)
     .max(max)
-    .refine((text) => text.isWellFormed() && !text.includes('\0'), 'must be text without NUL');
+    .refine((given) => given.isWellFormed() && !given.includes('\0'), 'must be text without NUL');
+const name = (max: number): z.ZodString => text(max).min(1);
 
 const recordRef = z.object({ namespace: name(128), key: name(512) });
 
@@ -45,6 +45,6 @@ export const deleteRecord = {
 export const listRecords = {
   method: 'POST',
   path: '/api/internal/host/storage/list',
-  body: z.object({ namespace: name(128), cursor: z.string().max(512).optional() }),
+  body: z.object({ namespace: name(128), cursor: text(512).optional() }),
   answers: { 200: z.object({ entries: z.array(storageEntry) }) },
 } satisfies Route;

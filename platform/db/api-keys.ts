@@ -75,6 +75,11 @@ export function createApiKeyStore(db: Knex) {
       return row && { ...toApiKey(row), digest: row.digest };
     },
 
+    async find(tenantId: string, id: string): Promise<ApiKey | undefined> {
+      const row = (await db('api_key').where({ tenant_id: tenantId, id }).first()) as ApiKeyRow | undefined;
+      return row && toApiKey(row);
+    },
+
     list(tenantId: string, page: PageRequest): Promise<Page<ApiKey>> {
       const query = db('api_key').where({ tenant_id: tenantId }).select('*');
       return fetchPage(db, query, { time: 'created_at', id: 'id' }, page, toApiKey);

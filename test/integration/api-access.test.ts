@@ -155,6 +155,33 @@ describe('API keys', () => {
     expect(await api.request('DELETE', route, { key: admin })).toMatchObject(problem(404, 'NOT_FOUND'));
   });
 
+  it('outlive no maker of theirs: without a time they end with it, and a later one is refused', async () => {
+    const { tenantId } = await api.tenant();
+    const expiresAt = new Date(Date.now() + 60_000);
+    const maker = await api.key(tenantId, ['tenant:admin', 'extension:read'], { expiresAt });
+    const make = (more: object) =>
+      api.request('POST', '/api/v1/api-keys', {
+        key: maker,
+        json: { name: 'made', permissions: ['extension:read'], ...more },
+      });
+    expect(await make({})).toMatchObject({ status: 201, json: { expiresAt: expiresAt.toISOString() } });
+    const later = await make({ expiresAt: new Date(expiresAt.getTime() + 1).toISOString() });
+    expect(later).toMatchObject(problem(400, 'INPUT_INVALID'));
+    expect(later.json['issues']).toMatchObject([{ path: 'expiresAt' }]);
+  });
+
+  it('of an operator are revoked by an operator, not by the admin of their tenant', async () => {
+    const { tenantId, key: admin } = await api.tenant();
+    const operator = await api.key(tenantId, ['platform:operate']);
+    const { json } = await api.request('GET', '/api/v1/api-keys', { key: admin });
+    const items = json['items'] as { id: string; permissions: string[] }[];
+    const id = items.find(({ permissions }) => permissions.includes('platform:operate'))?.id ?? '';
+    const revoke = (key: string) => api.request('DELETE', `/api/v1/api-keys/${id}`, { key });
+    expect(await revoke(admin)).toMatchObject(problem(403, 'FORBIDDEN'));
+    expect((await api.request('GET', '/api/v1/tenants', { key: operator })).status).toBe(200);
+    expect((await revoke(operator)).status).toBe(204);
+  });
+
   it('are shown once, and lists hold neither key nor digest', async () => {
     const { key } = await api.tenant();
     const json = { name: 'once', permissions: ['extension:read'] };

@@ -134,6 +134,23 @@ describe('consent', () => {
     });
   });
 
+  it('takes what an admin was shown: also what every install has, and what nobody provides yet', async () => {
+    await seedVersion(api.db, tenantId, {
+      ...MANIFEST,
+      capabilities: [...MANIFEST.capabilities, { name: 'http.fetch', optional: true }],
+      publisher: tenantId,
+      version: '2.0.0',
+    });
+    const route = `/api/v1/extensions/${extension}/versions/2.0.0`;
+    const { permissions } = (await api.request('GET', route, { key })).json as {
+      permissions: { capability: string }[];
+    };
+    const consent = permissions.map(({ capability }) => capability);
+    expect(consent).toEqual(expect.arrayContaining(['http.fetch', 'log.emit']));
+    expect(await install({ consent, version: '2.0.0' })).toMatchObject({ status: 201 });
+    expect(api.workflows.installs.at(-1)?.consent).toEqual(['secrets.get', 'storage.kv']);
+  });
+
   it('is joined by the same request again, and another one is refused with what waits', async () => {
     api.workflows.installEnd = { status: 'awaiting-consent' };
     const first = await install({}, {});
