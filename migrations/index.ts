@@ -9,6 +9,7 @@ import * as partitionExecutions from './20261121T170000-partition-executions.ts'
 import * as leadKeysByTenant from './20261121T171000-lead-keys-by-tenant-and-index-lists.ts';
 import * as recordArtifactKeys from './20261121T180000-record-artifact-keys.ts';
 import * as findDraftsByRequest from './20261121T190000-find-drafts-by-request.ts';
+import * as countStorage from './20261121T200000-count-storage.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -25,4 +26,5 @@ export const migrations: Migrations = {
   '20261121T171000-lead-keys-by-tenant-and-index-lists': leadKeysByTenant,
   '20261121T180000-record-artifact-keys': recordArtifactKeys,
   '20261121T190000-find-drafts-by-request': findDraftsByRequest,
+  '20261121T200000-count-storage': countStorage,
 };

@@ -174,15 +174,17 @@ interface NewRecord {
   revision?: number | undefined;
 }
 
+/** From the counters that triggers keep: at most a row for each namespace. */
 async function usage(trx: Knex, { tenantId, installId }: StorageOwner, namespace: string): Promise<Usage> {
-  const row = (await trx('extension_storage_record')
+  const counted = (await trx('extension_storage_usage')
     .where({ tenant_id: tenantId, install_id: installId })
-    .first({
-      namespaces: trx.raw('count(distinct namespace) filter (where namespace <> ?)', [namespace]),
-      keys: trx.raw('count(*) filter (where namespace = ?)', [namespace]),
-      total: trx.raw('coalesce(sum(octet_length(value)), 0)::bigint'),
-    })) as Usage;
-  return row;
+    .select('namespace', 'keys', 'bytes')) as { namespace: string; keys: number; bytes: number }[];
+  const own = counted.find((row) => row.namespace === namespace);
+  return {
+    namespaces: counted.length - (own ? 1 : 0),
+    keys: own?.keys ?? 0,
+    total: counted.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
 }
 
 /** Revisions come from one sequence, so that a record put again after it was deleted never has an earlier one's. */

@@ -131,6 +131,44 @@ describe('limits', () => {
   });
 });
 
+describe('counters', () => {
+  it('agree with the records after many changes at once, and go with the last record of a namespace', async () => {
+    const { db } = database;
+    const keys = ['a', 'b', 'c'];
+    const change = async (n: number): Promise<void> => {
+      const namespace = `ns${n % 2}`;
+      const key = keys[n % keys.length] ?? '';
+      if (n % 4 === 3) await records.remove(owner, namespace, key);
+      else await records.put(owner, namespace, { key, value: Buffer.alloc((n * 37) % 500) });
+    };
+    // Removing what is not there is refused, and counts nothing.
+    await Promise.allSettled(Array.from({ length: 200 }, (_, n) => change(n)));
+    const own = { tenant_id: owner.tenantId, install_id: owner.installId };
+    const counted = await db('extension_storage_usage')
+      .where(own)
+      .orderBy('namespace')
+      .select('namespace', 'keys', 'bytes');
+    const there = await db('extension_storage_record')
+      .where(own)
+      .groupBy('namespace')
+      .orderBy('namespace')
+      .select('namespace', { keys: db.raw('count(*)'), bytes: db.raw('sum(octet_length(value))::bigint') });
+    expect(there.length).toBeGreaterThan(0);
+    expect(counted).toEqual(there);
+
+    await db('extension_storage_record').where(own).delete();
+    expect(await db('extension_storage_usage').where(own)).toEqual([]);
+  });
+
+  it('leave nothing of namespaces that came and went', async () => {
+    for (let n = 0; n < 3 * STORAGE_LIMITS.namespaces; n += 1) {
+      await records.put(owner, `ns${n}`, { key: 'a', value: value('x') });
+      await records.remove(owner, `ns${n}`, 'a');
+    }
+    expect(await database.db('extension_storage_usage').where({ install_id: owner.installId })).toEqual([]);
+  });
+});
+
 describe('lists', () => {
   it('page in the order of the keys’ bytes', async () => {
     for (const key of ['b', 'a', 'B', 'é', 'a-1', 'a1']) await put(key, key);
