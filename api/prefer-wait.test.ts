@@ -49,6 +49,15 @@ describe('Prefer: wait', () => {
     expect(changes.wakes.size).toBe(0);
   });
 
+  it('is not honoured, and not said to be, while too many of the tenant wait already', async () => {
+    const { changes, ask } = await setup();
+    changes.waitingOf = () => 100;
+    const answer = await ask('wait=60');
+    expect(await answer.json()).toBe(1);
+    expect(answer.headers.get('preference-applied')).toBeNull();
+    expect(changes.wakes.size).toBe(0);
+  });
+
   it('misses no change that comes while it reads', async () => {
     const { changes, row, ask } = await setup();
     const subscribe = changes.subscribe.bind(changes);

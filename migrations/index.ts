@@ -10,6 +10,7 @@ import * as leadKeysByTenant from './20261121T171000-lead-keys-by-tenant-and-ind
 import * as recordArtifactKeys from './20261121T180000-record-artifact-keys.ts';
 import * as findDraftsByRequest from './20261121T190000-find-drafts-by-request.ts';
 import * as countStorage from './20261121T200000-count-storage.ts';
+import * as rememberAppliedDrafts from './20261121T210000-remember-applied-drafts.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -27,4 +28,5 @@ export const migrations: Migrations = {
   '20261121T180000-record-artifact-keys': recordArtifactKeys,
   '20261121T190000-find-drafts-by-request': findDraftsByRequest,
   '20261121T200000-count-storage': countStorage,
+  '20261121T210000-remember-applied-drafts': rememberAppliedDrafts,
 };

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isErrorCode, isPlatformError, PlatformError, type ErrorCode } from '../../core/errors.ts';
 import type { ExecuteResponse, HeaderMap } from '../../core/execute.ts';
 import type { ExecutionEnd, ExecutionStore } from '../../platform/db/executions.ts';
@@ -7,6 +8,9 @@ import type { Logger } from '../../platform/logger.ts';
 import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
 import { executeRequestOf, type ExecutionInput } from './execute-request.ts';
 import type { Runners } from './runners.ts';
+
+/** Before each further try to write an end: a database that restarts is back within them. */
+const RECORD_PAUSES_MS = [100, 400, 1_500, 5_000];
 
 export interface ExecutorDeps {
   executions: Pick<ExecutionStore, 'begin' | 'end'>;
@@ -38,10 +42,9 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   const ending = new Set<Promise<void>>();
   let draining = false;
 
-  /** Does not hold up the answer; a row that stays open says that the outcome is unknown. */
+  /** Does not hold up the answer. Tried a few times: a row that stays `running` tells a client that nothing is known of its call. */
   function recordEnd(tenantId: string, executionId: string, end: ExecutionEnd): void {
-    const write = deps.executions
-      .end(tenantId, executionId, end)
+    const write = persistently(() => deps.executions.end(tenantId, executionId, end))
       .catch((err: unknown) =>
         deps.logger.error({ err, tenantId, executionId }, 'execution could not be recorded'),
       )
@@ -114,6 +117,18 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       await Promise.all(ending);
     },
   };
+}
+
+async function persistently(write: () => Promise<void>): Promise<void> {
+  for (const pauseMs of RECORD_PAUSES_MS) {
+    try {
+      await write();
+      return;
+    } catch {
+      await delay(pauseMs); // whatever it was: the last try says it
+    }
+  }
+  await write();
 }
 
 function resultOf(answer: ExecuteResponse, body: Uint8Array, durationMs: number): ExecutionResult {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isPlatformError } from '../../core/errors.ts';
 import type { InstallDraftStore } from '../../platform/db/install-drafts.ts';
 import type { InstallStore } from '../../platform/db/installs.ts';
+import { onceBegun } from '../once-begun.ts';
 import type { DraftWriter, DraftContent } from './write-draft.ts';
 
 /** An operation that the row says is over has left Temporal within this. */
@@ -10,7 +11,7 @@ const SETTLE_PAUSE_MS = 50;
 
 export interface DraftedOperationDeps {
   writeDraft: DraftWriter;
-  drafts: Pick<InstallDraftStore, 'remove'>;
+  drafts: Pick<InstallDraftStore, 'withdraw' | 'wasApplied'>;
   installs: Pick<InstallStore, 'findByExtension'>;
 }
 
@@ -55,19 +56,22 @@ export function createDraftedOperation({
 
   return async (install, change, start) => {
     const { created, ...ids } = await writeDraft(install.tenantId, change);
-    const discard = async (): Promise<void> => {
-      if (created) await drafts.remove(install.tenantId, ids.draftId);
-    };
+    /** A start that was sent twice may be refused for its own twin: what the draft did decides, and taken back it does nothing. */
+    const cameToNothing = (): Promise<boolean> =>
+      created
+        ? drafts.withdraw(install.tenantId, ids.draftId)
+        : drafts.wasApplied(install.tenantId, ids.draftId).then((applied) => !applied);
     try {
       const started = await onceSettled(install, () => start(ids));
-      if (started.draftId !== undefined && started.draftId !== ids.draftId) await discard();
+      const joined = started.draftId !== undefined && started.draftId !== ids.draftId;
+      if (joined && created) await drafts.withdraw(install.tenantId, ids.draftId);
       return { installId: started.installId ?? ids.installId, begun: true };
     } catch (err) {
-      if (isPlatformError(err) && err.code === 'TEMPORAL_OUTCOME_UNKNOWN') {
-        return { installId: ids.installId, begun: false };
-      }
-      await discard();
-      throw err;
+      const isUnknown = isPlatformError(err) && err.code === 'TEMPORAL_OUTCOME_UNKNOWN';
+      if (isUnknown) return { installId: ids.installId, begun: false };
+      const nothing = await onceBegun(cameToNothing());
+      if (nothing === true) throw err;
+      return { installId: ids.installId, begun: nothing === false };
     }
   };
 }

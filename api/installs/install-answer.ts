@@ -34,6 +34,15 @@ export function isSettled({ status }: Install): boolean {
   return INSTALL_SETTLED.includes(status);
 }
 
+/** 202 of work that has begun and whose row cannot be read at the moment. */
+export function answerBegun(
+  res: Response,
+  { installId, workflowId }: { installId: string; workflowId: string },
+): void {
+  const url = `/api/v1/installs/${installId}`;
+  answer(res.location(url), installExtension, 202, { installId, status: 'installing', url, workflowId });
+}
+
 /** 202 while it runs or waits for a person, 201 once active, 422 with the reason if it failed. */
 export function answerInstall(
   res: Response,

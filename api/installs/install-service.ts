@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import { isPlatformError, PlatformError, type ErrorCode } from '../../core/errors.ts';
+import { installWorkflowId } from '../../core/ids.ts';
 import { checkSecrets, validateConfig } from '../../core/install-config.ts';
 import { matchVersion } from '../../core/version.ts';
 import type { InstallDraftStore } from '../../platform/db/install-drafts.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
 import type { ExtensionVersion, RegistryStore } from '../../platform/db/registry.ts';
 import type { ConsentDecision } from '../../workflows/messages.ts';
+import { onceBegun } from '../once-begun.ts';
 import type { Principal } from '../principal.ts';
 import type { WorkflowStarter } from '../workflow-starter.ts';
 import { checkConsent, refuseUnavailable } from './consent.ts';
@@ -13,6 +15,9 @@ import type { SecretChanges, DraftContent } from './write-draft.ts';
 import { installOfDraft } from './drafted-install.ts';
 import type { DraftedOperation } from './drafted-operation.ts';
 import type { InputDigest } from './input-digest.ts';
+
+const TRIES = 3;
+const OVERTAKEN: readonly ErrorCode[] = ['INSTALL_EXISTS', 'STATE_CONFLICT'];
 
 /** Statuses in which the extension is there, served or held back. */
 const INSTALLED: readonly Install['status'][] = ['active', 'disabled', 'paused', 'quarantined'];
@@ -34,6 +39,12 @@ export interface InstallServiceDeps {
   workflows: Pick<WorkflowStarter, 'startInstall' | 'configureInstall' | 'decideConsent'>;
 }
 
+/** A change of config or secrets: `install` as it is with the change, absent while nobody can tell whether it was applied. */
+export interface Configured {
+  workflowId: string;
+  install?: Install;
+}
+
 export type InstallService = ReturnType<typeof createInstallService>;
 
 /** Checks what an admin asks of an install, prepares it for a workflow and starts that; the workflow does the work. */
@@ -46,11 +57,11 @@ export function createInstallService(deps: InstallServiceDeps) {
     const install = await installs.find(tenantId, installId);
     if (install) return install;
     const drafted = await drafts.findInstall(tenantId, installId);
+    if (!drafted) throw new PlatformError('NOT_FOUND', 'there is no such install');
+    const live = await installs.findByExtension(tenantId, drafted.extensionId);
     // The row may have come between the two looks.
-    const found =
-      drafted && ((await installs.find(tenantId, installId)) ?? installOfDraft(tenantId, drafted));
-    if (!found) throw new PlatformError('NOT_FOUND', 'there is no such install');
-    return found;
+    if (live?.installId === installId) return live;
+    return installOfDraft(tenantId, drafted, live !== undefined);
   }
 
   async function resolveVersion(ref: string, wanted: string | undefined): Promise<ExtensionVersion> {
@@ -71,12 +82,12 @@ export function createInstallService(deps: InstallServiceDeps) {
     return version;
   }
 
-  /** Runs a change of config or secrets as a workflow and answers the install after it; undefined if it is not known to have begun. */
+  /** Runs a change of config or secrets as a workflow and answers the install after it, if that is known. */
   async function configure(
     { tenantId, keyId: requestedBy }: Principal,
     { installId, extensionId, versionId }: Install,
     change: Pick<DraftContent, 'config' | 'secrets' | 'replaceSecrets' | 'reset'>,
-  ): Promise<Install | undefined> {
+  ): Promise<Configured> {
     const asked = { installId, versionId, ...change };
     const digest = inputDigest({ ...asked, secrets: revealed(change.secrets) });
     const { begun } = await draftedOperation(
@@ -87,7 +98,8 @@ export function createInstallService(deps: InstallServiceDeps) {
         return { draftId };
       },
     );
-    return begun ? find(tenantId, installId) : undefined;
+    const install = begun ? await onceBegun(find(tenantId, installId)) : undefined;
+    return { workflowId: installWorkflowId(tenantId, extensionId), ...(install && { install }) };
   }
 
   async function findConfigurable(tenantId: string, installId: string): Promise<Install> {
@@ -108,7 +120,7 @@ export function createInstallService(deps: InstallServiceDeps) {
     async install(
       { tenantId, keyId: requestedBy }: Principal,
       request: InstallRequest,
-    ): Promise<{ installId: string; extensionId: string; already: boolean }> {
+    ): Promise<{ installId: string; workflowId: string; already: boolean }> {
       const { manifest, ...version } = await resolveVersion(request.extension, request.version);
       const { extensionId, versionId } = version;
       refuseUnavailable(manifest);
@@ -118,40 +130,54 @@ export function createInstallService(deps: InstallServiceDeps) {
       const { secrets } = request;
       const digest = inputDigest({ tenantId, versionId, consent, config, secrets: revealed(secrets) });
 
-      const existing = await installs.findByExtension(tenantId, extensionId);
-      if (existing && INSTALLED.includes(existing.status)) {
-        if (existing.activeVersionId !== versionId) throw installedAt(existing.version);
-        return { installId: existing.installId, extensionId, already: true };
-      }
-      if (existing?.pending?.waitingFor) {
-        if (existing.pendingDigest !== digest) throw awaitsDecision(existing);
-        return { installId: existing.installId, extensionId, already: false };
-      }
-      const proposed = { installId: existing?.installId ?? randomUUID(), versionId, config, secrets };
-      const { installId } = await draftedOperation(
-        { tenantId, extensionId },
-        { ...proposed, kind: 'install', digest, replaceSecrets: true },
-        (ids) =>
-          workflows.startInstall({
-            ...ids,
-            tenantId,
-            extensionId,
-            versionId,
-            contentHash: version.contentHash,
-            version: version.version,
-            consent,
-            requestedBy,
-            digest,
-          }),
-      );
-      return { installId, extensionId, already: false };
+      const begin = async (tries: number): Promise<{ installId: string; already: boolean }> => {
+        const existing = await installs.findByExtension(tenantId, extensionId);
+        if (existing && INSTALLED.includes(existing.status)) {
+          if (existing.activeVersionId !== versionId) throw installedAt(existing.version);
+          return { installId: existing.installId, already: true };
+        }
+        const isSame = existing?.pendingDigest === digest;
+        if (existing?.pending?.waitingFor) {
+          if (!isSame) throw awaitsDecision(existing);
+          return { installId: existing.installId, already: false };
+        }
+        const proposed = isSame ? existing.installId : randomUUID();
+        try {
+          const { installId } = await draftedOperation(
+            { tenantId, extensionId },
+            {
+              installId: proposed,
+              versionId,
+              config,
+              secrets,
+              kind: 'install',
+              digest,
+              replaceSecrets: true,
+            },
+            (ids) =>
+              workflows.startInstall({
+                ...ids,
+                tenantId,
+                extensionId,
+                versionId,
+                contentHash: version.contentHash,
+                version: version.version,
+                consent,
+                requestedBy,
+                digest,
+              }),
+          );
+          return { installId, already: false };
+        } catch (err) {
+          // Another request was faster: what it has made of the install by now decides.
+          if (tries >= TRIES || !isPlatformError(err) || !OVERTAKEN.includes(err.code)) throw err;
+          return begin(tries + 1);
+        }
+      };
+      return { workflowId: installWorkflowId(tenantId, extensionId), ...(await begin(1)) };
     },
 
-    async replaceConfig(
-      principal: Principal,
-      installId: string,
-      values: unknown,
-    ): Promise<Install | undefined> {
+    async replaceConfig(principal: Principal, installId: string, values: unknown): Promise<Configured> {
       const install = await findConfigurable(principal.tenantId, installId);
       const { manifest } = await versionOf(install);
       const config = validateConfig(manifest.settings, values);
@@ -159,7 +185,7 @@ export function createInstallService(deps: InstallServiceDeps) {
     },
 
     /** The manifest's defaults, and no secrets. */
-    async reset(principal: Principal, installId: string): Promise<Install | undefined> {
+    async reset(principal: Principal, installId: string): Promise<Configured> {
       const install = await findConfigurable(principal.tenantId, installId);
       return configure(principal, install, { reset: true, secrets: {}, replaceSecrets: true });
     },
@@ -169,7 +195,7 @@ export function createInstallService(deps: InstallServiceDeps) {
       principal: Principal,
       installId: string,
       secrets: SecretChanges,
-    ): Promise<Install | undefined> {
+    ): Promise<Configured> {
       const install = await findConfigurable(principal.tenantId, installId);
       const { manifest } = await versionOf(install);
       const kept = Object.keys(await installs.secretNames(principal.tenantId, installId));
@@ -178,7 +204,7 @@ export function createInstallService(deps: InstallServiceDeps) {
     },
 
     /** Removes all of them. Throws SETTINGS_INVALID if the version requires one. */
-    async clearSecrets(principal: Principal, installId: string): Promise<Install | undefined> {
+    async clearSecrets(principal: Principal, installId: string): Promise<Configured> {
       const install = await findConfigurable(principal.tenantId, installId);
       checkSecrets((await versionOf(install)).manifest.secrets, {}, []);
       return configure(principal, install, { secrets: {}, replaceSecrets: true });
@@ -204,7 +230,7 @@ export function createInstallService(deps: InstallServiceDeps) {
       { tenantId, keyId: decidedBy }: Principal,
       installId: string,
       { decision, capabilities }: Omit<ConsentDecision, 'decidedBy'>,
-    ): Promise<void> {
+    ): Promise<{ workflowId: string }> {
       const { extensionId, status, pending } = await find(tenantId, installId);
       if (pending?.waitingFor !== 'consent') {
         throw new PlatformError('STATE_CONFLICT', `an install that is ${status} awaits no consent`);
@@ -222,6 +248,7 @@ export function createInstallService(deps: InstallServiceDeps) {
         // The install shows what came of it.
         if (!isPlatformError(err) || err.code !== 'TEMPORAL_OUTCOME_UNKNOWN') throw err;
       });
+      return { workflowId: installWorkflowId(tenantId, extensionId) };
     },
   };
 }

@@ -31,9 +31,12 @@ export function answerPublish(res: Response, upload: Upload, version: ExtensionV
     answer(res, finalizeUpload, 201, { ...version, checks });
   } else if (error) {
     sendProblem(res, new PlatformError(error.code, error.message), { extra: { uploadId, checks } });
-  } else {
-    const url = `/api/v1/publishes/${uploadId}`;
-    res.location(url);
-    answer(res, finalizeUpload, 202, { uploadId, status, url, workflowId: publishWorkflowId(uploadId) });
-  }
+  } else answerUnderWay(res, { uploadId, status });
+}
+
+/** 202: it runs, and `url` shows how it stands. */
+export function answerUnderWay(res: Response, publish: Pick<Upload, 'uploadId' | 'status'>): void {
+  const url = `/api/v1/publishes/${publish.uploadId}`;
+  res.location(url);
+  answer(res, finalizeUpload, 202, { ...publish, url, workflowId: publishWorkflowId(publish.uploadId) });
 }

@@ -18,8 +18,9 @@ import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import { answer } from '../answer.ts';
 import { jsonBody } from '../json-body.ts';
 import { waitAsPreferred } from '../prefer-wait.ts';
+import { onceBegun } from '../once-begun.ts';
 import { principalOf, requirePermission, type Principal } from '../principal.ts';
-import { answerPublish } from '../publishes/publish-answer.ts';
+import { answerPublish, answerUnderWay } from '../publishes/publish-answer.ts';
 import { MAX_UPLOAD_BYTES, receiveUpload, tooLarge } from '../publishes/receive-upload.ts';
 import { inputOf } from '../request-input.ts';
 import type { WorkflowStarter } from '../workflow-starter.ts';
@@ -77,9 +78,10 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
     if (!hasEnded(upload)) await startOrJoin(workflows, tenantId, uploadId);
     const read = (): Promise<Upload> => findUpload(tenantId, uploadId);
     const watched = { tenantId, table: 'extension_upload', id: uploadId, read } as const;
-    const settled = await waitAsPreferred(deps.changes, req, res, watched, hasEnded);
-    if (settled.status === 'aborted') throw closed();
-    await answerSettled(res, settled);
+    const settled = await onceBegun(waitAsPreferred(deps.changes, req, res, watched, hasEnded));
+    if (settled?.status === 'aborted') throw closed();
+    const answered = settled && (await onceBegun(answerSettled(res, settled).then(() => true)));
+    if (!answered) answerUnderWay(res, { uploadId, status: 'verifying' });
   });
 
   router.post('/abort', jsonBody, async (req, res) => {

@@ -1,11 +1,12 @@
 import { Router } from 'express';
 import { installExtension } from '../../core/api/installs.ts';
 import type { RowChanges } from '../../platform/db/row-changes.ts';
-import { answerInstall, isSettled } from '../installs/install-answer.ts';
+import { answerBegun, answerInstall, isSettled } from '../installs/install-answer.ts';
 import type { InstallService } from '../installs/install-service.ts';
 import { watchedInstall } from '../installs/watched-install.ts';
 import { jsonBody } from '../json-body.ts';
 import { preferredWait, waitAsPreferred } from '../prefer-wait.ts';
+import { onceBegun } from '../once-begun.ts';
 import { principalOf, requirePermission } from '../principal.ts';
 import { inputOf } from '../request-input.ts';
 
@@ -25,12 +26,14 @@ export function createInstallExtensionRouter({
 
   router.post('/', requirePermission('extension:install'), jsonBody, async (req, res) => {
     const principal = principalOf(res);
-    const { installId, already } = await service.install(principal, inputOf(installExtension.body, req.body));
+    const asked = inputOf(installExtension.body, req.body);
+    const { installId, workflowId, already } = await service.install(principal, asked);
     const watched = watchedInstall(service, principal.tenantId, installId);
     const install = already
       ? await watched.read()
-      : await waitAsPreferred(changes, req, res, watched, isSettled);
-    answerInstall(res, install, { waited: preferredWait(req) > 0, already, runnerPublicBase });
+      : await onceBegun(waitAsPreferred(changes, req, res, watched, isSettled));
+    if (!install) answerBegun(res, { installId, workflowId });
+    else answerInstall(res, install, { waited: preferredWait(req) > 0, already, runnerPublicBase });
   });
   return router;
 }

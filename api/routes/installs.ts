@@ -1,17 +1,17 @@
 import { Router, type Request, type Response } from 'express';
 import { decideConsent, listInstalls, readInstall, watchInstall } from '../../core/api/installs.ts';
 import { changeSecrets, readConfig, readSecrets, replaceConfig } from '../../core/api/install-config.ts';
-import { installWorkflowId } from '../../core/ids.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
 import type { RowChanges } from '../../platform/db/row-changes.ts';
 import { answer, onWire } from '../answer.ts';
 import type { SendEvents } from '../event-streams.ts';
-import { answerInstall, installBody, isSettled } from '../installs/install-answer.ts';
-import type { InstallService } from '../installs/install-service.ts';
+import { answerBegun, answerInstall, installBody, isSettled } from '../installs/install-answer.ts';
+import type { Configured, InstallService } from '../installs/install-service.ts';
 import { installEvent, watchedInstall } from '../installs/watched-install.ts';
 import { jsonBody } from '../json-body.ts';
 import { pageBody } from '../page-body.ts';
 import { preferredWait, waitAsPreferred } from '../prefer-wait.ts';
+import { onceBegun } from '../once-begun.ts';
 import { principalOf, requirePermission } from '../principal.ts';
 import { inputOf } from '../request-input.ts';
 import type { WatchedRow } from '../watch-row.ts';
@@ -84,29 +84,29 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
     const { decision, ...rest } = inputOf(decideConsent.body, req.body);
     const capabilities = 'capabilities' in rest ? rest.capabilities : undefined;
     const given = { decision, ...(capabilities && { capabilities }) };
-    await service.decideConsent(principalOf(res), installIdOf(req), given);
-    const install = await waitAsPreferred(changes, req, res, watched(req, res), isDecidedAndSettled);
-    answerInstall(res, install, { waited: preferredWait(req) > 0, runnerPublicBase });
+    const { workflowId } = await service.decideConsent(principalOf(res), installIdOf(req), given);
+    const waited = waitAsPreferred(changes, req, res, watched(req, res), isDecidedAndSettled);
+    const install = await onceBegun(waited);
+    if (!install) answerBegun(res, { installId: installIdOf(req), workflowId });
+    else answerInstall(res, install, { waited: preferredWait(req) > 0, runnerPublicBase });
   });
 
   const watched = (req: Request, res: Response): WatchedRow<Install> =>
     watchedInstall(service, principalOf(res).tenantId, installIdOf(req));
   const findInstall = (req: Request, res: Response): Promise<Install> => watched(req, res).read();
 
-  /** Where Temporal may have taken the change and nobody can tell yet, 202: the resource shows it once it is applied. */
+  /** Where the change may have been taken and nobody can tell yet, 202: the resource shows it once it is applied. */
   async function answerChange(
     req: Request,
     res: Response,
-    changed: Install | undefined,
+    { install, workflowId }: Configured,
     show: (res: Response, install: Install) => void | Promise<void>,
   ): Promise<void> {
-    if (changed) {
-      await show(res, changed);
+    if (install) {
+      await show(res, install);
       return;
     }
-    const { tenantId, extensionId } = await findInstall(req, res);
     const url = `${req.baseUrl}${req.path}`;
-    const workflowId = installWorkflowId(tenantId, extensionId);
     answer(res.location(url), replaceConfig, 202, { status: 'configuring', url, workflowId });
   }
 

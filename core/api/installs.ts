@@ -36,7 +36,11 @@ export const install = z.object({
 });
 export type InstallAnswer = z.infer<typeof install>;
 
-const underWay = install.extend(workUnderWay.shape);
+/** The install as it stands; only where to look while the database does not say. */
+const underWay = z.union([
+  install.extend(workUnderWay.shape),
+  z.object({ installId: uuid, status: z.literal('installing'), ...workUnderWay.shape }),
+]);
 const failed = problem.extend({ install: install.optional() });
 
 /** 200: it is there already, or was declined. 201: it serves. 202: it runs, or waits for a person. */

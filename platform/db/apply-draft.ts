@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { PlatformError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 import { checkSecrets, defaultConfig, validateConfig } from '../../core/install-config.ts';
-import { takeDraft, type InstallDraft } from './install-drafts.ts';
+import { takeDraft, wasApplied, type InstallDraft } from './install-drafts.ts';
 
 /** Stamps of what an install is configured with; each only rises. 0: never set. */
 export interface ConfigStamps {
@@ -11,7 +11,6 @@ export interface ConfigStamps {
 }
 
 interface LockedInstall {
-  applied_draft_id: string | null;
   active_version_id: string | null;
   pending_version_id: string | null;
 }
@@ -27,9 +26,9 @@ export async function applyDraft(
     const install = (await trx('tenant_extension_install')
       .where({ tenant_id: tenantId, install_id: installId })
       .forUpdate()
-      .first('applied_draft_id', 'active_version_id', 'pending_version_id')) as LockedInstall | undefined;
+      .first('active_version_id', 'pending_version_id')) as LockedInstall | undefined;
     if (!install) throw new PlatformError('NOT_FOUND', `there is no install ${installId}`);
-    if (install.applied_draft_id !== draftId) {
+    if (!(await wasApplied(trx, tenantId, draftId))) {
       const draft = await takeDraft(trx, tenantId, draftId);
       if (draft?.installId !== installId) throw outdated('have expired');
       const { active_version_id: active, pending_version_id: pending } = install;
@@ -40,9 +39,10 @@ export async function applyDraft(
       await applyConfig(trx, tenantId, draft, manifest);
       await applySecrets(trx, tenantId, draft, manifest);
       await trx('install_draft').where({ tenant_id: tenantId, draft_id: draftId }).delete();
+      await trx('install_draft_applied').insert({ tenant_id: tenantId, draft_id: draftId });
       await trx('tenant_extension_install')
         .where({ tenant_id: tenantId, install_id: installId })
-        .update({ applied_draft_id: draftId, updated_at: trx.fn.now() });
+        .update({ updated_at: trx.fn.now() });
     }
     return readVersions(trx, tenantId, installId);
   });

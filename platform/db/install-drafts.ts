@@ -48,7 +48,7 @@ interface DraftRow {
   expires_at: Date;
 }
 
-/** An expired draft says for this long that nothing came of its request. */
+/** An expired draft says for this long that nothing came of its request, and an applied one that something did. */
 const TOLD_FOR = '1 day';
 
 export type InstallDraftStore = ReturnType<typeof createInstallDraftStore>;
@@ -61,6 +61,7 @@ export function createInstallDraftStore(db: Knex) {
       .where((held) => void held.whereNotNull('config').orWhereNotNull('secrets').orWhereNotNull('digest'))
       .update({ config: null, secrets: null, digest: null });
     await db('install_draft').whereRaw('expires_at < now() - ?::interval', [TOLD_FOR]).delete();
+    await db('install_draft_applied').whereRaw('applied_at < now() - ?::interval', [TOLD_FOR]).delete();
   }
 
   return {
@@ -123,11 +124,31 @@ export function createInstallDraftStore(db: Knex) {
       return { ...drafted, extension: extensionAddress(publisher, name) };
     },
 
+    /**
+     * Takes a draft back for good, so that whatever may still take it up finds nothing. False if it was applied before that.
+     */
+    async withdraw(tenantId: string, draftId: string): Promise<boolean> {
+      const removed = await db('install_draft').where({ tenant_id: tenantId, draft_id: draftId }).delete();
+      return removed > 0 || !(await wasApplied(db, tenantId, draftId));
+    },
+
+    wasApplied(tenantId: string, draftId: string): Promise<boolean> {
+      return wasApplied(db, tenantId, draftId);
+    },
+
     /** Nothing to remove is no error. */
     async remove(tenantId: string, draftId: string): Promise<void> {
       await db('install_draft').where({ tenant_id: tenantId, draft_id: draftId }).delete();
     },
   };
+}
+
+/** Whether the draft was applied within the last day. */
+export async function wasApplied(db: Knex, tenantId: string, draftId: string): Promise<boolean> {
+  const row = (await db('install_draft_applied')
+    .where({ tenant_id: tenantId, draft_id: draftId })
+    .first('draft_id')) as unknown;
+  return row !== undefined;
 }
 
 /** The draft if it is there and has not expired, locked for the transaction. */

@@ -39,7 +39,7 @@ export function createInstallOperationStore(db: Knex) {
   return {
     /**
      * Writes the row an install begins with, or takes it up again after a person's decision.
-     * Throws INSTALL_EXISTS if another one of the extension is alive, STATE_CONFLICT if this one has ended.
+     * Throws INSTALL_EXISTS if another one of the extension is alive, STATE_CONFLICT if this one has ended or waits for another request.
      */
     async open(tenantId: string, input: OpenInstall): Promise<void> {
       const { installId, extensionId, versionId } = input;
@@ -68,7 +68,7 @@ export function createInstallOperationStore(db: Knex) {
         return;
       }
       await row(tenantId, installId)
-        .where({ pending_version_id: versionId })
+        .where({ pending_version_id: versionId, pending_digest: input.digest })
         .whereIn('status', ['awaiting-consent', 'awaiting-settings'])
         .update(running);
       const own = (await row(tenantId, installId).first('status', 'pending_version_id')) as

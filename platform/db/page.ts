@@ -14,6 +14,7 @@ export interface Page<Item> {
   nextCursor: string | null;
 }
 
+const rfc3339 = z.iso.datetime({ offset: true });
 const position = z.tuple([z.string().min(1).max(64), z.guid()]);
 
 /** How many rows a page looks at to find those that no index tells apart. */
@@ -113,10 +114,18 @@ function encodeCursor(last: PagePosition | undefined): string | null {
   return last ? Buffer.from(JSON.stringify([last.page_time, last.page_id])).toString('base64url') : null;
 }
 
+/** A timestamptz as PostgreSQL writes it, such as `2026-11-21 10:00:00.123456+00`. */
+function isDatabaseTime(text: string): boolean {
+  const [, date, time, hours, minutes = '00'] =
+    /^([1-9]\d{3}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,6})?)([+-](?:0\d|1[0-5]))(?::(\d\d))?$/.exec(text) ??
+    [];
+  return rfc3339.safeParse(`${String(date)}T${String(time)}${String(hours)}:${minutes}`).success;
+}
+
 function decodeCursor(cursor: string): [string, string] {
   try {
     const [time, id] = position.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));
-    if (Number.isNaN(Date.parse(time.replace(/([+-]\d\d)$/, '$1:00')))) throw new RangeError('not a time');
+    if (!isDatabaseTime(time)) throw new RangeError('not a time');
     return [time, id];
   } catch (cause) {
     throw new PlatformError('INPUT_INVALID', 'cursor is not one this list gave out; start again without it', {

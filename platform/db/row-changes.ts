@@ -14,6 +14,8 @@ export interface RowChanges {
    * the end. Answers what stops that.
    */
   subscribe(tenantId: string, row: { table: WatchedTable; id: string }, wake: () => void): () => void;
+  /** How many of a tenant wait. */
+  waitingOf(tenantId: string): number;
   /** Nothing will be told any more: waiting has no point. */
   readonly closed: boolean;
   close(): Promise<void>;
@@ -38,6 +40,12 @@ const LAST_RETRY_MS = 5_000;
  */
 export function listenForRowChanges({ url, logger, pingMs = 10_000 }: RowChangesOptions): RowChanges {
   const waiting = new Map<string, Set<() => void>>();
+  const waitingByTenant = new Map<string, number>();
+  const count = (tenantId: string, by: 1 | -1): void => {
+    const now = (waitingByTenant.get(tenantId) ?? 0) + by;
+    if (now === 0) waitingByTenant.delete(tenantId);
+    else waitingByTenant.set(tenantId, now);
+  };
   const closing = new AbortController();
   const isClosing = (): boolean => closing.signal.aborted;
   const wakeAll = (): void => {
@@ -100,11 +108,13 @@ export function listenForRowChanges({ url, logger, pingMs = 10_000 }: RowChanges
       const key = `${table} ${tenantId} ${id}`;
       const wakes = waiting.get(key) ?? new Set();
       waiting.set(key, wakes.add(wake));
+      count(tenantId, 1);
       return () => {
-        wakes.delete(wake);
+        if (wakes.delete(wake)) count(tenantId, -1);
         if (wakes.size === 0 && waiting.get(key) === wakes) waiting.delete(key);
       };
     },
+    waitingOf: (tenantId) => waitingByTenant.get(tenantId) ?? 0,
     get closed() {
       return isClosing();
     },

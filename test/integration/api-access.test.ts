@@ -240,6 +240,23 @@ describe('problems and conventions', () => {
     },
   );
 
+  it.each([
+    '2026',
+    'foo 1',
+    '2026-02-30 00:00:00+00',
+    '0000-01-01 00:00:00+00',
+    '+275760-09-13T00:00:00Z',
+    '2026-11-21 00:00:00+99',
+    '2026-11-21 00:00:00+00\0',
+  ])('refuses a cursor with %j for a time', async (time) => {
+    const { key } = await api.tenant(PERMISSIONS);
+    const cursor = Buffer.from(JSON.stringify([time, randomUUID()])).toString('base64url');
+    for (const list of ['installs', 'executions', 'extensions', 'tenants', 'api-keys']) {
+      const answer = await api.request('GET', `/api/v1/${list}?cursor=${cursor}`, { key });
+      expect(answer).toMatchObject(problem(400, 'INPUT_INVALID'));
+    }
+  });
+
   it('pages through a list without losing or repeating an entry', async () => {
     const { tenantId, key } = await api.tenant();
     for (let n = 0; n < 4; n += 1) await api.key(tenantId, ['extension:read']);

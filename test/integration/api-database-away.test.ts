@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
+import { seedVersion } from '../support/seed.ts';
 import {
   installSample,
   problem,
@@ -91,6 +92,27 @@ afterAll(async () => {
   await line.restore();
   await api.close();
   await line.close();
+});
+
+it('does not say that nothing was begun when the database goes away after it was', async () => {
+  await line.restore();
+  const tenant = await api.tenant();
+  const { extensionId } = await seedVersion(api.db, tenant.tenantId, { publisher: tenant.tenantId });
+  const ask = (method: string, route: string, json: unknown) =>
+    api.request(method, route, { key: tenant.key, json, headers: { prefer: 'wait=5' } });
+  api.workflows.begun = () => line.cut();
+  const asked = await ask('POST', '/api/v1/extensions/install', { extension: extensionId, consent: 'all' });
+  const { url } = asked.json as { url: string };
+  expect(asked.status).toBe(202);
+  await line.restore();
+  await eventually(async () => {
+    expect((await api.request('GET', url, { key: tenant.key })).json).toMatchObject({ status: 'active' });
+  });
+
+  const changed = await ask('PUT', `${url}/config`, {});
+  api.workflows.begun = () => undefined;
+  expect(changed).toMatchObject({ status: 202, json: { status: 'configuring', url: `${url}/config` } });
+  await line.restore();
 });
 
 describe.each(['cut', 'freeze'] as const)('with the database away (%s)', (how) => {

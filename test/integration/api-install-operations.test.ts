@@ -99,6 +99,26 @@ describe('an operation of which nobody knows yet whether it has begun', () => {
     expect(await drafts()).toEqual([]);
   });
 
+  it('was done although it was refused, when the refusal was for its own twin: it is answered as done', async () => {
+    const route = `/api/v1/installs/${await installed()}/config`;
+    api.workflows.answersLost.push(
+      new PlatformError('STATE_CONFLICT', 'the config or secrets sent with this request have expired'),
+    );
+    const answer = await api.request('PUT', route, { key, json: { greeting: 'Hi' } });
+    expect(answer).toMatchObject({ status: 200, json: { config: { greeting: 'Hi' } } });
+  });
+
+  it('shows as failed once another install of the extension is alive', async () => {
+    api.workflows.failsOnce.push(unknown);
+    const { url } = (await install({ config: { count: 1 } }, {})).json as { url: string };
+    expect((await api.request('GET', url, { key })).json).toMatchObject({ status: 'installing' });
+    await installed();
+    expect((await api.request('GET', url, { key })).json).toMatchObject({
+      status: 'failed',
+      error: { code: 'OPERATION_EXPIRED', message: 'another install of the extension came first' },
+    });
+  });
+
   it('is tried again while the operation before is over in the row and not yet in Temporal', async () => {
     const route = `/api/v1/installs/${await installed()}/config`;
     const ending = new PlatformError('OPERATION_RUNNING', 'busy', { details: { operation: 'install' } });

@@ -101,6 +101,15 @@ describe('an install', () => {
     expect((await find())?.pending).not.toHaveProperty('waitingFor');
   });
 
+  it('that waits is not taken up by another request for the same version', async () => {
+    const { tenantId, installId, extensionId, versionId, open, find, wait } = await setup();
+    await open();
+    await wait();
+    const other = { ...openInput({ installId, extensionId, versionId }), digest: 'other' };
+    await expect(operations.open(tenantId, other)).rejects.toMatchObject({ code: 'STATE_CONFLICT' });
+    expect((await find())?.status).toBe('awaiting-consent');
+  });
+
   it('begins anew after it failed: another id, and nothing of the old one', async () => {
     const { tenantId, installId, extensionId, versionId, open, find, fail } = await setup();
     await open();

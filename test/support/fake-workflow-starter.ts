@@ -24,6 +24,10 @@ export class FakeWorkflowStarter implements WorkflowStarter {
   fails: PlatformError | undefined;
   /** Each thrown once, by what is asked next. */
   readonly failsOnce: PlatformError[] = [];
+  /** Each thrown once, after what was asked has been done. */
+  readonly answersLost: PlatformError[] = [];
+  /** Called once something has begun. */
+  begun: () => void | Promise<void> = () => undefined;
   /** How publishes end; undefined: they stay in `verifying`. */
   publishEnd:
     { status: 'published'; versionId: string } | { status: 'rejected'; error: FailureReason } | undefined;
@@ -62,6 +66,7 @@ export class FakeWorkflowStarter implements WorkflowStarter {
     const workflowId = installWorkflowId(tenantId, extensionId);
     const operation = { kind: 'install', workflowId, startedAt: new Date().toISOString() } as const;
     await operations.open(tenantId, { installId, extensionId, versionId, digest, operation, steps });
+    await this.begun();
     if (this.installEnd.status === 'awaiting-consent') {
       await operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', steps });
       return { installId, draftId };
@@ -79,7 +84,11 @@ export class FakeWorkflowStarter implements WorkflowStarter {
   ): Promise<{ configVersion: number; secretsVersion: number }> {
     this.#throwIfAsked();
     this.configures.push(input);
-    return this.#stores.operations.applyDraft(input.tenantId, input.installId, input.draftId);
+    const stamps = await this.#stores.operations.applyDraft(input.tenantId, input.installId, input.draftId);
+    await this.begun();
+    const lost = this.answersLost.shift();
+    if (lost) throw lost;
+    return stamps;
   }
 
   decideConsent(_install: unknown, decision: ConsentDecision): Promise<{ status: 'active' }> {

@@ -10,6 +10,10 @@ export class ManualChanges implements RowChanges {
     return () => this.wakes.delete(wake);
   }
 
+  waitingOf(): number {
+    return this.wakes.size;
+  }
+
   changed(): void {
     for (const wake of [...this.wakes]) wake();
   }
