@@ -25,7 +25,7 @@ import { describeWorkflow } from './search-attributes.ts';
 
 const { discardDraft, endInstall } = proxyActivities<InstallActivities>(OWN_DATABASE_UNDONE);
 
-/** An admin has this long; then the install counts as declined. Its settings wait a day longer (api/installs). */
+/** An admin has this long; then the install counts as declined. Its draft is held a day longer (platform/db/install-operations). */
 const DECIDE_WITHIN = '7 days';
 /** Between two looks whether another operation still holds the install. */
 const FIRST_TRY_MS = 100;

@@ -62,23 +62,10 @@ export function createInstallOperationStore(db: Knex) {
         .onConflict()
         .ignore()
         .returning('install_id')) as unknown[];
-      if (inserted.length > 0) {
-        await holdDraft(db, tenantId, installId);
-        await dropOldAttempts(db, tenantId, extensionId);
-        return;
-      }
-      await row(tenantId, installId)
-        .where({ pending_version_id: versionId, pending_digest: input.digest })
-        .whereIn('status', ['awaiting-consent', 'awaiting-settings'])
-        .update(running);
-      const own = (await row(tenantId, installId).first('status', 'pending_version_id')) as
-        { status: InstallStatus; pending_version_id: string | null } | undefined;
-      if (!own) {
-        throw new PlatformError('INSTALL_EXISTS', 'the extension is installed in this tenant already');
-      }
-      if (own.status !== 'installing' || own.pending_version_id !== versionId) {
-        throw new PlatformError('STATE_CONFLICT', `the install is ${own.status}`);
-      }
+      if (inserted.length === 0) await takeUp(db, tenantId, input, running);
+      // Also by a repeat: the attempt that wrote the row may have been lost right after it.
+      await holdDraft(db, tenantId, installId);
+      await dropOldAttempts(db, tenantId, extensionId);
     },
 
     async saveProgress(
@@ -224,6 +211,28 @@ export function createInstallOperationStore(db: Knex) {
       });
     },
   };
+}
+
+async function takeUp(
+  db: Knex,
+  tenantId: string,
+  { installId, versionId, digest }: OpenInstall,
+  running: Record<string, unknown>,
+): Promise<void> {
+  const row = (): Knex.QueryBuilder =>
+    db('tenant_extension_install').where({ tenant_id: tenantId, install_id: installId });
+  await row()
+    .where({ pending_version_id: versionId, pending_digest: digest })
+    .whereIn('status', ['awaiting-consent', 'awaiting-settings'])
+    .update(running);
+  const own = (await row().first('status', 'pending_version_id')) as
+    { status: InstallStatus; pending_version_id: string | null } | undefined;
+  if (!own) {
+    throw new PlatformError('INSTALL_EXISTS', 'the extension is installed in this tenant already');
+  }
+  if (own.status !== 'installing' || own.pending_version_id !== versionId) {
+    throw new PlatformError('STATE_CONFLICT', `the install is ${own.status}`);
+  }
 }
 
 async function lockPending(

@@ -33,6 +33,7 @@ const MANIFEST = {
   },
   secrets: [{ name: 'A' }, { name: 'B' }],
 };
+const CONSENT_WITHIN_MS = 7 * 24 * 60 * 60 * 1000;
 const SEALED = { sealed: 'c2VhbGVk', keyId: 'k1' };
 
 /** An install that begins, and a way to send it settings. */
@@ -45,7 +46,8 @@ async function setup(manifest: Record<string, unknown> = {}) {
     ...manifest,
   });
   const installId = randomUUID();
-  await operations.open(tenantId, openInput({ installId, extensionId, versionId }));
+  const open = () => operations.open(tenantId, openInput({ installId, extensionId, versionId }));
+  await open();
   const draft = async (more: Partial<InstallDraft>): Promise<string> => {
     const draftId = randomUUID();
     const expiresAt = new Date(Date.now() + 60_000);
@@ -76,7 +78,7 @@ async function setup(manifest: Record<string, unknown> = {}) {
       .update({ pending_version_id: next.versionId });
     return next.versionId;
   };
-  return { tenantId, installId, versionId, draft, apply, find, secretNames, upgrade };
+  return { tenantId, installId, versionId, open, draft, apply, find, secretNames, upgrade };
 }
 
 describe('a draft', () => {
@@ -145,6 +147,17 @@ describe('a draft', () => {
       .where({ draft_id: first })
       .update({ expires_at: new Date(Date.now() - 1) });
     expect(await drafts.findByDigest(tenantId, digest)).toBeUndefined();
+  });
+
+  it('of an install outlasts the wait for consent, also if the attempt that wrote the row was lost right after', async () => {
+    const { open, draft } = await setup();
+    const draftId = await draft({ kind: 'install' });
+    await open();
+    const [heldUntil] = await database
+      .db('install_draft')
+      .where({ draft_id: draftId })
+      .pluck<Date[]>('expires_at');
+    expect(heldUntil?.getTime()).toBeGreaterThan(Date.now() + CONSENT_WITHIN_MS);
   });
 });
 
