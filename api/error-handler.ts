@@ -25,8 +25,7 @@ export const refuseUnknownRoute: RequestHandler = (req) => {
 
 /** The only code that turns an error into an answer. */
 export function createErrorHandler(logger: Logger): ErrorRequestHandler {
-  // Express knows an error handler by its four parameters.
-  // eslint-disable-next-line @typescript-eslint/no-unused-vars
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars -- Express knows an error handler by its four parameters
   return (err: unknown, req, res, _next) => {
     const error = toPlatformError(err);
     logByKind(logger, error, { requestId: requestIdOf(res), method: req.method, path: req.path });
