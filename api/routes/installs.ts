@@ -1,4 +1,5 @@
 import { Router, type Request, type Response } from 'express';
+import type { z } from 'zod';
 import { decideConsent, listInstalls, readInstall, watchInstall } from '../../core/api/installs.ts';
 import { changeSecrets, readConfig, readSecrets, replaceConfig } from '../../core/api/install-config.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
@@ -16,6 +17,8 @@ import { principalOf, requirePermission } from '../principal.ts';
 import { inputOf } from '../request-input.ts';
 import type { WatchedRow } from '../watch-row.ts';
 
+type SecretsAnswer = z.output<(typeof readSecrets.answers)[200]>;
+
 export interface InstallsRouterDeps {
   installs: Pick<InstallStore, 'list'>;
   service: InstallService;
@@ -24,7 +27,7 @@ export interface InstallsRouterDeps {
   runnerPublicBase: string;
 }
 
-/** Installs of the caller's tenant, their settings and secrets. */
+/** Installs of the caller's tenant, their config and secrets. */
 export function createInstallsRouter(deps: InstallsRouterDeps): Router {
   const { installs, service, changes, runnerPublicBase } = deps;
   const router = Router();
@@ -57,27 +60,27 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
   router.put('/:installId/config', mayInstall, jsonBody, async (req, res) => {
     const values = inputOf(replaceConfig.body, req.body);
     const changed = await service.replaceConfig(principalOf(res), installIdOf(req), values);
-    await answerChange(req, res, changed, answerConfig);
+    answerConfigChange(req, res, changed);
   });
 
   router.delete('/:installId/config', mayInstall, async (req, res) => {
     const changed = await service.reset(principalOf(res), installIdOf(req));
-    await answerChange(req, res, changed, answerConfig);
+    answerConfigChange(req, res, changed);
   });
 
   router.get('/:installId/secrets', mayInstall, async (req, res) => {
-    await answerSecrets(res, await findInstall(req, res));
+    answer(res, readSecrets, 200, await secretsBody(await findInstall(req, res)));
   });
 
   router.put('/:installId/secrets', mayInstall, jsonBody, async (req, res) => {
     const secrets = inputOf(changeSecrets.body, req.body);
     const changed = await service.changeSecrets(principalOf(res), installIdOf(req), secrets);
-    await answerChange(req, res, changed, answerSecrets);
+    await answerSecretsChange(req, res, changed);
   });
 
   router.delete('/:installId/secrets', mayInstall, async (req, res) => {
     const changed = await service.clearSecrets(principalOf(res), installIdOf(req));
-    await answerChange(req, res, changed, answerSecrets);
+    await answerSecretsChange(req, res, changed);
   });
 
   router.post('/:installId/consent', mayInstall, jsonBody, async (req, res) => {
@@ -95,24 +98,19 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
     watchedInstall(service, principalOf(res).tenantId, installIdOf(req));
   const findInstall = (req: Request, res: Response): Promise<Install> => watched(req, res).read();
 
-  /** Where the change may have been taken and nobody can tell yet, 202: the resource shows it once it is applied. */
-  async function answerChange(
+  async function answerSecretsChange(
     req: Request,
     res: Response,
     { install, workflowId }: Configured,
-    show: (res: Response, install: Install) => void | Promise<void>,
   ): Promise<void> {
-    if (install) {
-      await show(res, install);
-      return;
-    }
-    const url = `${req.baseUrl}${req.path}`;
-    answer(res.location(url), replaceConfig, 202, { status: 'configuring', url, workflowId });
+    const body = install && (await onceBegun(secretsBody(install)));
+    if (body) answer(res, changeSecrets, 200, body);
+    else answerUnderWay(req, res, workflowId);
   }
 
-  async function answerSecrets(res: Response, install: Install): Promise<void> {
+  async function secretsBody(install: Install): Promise<SecretsAnswer> {
     const secrets = await service.describeSecrets(install.tenantId, install);
-    answer(res, readSecrets, 200, { secrets, version: install.secretsVersion });
+    return { secrets, version: install.secretsVersion };
   }
 
   return router;
@@ -124,6 +122,17 @@ function installIdOf(req: Request): string {
 
 function answerConfig(res: Response, { config = {}, configVersion }: Install): void {
   answer(res, readConfig, 200, { config, version: configVersion });
+}
+
+function answerConfigChange(req: Request, res: Response, { install, workflowId }: Configured): void {
+  if (install) answerConfig(res, install);
+  else answerUnderWay(req, res, workflowId);
+}
+
+/** The change may have been taken and nobody can tell yet: the resource shows it once it is applied. */
+function answerUnderWay(req: Request, res: Response, workflowId: string): void {
+  const url = `${req.baseUrl}${req.path}`;
+  answer(res.location(url), replaceConfig, 202, { status: 'configuring', url, workflowId });
 }
 
 /** The row shows the decision only once the workflow's next step has begun. */
