@@ -37,6 +37,25 @@ describe('what a runner is sent', () => {
     });
   });
 
+  it('has only the secrets that the grant names, and no envelope if none of them is set', () => {
+    const both = {
+      ...install,
+      secrets: [...install.secrets, { name: 'OTHER', sealed: 'other', keyId: 'now' }],
+    };
+    const granted = (names: string[]) =>
+      executeRequestOf(
+        { ...both, grants: [{ capability: 'secrets.get', scope: { names } }] },
+        executionInput(),
+        {
+          secretsKeyId: 'now',
+          now: 0,
+        },
+      );
+    expect(granted(['API_KEY', 'OLD', 'UNSET']).secret_envelope?.entries).toEqual({ API_KEY: 'present' });
+    expect(granted(['OLD', 'UNSET'])).not.toHaveProperty('secret_envelope');
+    expect(granted([])).not.toHaveProperty('secret_envelope');
+  });
+
   it('has the capabilities that everyone has, each once', () => {
     const names = requestWith('user.read').providers.map(({ capability }) => capability);
     expect(names.sort()).toEqual(['context.read', 'log.emit', 'user.read']);

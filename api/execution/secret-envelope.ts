@@ -1,14 +1,18 @@
+import { scopeAllows } from '../../core/capabilities.ts';
 import { SEALING_ALGORITHM, type SecretEnvelope } from '../../core/execute.ts';
 import type { HydratedInstall } from '../../platform/db/hydration.ts';
 
-/** The install's secrets as a runner takes them, until `expiresAt`; undefined if none is granted, set, or sealed to the present key. */
+/** The granted secrets as a runner takes them, until `expiresAt`; undefined if none is granted, set, and sealed to the present key. */
 export function secretEnvelopeOf(
   install: Pick<HydratedInstall, 'grants' | 'secrets' | 'secretsVersion'>,
   { secretsKeyId, expiresAt }: { secretsKeyId: string; expiresAt: number },
 ): SecretEnvelope | undefined {
-  if (!install.grants.some(({ capability }) => capability === 'secrets.get')) return undefined;
-  // Sealed to a key that was replaced: no runner could open it.
-  const secrets = install.secrets.filter(({ keyId }) => keyId === secretsKeyId);
+  const grant = install.grants.find(({ capability }) => capability === 'secrets.get');
+  if (!grant) return undefined;
+  const secrets = install.secrets.filter(
+    // Sealed to a key that was replaced: no runner could open it.
+    ({ name, keyId }) => keyId === secretsKeyId && scopeAllows(grant.scope, 'names', name),
+  );
   if (secrets.length === 0) return undefined;
   return {
     version: install.secretsVersion,

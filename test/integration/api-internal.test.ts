@@ -117,6 +117,32 @@ describe('install-config', () => {
       expect(answer).toMatchObject(problem(404, 'NOT_FOUND'));
     }
   });
+
+  it('holds the sealed secrets that the grant names, and none without a grant', async () => {
+    const envelopeWith = async (scope?: { names?: string[] }): Promise<unknown> => {
+      const { installId } = await installSample(api, tenantId);
+      const own = { tenant_id: tenantId, install_id: installId };
+      if (scope) {
+        await api.db('tenant_extension_grant').where(own).update({ capability: 'secrets.get', scope });
+      }
+      await api.db('tenant_extension_install_secrets').insert(
+        ['API_KEY', 'OTHER'].map((name) => ({
+          ...own,
+          name,
+          sealed: `sealed ${name}`,
+          key_id: api.secretsKeyId,
+        })),
+      );
+      const json = { tenantId, installId };
+      const answer = await api.request('POST', route, { json, headers: bearer(WORKER_CREDENTIAL) });
+      expect(answer.status).toBe(200);
+      return (answer.json as { secretEnvelope?: { entries: unknown } }).secretEnvelope?.entries;
+    };
+    expect(await envelopeWith()).toBeUndefined();
+    expect(await envelopeWith({ names: ['API_KEY', 'UNSET'] })).toEqual({ API_KEY: 'sealed API_KEY' });
+    expect(await envelopeWith({ names: ['UNSET'] })).toBeUndefined();
+    expect(await envelopeWith({})).toEqual({ API_KEY: 'sealed API_KEY', OTHER: 'sealed OTHER' });
+  });
 });
 
 describe('ui-installs', () => {

@@ -11,7 +11,7 @@ import { createApiKeyStore } from '../../platform/db/api-keys.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
 import { createLogger } from '../../platform/logger.ts';
-import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
+import { generateSecretsKeyPair, secretsKeyId } from '../../platform/secrets/sealing-suite.ts';
 import { generateApiKey } from '../../platform/tokens/api-key.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { startFakeRunner, type FakeRunner } from './fake-runner.ts';
@@ -45,6 +45,8 @@ export interface TestApi {
   workflows: FakeWorkflowStarter;
   tokenKey: KeyObject;
   secretsPrivateKey: SecretValue;
+  /** Of the key that this gateway seals to. */
+  secretsKeyId: string;
   /** Everything the gateway logged. */
   log: string[];
   objectsFolder: string;
@@ -114,6 +116,7 @@ export async function startApi(
     workflows,
     tokenKey,
     secretsPrivateKey: secrets.privateKey,
+    secretsKeyId: secretsKeyId(secrets.publicKey),
     log,
     objectsFolder,
     key,
