@@ -5,7 +5,7 @@ import { createLogger } from '../platform/logger.ts';
 import { createGateway } from './create-gateway.ts';
 
 const config = loadGatewayConfig(process.env);
-const logger = createLogger({ level: config.logLevel, process: 'gateway' });
+const logger = createLogger({ level: config.logLevel, format: config.logFormat, process: 'gateway' });
 
 const stop = new AbortController();
 const stopAsked = new Promise<string>((resolve) => {

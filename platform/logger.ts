@@ -1,4 +1,5 @@
 import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino';
+import { readableLine } from './log-text.ts';
 
 export type Logger = PinoLogger;
 
@@ -16,21 +17,42 @@ const SECRET_NAMES = [
   '["x-execution-token"]',
 ];
 
+export type LogFormat = 'json' | 'text';
+
+/** Text is for people at a terminal, where they did not ask otherwise. */
+export function logFormat(asked: string | undefined, { isTTY }: { isTTY?: boolean | undefined }): LogFormat {
+  if (asked === 'json' || asked === 'text') return asked;
+  return isTTY === true ? 'text' : 'json';
+}
+
 export interface LoggerOptions {
   level: string;
+  /** Of standard output. */
+  format?: LogFormat | undefined;
   /** Which of our processes writes: `gateway`, `runner`, … */
   process: string;
 }
 
-/** JSON lines on standard output, or where `destination` says. One per process, made in its main. */
-export function createLogger({ level, process }: LoggerOptions, destination?: DestinationStream): Logger {
-  const below = SECRET_NAMES.map((name) => (name.startsWith('[') ? `*${name}` : `*.${name}`));
+/** One per process, made in its main: lines on standard output, or JSON where `destination` says. */
+export function createLogger(
+  { level, format, process: name }: LoggerOptions,
+  destination: DestinationStream | undefined = readableOutput(format),
+): Logger {
+  const below = SECRET_NAMES.map((secret) => (secret.startsWith('[') ? `*${secret}` : `*.${secret}`));
   const options = {
     level,
-    base: { process },
+    base: { process: name },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: [...SECRET_NAMES, ...below], censor: '[secret]' },
   };
   return destination === undefined ? pino(options) : pino(options, destination);
+}
+
+/** Undefined where JSON is asked for: pino writes that by itself. */
+function readableOutput(format: LogFormat | undefined): DestinationStream | undefined {
+  const { stdout } = process;
+  if (logFormat(format, stdout) === 'json') return undefined;
+  const colour = stdout.isTTY && stdout.hasColors();
+  return { write: (line) => void stdout.write(`${readableLine(line, { colour }) ?? line.trimEnd()}\n`) };
 }

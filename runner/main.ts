@@ -4,7 +4,7 @@ import { createRunner } from './runner.ts';
 import { standingWalls } from './sandbox/walls.ts';
 
 const config = loadRunnerConfig(process.env);
-const logger = createLogger({ level: config.logLevel, process: 'runner' });
+const logger = createLogger({ level: config.logLevel, format: config.logFormat, process: 'runner' });
 
 const runner = await createRunner(config, logger);
 const started = await runner.start();

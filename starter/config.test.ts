@@ -1,6 +1,33 @@
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { parseEnv } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
-import { loadStarterConfig } from './config.ts';
+import { SECRET_VARIABLES, storageEnv } from '../platform/config/environment.ts';
+import { gatewayEnv } from '../platform/config/gateway.ts';
+import { runnerEnv } from '../platform/config/runner.ts';
+import { lifecycleWorkerEnv, precompileWorkerEnv } from '../platform/config/worker.ts';
+import { loadStarterConfig, starterEnv } from './config.ts';
+
+const schemas = [starterEnv, gatewayEnv, runnerEnv, lifecycleWorkerEnv, precompileWorkerEnv, storageEnv];
+const known = [...new Set(schemas.flatMap((schema) => Object.keys(schema.shape)))].sort();
+const example = readFileSync(path.resolve(import.meta.dirname, '..', '.env.example'), 'utf8');
+
+describe('.env.example', () => {
+  it('names every variable of every process and of npm start, once, and none that nothing reads', () => {
+    const names = [...example.matchAll(/^([A-Z0-9_]+)=/gm)].map(([, name]) => name);
+    expect(names.sort()).toEqual(known);
+  });
+
+  it('holds no value for a secret', () => {
+    for (const name of SECRET_VARIABLES) expect(example).toMatch(new RegExp(`^${name}=$`, 'm'));
+  });
+
+  it('sets nothing that npm start would not do by itself, when it is copied unchanged', () => {
+    const copied = { ...loadStarterConfig(parseEnv(example)), environment: {} };
+    const bare = { ...loadStarterConfig({}), environment: {} };
+    expect(copied).toEqual(bare);
+  });
+});
 
 describe('loadStarterConfig', () => {
   it('needs nothing: every variable has a default or is chosen', () => {

@@ -1,9 +1,16 @@
 import path from 'node:path';
 import { z } from 'zod';
-import { parseEnvironment, port, withSecretFiles, type Environment } from '../platform/config/environment.ts';
+import {
+  logging,
+  parseEnvironment,
+  port,
+  withoutEmpty,
+  type Environment,
+} from '../platform/config/environment.ts';
 
 /** What the starter itself reads; variables of the roles pass through to the role that knows them (roles.ts). */
-const starterEnv = z.object({
+export const starterEnv = z.object({
+  LOG_FORMAT: logging.shape.LOG_FORMAT,
   DATA_DIR: z.string().min(1).default('.data'),
   GATEWAY_PORT: port.optional(),
   GATEWAY_INTERNAL_PORT: port.optional(),
@@ -19,6 +26,8 @@ const starterEnv = z.object({
   TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
   /** Address of the web UI that belongs to TEMPORAL_ADDRESS, for people. */
   TEMPORAL_UI_URL: z.url().optional(),
+  /** Path of a Temporal CLI, taken before one on PATH. */
+  TEMPORAL_CLI: z.string().min(1).optional(),
 });
 
 export interface StarterConfig {
@@ -26,7 +35,7 @@ export interface StarterConfig {
   ports: Record<keyof typeof DEFAULT_PORTS, number | undefined>;
   databaseUrl: string | undefined;
   temporal: { address: string | undefined; namespace: string; ui: string | undefined };
-  /** All of it, with secrets from files read in. */
+  /** What is set, as it was given. */
   environment: Environment;
 }
 
@@ -42,8 +51,7 @@ export const DEFAULT_PORTS = {
 } as const;
 
 export function loadStarterConfig(given: Environment): StarterConfig {
-  const environment = withSecretFiles(given);
-  const v = parseEnvironment(starterEnv, environment);
+  const v = parseEnvironment(starterEnv, given);
   return {
     dataDir: path.resolve(v.DATA_DIR),
     ports: {
@@ -57,6 +65,6 @@ export function loadStarterConfig(given: Environment): StarterConfig {
     },
     databaseUrl: v.DATABASE_URL,
     temporal: { address: v.TEMPORAL_ADDRESS, namespace: v.TEMPORAL_NAMESPACE, ui: v.TEMPORAL_UI_URL },
-    environment,
+    environment: withoutEmpty(given),
   };
 }

@@ -5,6 +5,7 @@ import type { Environment } from '../platform/config/environment.ts';
 import { gatewayEnv } from '../platform/config/gateway.ts';
 import { runnerEnv } from '../platform/config/runner.ts';
 import { lifecycleWorkerEnv, precompileWorkerEnv } from '../platform/config/worker.ts';
+import { isSecret, secretsInFiles } from './credentials.ts';
 import type { ProcessSpec } from './processes/supervisor.ts';
 import type { LocalSecrets } from './secrets-file.ts';
 import { workerPolls } from './services/temporal-server.ts';
@@ -17,7 +18,7 @@ export interface Addresses {
 }
 
 export interface RolesOptions {
-  /** What the person who starts set; each role gets of it only what its own schema names. */
+  /** What the person who starts set; each role gets of it only what its own schema names, and the object store's keys as they were given. */
   environment: Environment;
   dataDir: string;
   secrets: LocalSecrets;
@@ -54,7 +55,12 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
     name,
     command: process.execPath,
     args: ['--import', LEAVE_WITH_STARTER, path.join(ROOT, main)],
-    env: { ...pick(environment, [...MACHINE, ...Object.keys(schema.shape)]), ...storage, ...own },
+    env: {
+      ...pick(environment, [...MACHINE, ...Object.keys(schema.shape).filter((key) => !isSecret(key))]),
+      ...storage,
+      ...secretsInFiles(path.join(dataDir, 'credentials'), own),
+      LOG_FORMAT: 'json', // what the starter shows, it formats itself
+    },
     cwd: ROOT,
     role: true,
     ready,
@@ -130,13 +136,16 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
 }
 
 function storageEnv(environment: Environment, dataDir: string): Record<string, string> {
-  const given = Object.keys(environment).filter(
+  const names = Object.keys(environment).filter(
     (name) => name.startsWith('STORAGE_') || name === 'BUNDLE_STORE_BASE',
   );
-  if (environment['STORAGE_S3_ENDPOINT'] !== undefined) return pick(environment, given);
-  const folder = environment['STORAGE_FOLDER'] ?? path.join(dataDir, 'objects');
+  const given = pick(environment, names);
+  const secretFile = given['STORAGE_S3_SECRET_KEY_FILE'];
+  if (secretFile !== undefined) given['STORAGE_S3_SECRET_KEY_FILE'] = path.resolve(secretFile);
+  if (given['STORAGE_S3_ENDPOINT'] !== undefined) return given;
+  const folder = path.resolve(given['STORAGE_FOLDER'] ?? path.join(dataDir, 'objects'));
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return { ...pick(environment, given), STORAGE_FOLDER: folder };
+  return { ...given, STORAGE_FOLDER: folder };
 }
 
 function pick(environment: Environment, names: readonly string[]): Record<string, string> {

@@ -7,7 +7,11 @@ import { createLifecycleWorker } from './lifecycle-worker.ts';
 import { createPrecompileWorker } from './precompile-worker.ts';
 
 const config = loadWorkerConfig(process.env);
-const logger = createLogger({ level: config.logLevel, process: `${config.kind}-worker` });
+const logger = createLogger({
+  level: config.logLevel,
+  format: config.logFormat,
+  process: `${config.kind}-worker`,
+});
 
 if (config.kind === 'precompile' || (await schemaReady(config))) {
   logTemporalTo(logger); // its runtime also shuts the worker down on SIGINT and SIGTERM

@@ -1,22 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { PlatformError } from '../../core/errors.ts';
-import {
-  loadObjectStoreConfig,
-  publicKeyList,
-  SECRET_VARIABLES,
-  storageEnv,
-  withSecretFiles,
-} from './environment.ts';
-import { gatewayEnv, loadGatewayConfig } from './gateway.ts';
-import { loadRunnerConfig, runnerEnv } from './runner.ts';
-import { lifecycleWorkerEnv, loadWorkerConfig, precompileWorkerEnv } from './worker.ts';
-
-const schemas = [gatewayEnv, runnerEnv, lifecycleWorkerEnv, precompileWorkerEnv, storageEnv];
+import { loadObjectStoreConfig, publicKeyList, withSecretFiles } from './environment.ts';
+import { loadGatewayConfig } from './gateway.ts';
+import { loadRunnerConfig } from './runner.ts';
+import { loadWorkerConfig } from './worker.ts';
 
 function faultsOf(load: () => unknown): PlatformError {
   try {
@@ -26,31 +18,6 @@ function faultsOf(load: () => unknown): PlatformError {
   }
   throw new Error('it loaded');
 }
-
-function exampleNames(): string[] {
-  const text = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');
-  return [...text.matchAll(/^([A-Z0-9_]+)=/gm)].map(([, name]) => name ?? '');
-}
-
-describe('.env.example', () => {
-  it('names every variable of every process, once', () => {
-    const names = exampleNames();
-    expect(new Set(names).size).toBe(names.length);
-    const known = schemas.flatMap((schema) => Object.keys(schema.shape));
-    expect(names).toEqual(expect.arrayContaining(known));
-  });
-
-  it('names no variable that nothing reads', () => {
-    const starterOnly = ['DATA_DIR', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'POSTGRES_PORT', 'TEMPORAL_CLI'];
-    const known = [...schemas.flatMap((schema) => Object.keys(schema.shape)), ...starterOnly];
-    expect(known).toEqual(expect.arrayContaining(exampleNames()));
-  });
-
-  it('holds no value for a secret', () => {
-    const text = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');
-    for (const name of SECRET_VARIABLES) expect(text).toMatch(new RegExp(`^${name}=$`, 'm'));
-  });
-});
 
 describe('loading the environment', () => {
   it('reports every fault at once and by name', () => {
@@ -113,6 +80,26 @@ describe('loading the environment', () => {
       writeFileSync(join(folder, 'url'), 'postgres://there\n');
       const env = withSecretFiles({ DATABASE_URL_FILE: join(folder, 'url') });
       expect(env.DATABASE_URL).toBe('postgres://there');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it.each([
+    ['the file when the variable beside it is empty', { DATABASE_URL: '' }, 'postgres://there'],
+    ['the variable when both are set', { DATABASE_URL: 'postgres://here' }, 'postgres://here'],
+    [
+      'the variable when NAME_FILE is empty',
+      { DATABASE_URL: 'postgres://here', DATABASE_URL_FILE: '' },
+      'postgres://here',
+    ],
+    ['nothing when both are empty', { DATABASE_URL: '', DATABASE_URL_FILE: '' }, undefined],
+  ])('takes %s', async (_which, given, expected) => {
+    const folder = await mkdtemp(join(tmpdir(), 'secret-'));
+    try {
+      writeFileSync(join(folder, 'url'), 'postgres://there\n');
+      const env = withSecretFiles({ DATABASE_URL_FILE: join(folder, 'url'), ...given });
+      expect(env.DATABASE_URL).toBe(expected);
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -7,11 +7,16 @@ import { readPublicKey } from '../tokens/ed25519.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Replaces each `NAME_FILE` by `NAME` with the file's text, so that any secret may come from a mounted file. */
+/** An empty variable means unset: that is what an empty line in an env file or a compose file gives. */
+export function withoutEmpty(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+}
+
+/** What is set, each `NAME_FILE` replaced by `NAME` with the file's text: any secret may come from a mounted file. */
 export function withSecretFiles(env: Environment, names: readonly string[] = SECRET_VARIABLES): Environment {
-  const merged: Record<string, string | undefined> = { ...env };
+  const merged: Record<string, string | undefined> = { ...withoutEmpty(env) };
   for (const name of names) {
-    const file = env[`${name}_FILE`];
+    const file = merged[`${name}_FILE`];
     if (file === undefined || merged[name] !== undefined) continue;
     try {
       merged[name] = readFileSync(file, 'utf8').trim();
@@ -19,7 +24,7 @@ export function withSecretFiles(env: Environment, names: readonly string[] = SEC
       throw new PlatformError('CONFIG_INVALID', `${name}_FILE names a file that cannot be read`, { cause });
     }
   }
-  return merged;
+  return withoutEmpty(merged);
 }
 
 /** The variables a schema names, secrets from files read in. Reports every bad one at once, by name; never their values. */
@@ -27,9 +32,7 @@ export function parseEnvironment<Schema extends z.ZodType>(
   schema: Schema,
   env: Environment,
 ): z.infer<Schema> {
-  // An empty variable means unset: that is what an empty line in an env file or a compose file gives.
-  const given = Object.fromEntries(Object.entries(withSecretFiles(env)).filter(([, value]) => value !== ''));
-  const parsed = schema.safeParse(given, { reportInput: true });
+  const parsed = schema.safeParse(withSecretFiles(env), { reportInput: true });
   if (parsed.success) return parsed.data;
   const issues = issuesOf(parsed.error);
   const faults = issues.map(({ path, message }) => `  ${path}: ${message}`).join('\n');
@@ -73,6 +76,8 @@ function isEd25519PublicKey(base64: string): boolean {
 
 export const logging = z.object({
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  /** Unset: text in a terminal, JSON elsewhere. */
+  LOG_FORMAT: z.enum(['json', 'text']).optional(),
 });
 export const database = z.object({
   DATABASE_URL: secret,

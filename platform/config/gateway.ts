@@ -16,6 +16,7 @@ import {
   type ObjectStoreConfig,
   type TemporalConfig,
 } from './environment.ts';
+import type { LogFormat } from '../logger.ts';
 
 /** What the gateway reads from its environment. */
 export const gatewayEnv = z.object({
@@ -43,6 +44,7 @@ export const gatewayEnv = z.object({
 
 export interface GatewayConfig {
   logLevel: string;
+  logFormat?: LogFormat | undefined;
   /** The public listener. */
   host: string;
   port: number;
@@ -62,6 +64,7 @@ export function loadGatewayConfig(env: Environment): GatewayConfig {
   const v = parseEnvironment(gatewayEnv, env);
   return {
     logLevel: v.LOG_LEVEL,
+    logFormat: v.LOG_FORMAT,
     host: v.GATEWAY_HOST,
     port: v.GATEWAY_PORT,
     internal: { host: v.GATEWAY_INTERNAL_HOST, port: v.GATEWAY_INTERNAL_PORT },

@@ -12,6 +12,7 @@ import {
   type Environment,
   type ObjectStoreConfig,
 } from './environment.ts';
+import type { LogFormat } from '../logger.ts';
 
 /** What the runner reads. It has no database and no Temporal. */
 export const runnerEnv = z.object({
@@ -49,6 +50,7 @@ export const runnerEnv = z.object({
 
 export interface RunnerConfig {
   logLevel: string;
+  logFormat?: LogFormat | undefined;
   /** The private listener. */
   host: string;
   port: number;
@@ -68,6 +70,7 @@ export function loadRunnerConfig(env: Environment): RunnerConfig {
   const v = parseEnvironment(runnerEnv, env);
   return {
     logLevel: v.LOG_LEVEL,
+    logFormat: v.LOG_FORMAT,
     host: v.RUNNER_HOST,
     port: v.RUNNER_PORT,
     ui: { host: v.RUNNER_UI_HOST, port: v.RUNNER_UI_PORT },

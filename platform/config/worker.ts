@@ -16,6 +16,7 @@ import {
   type ObjectStoreConfig,
   type TemporalConfig,
 } from './environment.ts';
+import type { LogFormat } from '../logger.ts';
 
 /** What both kinds of worker read. */
 const workerEnv = z.object({
@@ -43,6 +44,7 @@ export const precompileWorkerEnv = z.object({
 
 interface WorkerConfig {
   logLevel: string;
+  logFormat?: LogFormat | undefined;
   temporal: TemporalConfig;
   objects: ObjectStoreConfig;
 }
@@ -67,6 +69,7 @@ export function loadWorkerConfig(env: Environment): LifecycleWorkerConfig | Prec
   );
   const shared = {
     logLevel: v.LOG_LEVEL,
+    logFormat: v.LOG_FORMAT,
     temporal: temporalConfig(v),
     objects: loadObjectStoreConfig(env),
   };

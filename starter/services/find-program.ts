@@ -2,6 +2,7 @@ import { accessSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync } fro
 import os from 'node:os';
 import path from 'node:path';
 import type { Environment } from '../../platform/config/environment.ts';
+import { isSecret } from '../credentials.ts';
 import { runCommand } from './run-command.ts';
 
 const PROGRESS_EVERY_MS = 30_000;
@@ -22,7 +23,7 @@ export interface Program {
 }
 
 export interface ProgramOptions {
-  /** The program's variable, PATH, XDG_CACHE_HOME and HOME are read; downloads and compilers get all of it (proxies, certificates). */
+  /** The program's variable, PATH, XDG_CACHE_HOME and HOME are read; downloads and compilers get all of it but our secrets (proxies, certificates). */
   environment: Environment;
   log: (line: string) => void;
   /** Aborted: downloads and compilers are stopped. */
@@ -67,7 +68,9 @@ export async function obtainProgram(
   const parent = path.dirname(path.dirname(target));
   mkdirSync(parent, { recursive: true });
   const env = Object.fromEntries(
-    Object.entries(environment).filter((pair): pair is [string, string] => pair[1] !== undefined),
+    Object.entries(environment).filter(
+      (pair): pair is [string, string] => pair[1] !== undefined && !isSecret(pair[0]),
+    ),
   );
   const faults: string[] = [];
   for (const { what, into } of ways) {
