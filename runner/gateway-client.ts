@@ -42,6 +42,8 @@ export function createGatewayClient(
     path: string,
     init: { method: 'GET' | 'POST'; headers?: Record<string, string>; body?: string; signal: AbortSignal },
   ): Promise<Answer> => {
+    let status: number;
+    let text: string;
     try {
       const { headers, ...rest } = init;
       const answer = await pool.request({
@@ -49,11 +51,12 @@ export function createGatewayClient(
         path: `${prefix}${path}`,
         headers: { ...headers, authorization, accept: 'application/json' },
       });
-      const text = await answer.body.text();
-      return { status: answer.statusCode, body: text === '' ? {} : (JSON.parse(text) as unknown) };
+      status = answer.statusCode;
+      text = await answer.body.text();
     } catch (cause) {
       throw new PlatformError('GATEWAY_UNAVAILABLE', `the gateway did not answer ${path}`, { cause });
     }
+    return { status, body: text === '' ? {} : parseJson(text, path) };
   };
 
   return {
@@ -104,4 +107,13 @@ export function createGatewayClient(
       await pool.close();
     },
   };
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not the parser's message: it quotes the answer, which may hold a guest's records.
+    throw new PlatformError('GATEWAY_UNAVAILABLE', `what answered ${path} speaks no JSON`);
+  }
 }

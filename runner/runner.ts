@@ -11,6 +11,7 @@ import { createBundleCache } from './cache/bundle-cache.ts';
 import { openDiskCache } from './cache/disk-cache.ts';
 import { createExecuteHandler } from './http/execute.ts';
 import { createGatewayClient } from './gateway-client.ts';
+import { createGuestLogs } from './execution/guest-log.ts';
 import { createRunExecution } from './execution/run-execution.ts';
 import { createSandboxPool } from './sandbox/pool.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
@@ -54,7 +55,8 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
   });
   const pool = createSandboxPool(config.sandbox, { createSandbox: () => createSandbox(logger), logger });
   const capabilities = { hostApi: gateway, secretsKey: config.secretsKey, now: Date.now };
-  const runExecution = createRunExecution({ pool, bundles, capabilities, logger });
+  const guestLogs = createGuestLogs({ logger, bytesPerMinute: config.guestLogBytesPerMinute });
+  const runExecution = createRunExecution({ pool, bundles, capabilities, guestLogs });
   let draining = false;
 
   const privateServer = createPrivateServer({
@@ -84,6 +86,7 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
       const closed = Promise.all([privateServer.close(DRAIN_MS + CLOSE_MS), uiServer.close(CLOSE_MS)]);
       await pool.close(DRAIN_MS);
       await closed;
+      guestLogs.close();
       await gateway.close();
     },
   };

@@ -14,6 +14,11 @@ export const childTask = z.discriminatedUnion('kind', [
 ]);
 export type ChildTask = z.infer<typeof childTask>;
 
+/** What a publisher is told, and rows and histories keep. */
+const said = z.string().transform((text) => text.slice(0, 1024));
+const MAX_ISSUES = 100;
+const MAX_DETAILS_CHARACTERS = 4096;
+
 /** A child that a component took over can answer anything: the worker believes only what has this shape. */
 export const childAnswer = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -34,16 +39,13 @@ export const childAnswer = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('failed'),
     code: z.string().refine(isErrorCode),
-    message: z.string(),
-    details: z.record(z.string(), z.unknown()),
-    issues: z.array(
-      z.strictObject({
-        path: z.string(),
-        code: z.string(),
-        message: z.string(),
-        expected: z.string().optional(),
-      }),
-    ),
+    message: said,
+    details: z
+      .record(z.string(), z.unknown())
+      .refine((details) => JSON.stringify(details).length <= MAX_DETAILS_CHARACTERS),
+    issues: z
+      .array(z.strictObject({ path: said, code: said, message: said, expected: said.optional() }))
+      .transform((issues) => issues.slice(0, MAX_ISSUES)),
   }),
 ]);
 export type ChildAnswer = z.input<typeof childAnswer>;

@@ -46,6 +46,12 @@ export const runnerEnv = z.object({
   SANDBOX_MAX: z.coerce.number().int().min(1).default(64),
   /** Executions of one tenant at once. */
   RUNNER_TENANT_CONCURRENCY: z.coerce.number().int().min(1).default(32),
+  /** Of the lines of one tenant's guests in this runner's log. */
+  RUNNER_GUEST_LOG_BYTES_PER_MINUTE: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(1024 ** 2),
 });
 
 export interface RunnerConfig {
@@ -64,6 +70,7 @@ export interface RunnerConfig {
   objects: ObjectStoreConfig;
   cache: { folder: string; maxBytes: number };
   sandbox: { spares: number; max: number; tenantConcurrency: number };
+  guestLogBytesPerMinute: number;
 }
 
 export function loadRunnerConfig(env: Environment): RunnerConfig {
@@ -86,5 +93,6 @@ export function loadRunnerConfig(env: Environment): RunnerConfig {
     objects: loadObjectStoreConfig(env),
     cache: { folder: v.RUNNER_CACHE_DIR, maxBytes: v.RUNNER_CACHE_MAX_BYTES },
     sandbox: { spares: v.SANDBOX_SPARES, max: v.SANDBOX_MAX, tenantConcurrency: v.RUNNER_TENANT_CONCURRENCY },
+    guestLogBytesPerMinute: v.RUNNER_GUEST_LOG_BYTES_PER_MINUTE,
   };
 }

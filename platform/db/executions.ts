@@ -108,9 +108,9 @@ export function createExecutionStore(db: Knex) {
           http_status: end.httpStatus,
           error_code: end.errorCode ?? null,
           duration_ms: end.durationMs,
-          cpu_ms: end.cpuMs ?? null,
-          fuel: end.fuel ?? null,
-          memory_bytes: end.memoryBytes ?? null,
+          cpu_ms: measured(end.cpuMs),
+          fuel: measured(end.fuel),
+          memory_bytes: measured(end.memoryBytes),
           response_bytes: end.responseBytes,
         });
     },
@@ -158,6 +158,12 @@ function filtered(
   if (status === 'failed' && requestId === undefined) void query.whereNotNull('error_code');
   else if (status !== undefined) rest.push(['status = ?', status]);
   return { query, rest };
+}
+
+/** As columns and readers hold it, whatever was claimed: a figure that cannot be must not keep a row from being ended. */
+function measured(figure: number | undefined): number | null {
+  if (figure === undefined || Number.isNaN(figure)) return null;
+  return Math.min(Math.max(figure, 0), Number.MAX_SAFE_INTEGER);
 }
 
 function keyOf(

@@ -57,7 +57,7 @@ export function bindHost(call: CallContext, deps: CapabilityDeps): BoundHost {
       if (serve !== undefined) return serve(args);
       const reply = replyWithoutGrant(interfaceName, functionName);
       if (reply !== undefined) return reply;
-      throw new PlatformError('INTERNAL', `${interfaceName}.${functionName} is no function of the world`);
+      throw new PlatformError('INTERNAL', 'the sandbox called a function that the world has not');
     },
     constants: Object.fromEntries(
       [...granted].flatMap(([name, { constant }]) => (constant === undefined ? [] : [[name, constant]])),

@@ -1,24 +1,28 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { ExecuteRequest } from '../../core/execute.ts';
 import { createLogger } from '../../platform/logger.ts';
-import { createGuestLog } from './guest-log.ts';
+import { createGuestLogs, type GuestLog } from './guest-log.ts';
 
-function setup() {
+function setup(bytesPerMinute = 2 ** 20) {
   const lines: Record<string, unknown>[] = [];
   const write = (line: string): void => void lines.push(JSON.parse(line) as Record<string, unknown>);
-  const context = {
-    request_id: 'r',
-    execution_id: 'x',
-    tenant_id: 't',
-    extension_id: 'e',
-    install_id: 'i',
-    version_id: 'v',
-    content_hash: 'h',
-    config_version: 1,
-    trigger: 'http',
-  };
   const logger = createLogger({ level: 'info', process: 'runner' }, { write });
-  return { lines, log: createGuestLog(logger, { context } as ExecuteRequest) };
+  const logs = createGuestLogs({ logger, bytesPerMinute });
+  const open = (tenantId = 't'): GuestLog => {
+    const context = {
+      request_id: 'r',
+      execution_id: 'x',
+      tenant_id: tenantId,
+      extension_id: 'e',
+      install_id: 'i',
+      version_id: 'v',
+      content_hash: 'h',
+      config_version: 1,
+      trigger: 'http',
+    };
+    return logs.open({ context } as ExecuteRequest);
+  };
+  return { lines, logs, open, log: open() };
 }
 
 describe('the log of a guest', () => {
@@ -59,5 +63,46 @@ describe('the log of a guest', () => {
       expect(lines).toHaveLength(kept + 1);
       expect(lines.at(-1)).toMatchObject({ dropped: 300 - kept, stream: 'guest' });
     }
+  });
+});
+
+describe("the log of a tenant's guests", () => {
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
+  it('is bounded by the minute, which tells once what was dropped, and takes nothing from the neighbour', () => {
+    const { lines, open } = setup(100_000);
+    for (let call = 0; call < 48; call += 1) {
+      const log = open('loud');
+      for (let line = 0; line < 300; line += 1) log.line('info', '\u0001'.repeat(100));
+      log.end();
+    }
+    const kept = lines.filter(({ tenantId }) => tenantId === 'loud');
+    const bytes = kept.reduce((sum, line) => sum + JSON.stringify(line).length, 0);
+    expect(bytes).toBeLessThanOrEqual(100_000);
+    expect(bytes).toBeGreaterThan(70_000);
+    const accounted = kept.reduce((sum, { dropped }) => sum + Number(dropped ?? 1), 0);
+    const neighbour = open('quiet');
+    neighbour.line('info', 'still here');
+    expect(lines.at(-1)).toMatchObject({ tenantId: 'quiet', msg: 'still here' });
+
+    lines.length = 0;
+    jest.advanceTimersByTime(60_000);
+    expect(lines).toMatchObject([{ tenantId: 'loud', dropped: 48 * 300 - accounted, level: 'warn' }]);
+    expect(lines[0]).not.toHaveProperty('stream');
+
+    open('loud').line('info', 'a new minute');
+    expect(lines.at(-1)).toMatchObject({ tenantId: 'loud', msg: 'a new minute' });
+    jest.advanceTimersByTime(60_000);
+    expect(lines).toHaveLength(2);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('tells what was dropped when the runner stops', () => {
+    const { lines, logs, log } = setup(0);
+    log.line('info', 'one');
+    logs.close();
+    expect(lines).toMatchObject([{ tenantId: 't', dropped: 1 }]);
+    expect(jest.getTimerCount()).toBe(0);
   });
 });

@@ -1,24 +1,44 @@
 import type { ExecuteRequest } from '../../core/execute.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { LogLevel } from '../capabilities/capability.ts';
+import { createGuestLogBudget, type GuestLogBudget } from './guest-log-budget.ts';
 
 /** Per execution. What is over is dropped, and its count told in one last line. */
 const MAX_LINES = 200;
 const MAX_LINE_CHARACTERS = 8 * 1024;
 const MAX_BYTES = 256 * 1024;
+/** What the ids of a line take in it. */
+const LINE_BYTES = 400;
 
-/** Takes what one guest says; `end` reports what was dropped. */
+/** Takes what one guest and its sandbox say; `end` reports what was dropped. */
 export interface GuestLog {
   line: (level: LogLevel, message: string) => void;
   output: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
+  /** Why the sandbox ended the guest. */
+  sandbox: (message: string) => void;
   end: () => void;
 }
 
-/** A guest's own lines, apart from ours by `stream: "guest"`, with the ids of its execution. */
-export function createGuestLog(logger: Logger, { context }: ExecuteRequest): GuestLog {
+export interface GuestLogs {
+  open: (request: ExecuteRequest) => GuestLog;
+  /** Tells what was dropped until now. */
+  close: () => void;
+}
+
+/** Guests' own lines, apart from ours by `stream: "guest"`, with the ids of their execution, within a budget for each tenant and minute. */
+export function createGuestLogs(options: { logger: Logger; bytesPerMinute: number }): GuestLogs {
+  const budget = createGuestLogBudget(options);
+  return {
+    open: (request) => openGuestLog(options.logger, budget.take, request),
+    close: budget.report,
+  };
+}
+
+function openGuestLog(logger: Logger, take: GuestLogBudget['take'], { context }: ExecuteRequest): GuestLog {
+  const tenantId = context.tenant_id;
   const guest = logger.child({
     stream: 'guest',
-    tenantId: context.tenant_id,
+    tenantId,
     extensionId: context.extension_id,
     installId: context.install_id,
     executionId: context.execution_id,
@@ -36,6 +56,8 @@ export function createGuestLog(logger: Logger, { context }: ExecuteRequest): Gue
       dropped += 1;
       return;
     }
+    // As it is written: a control character takes six bytes.
+    if (!take(tenantId, LINE_BYTES + Buffer.byteLength(JSON.stringify(text)), 1)) return;
     guest[level]({ from, ...(text.length < message.length && { cut: true }) }, text);
   };
 
@@ -45,8 +67,10 @@ export function createGuestLog(logger: Logger, { context }: ExecuteRequest): Gue
       const text = new TextDecoder().decode(chunk).trimEnd();
       if (text !== '') emit(stream === 'stderr' ? 'warn' : 'info', stream, text);
     },
+    sandbox: (message) => emit('warn', 'sandbox', message),
     end: () => {
-      if (dropped > 0) guest.warn({ dropped }, 'lines over the limit of one execution were dropped');
+      if (dropped === 0 || !take(tenantId, LINE_BYTES, dropped)) return;
+      guest.warn({ dropped }, 'lines over the limit of one execution were dropped');
     },
   };
 }

@@ -1,12 +1,11 @@
 import type { ErrorCode } from '../../core/errors.ts';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
 import { START_WITHIN_MS, type ExecuteRequest } from '../../core/execute.ts';
-import type { Logger } from '../../platform/logger.ts';
 import type { BundleCache } from '../cache/bundle-cache.ts';
 import type { CapabilityDeps } from '../capabilities/capability.ts';
 import { bindHost } from '../capabilities/index.ts';
 import type { GuestRequest } from '../engine/engine.ts';
-import { createGuestLog } from './guest-log.ts';
+import type { GuestLogs } from './guest-log.ts';
 import { checkResponse, type CheckedResponse } from './guest-response.ts';
 import type { SandboxOutcome } from '../sandbox/child-messages.ts';
 import type { SandboxPool } from '../sandbox/pool.ts';
@@ -18,7 +17,7 @@ export interface ExecutionDeps {
   pool: Pick<SandboxPool, 'admit' | 'acquire'>;
   bundles: Pick<BundleCache, 'artifact'>;
   capabilities: CapabilityDeps;
-  logger: Logger;
+  guestLogs: Pick<GuestLogs, 'open'>;
 }
 
 export interface ExecutionInput {
@@ -42,7 +41,7 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
   return ({ request, body, executionToken }) =>
     deps.pool.admit(request.context.tenant_id, async () => {
       const ended = new AbortController();
-      const guestLog = createGuestLog(deps.logger, request);
+      const guestLog = deps.guestLogs.open(request);
       const call = {
         request,
         executionToken,
@@ -61,7 +60,7 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
         onOutput: guestLog.output,
       };
       try {
-        return judge(await attempt(deps, request, job, ended), limits.response_bytes);
+        return judge(await attempt(deps, request, job, ended), limits.response_bytes, guestLog.sandbox);
       } catch (err) {
         if (isPlatformError(err) && !SPEAKS_OF_RUNNER.has(err.code)) return failed(err.code, err.message);
         throw err;
@@ -154,9 +153,17 @@ function failed(code: ErrorCode, message: string, cpuMs = 0, memoryBytes = 0): E
   return { ok: false, code, message, cpuMs, memoryBytes };
 }
 
-function judge(outcome: SandboxOutcome, responseBytes: number): ExecutionResult {
+function judge(
+  outcome: SandboxOutcome,
+  responseBytes: number,
+  sandboxSays: (message: string) => void,
+): ExecutionResult {
   const { cpuMs, memoryBytes } = outcome;
-  if (!outcome.ok) return failed(outcome.code, outcome.message, cpuMs, memoryBytes);
+  if (!outcome.ok) {
+    // Its own words may hold what the guest knows: they go where the guest's go.
+    sandboxSays(outcome.message);
+    return failed(outcome.code, "as its sandbox says: see the guest's log", cpuMs, memoryBytes);
+  }
   const checked = checkResponse(outcome.response, responseBytes);
   if ('fault' in checked) return failed(checked.code, checked.fault, cpuMs, memoryBytes);
   return { ok: true, response: checked, cpuMs, memoryBytes };

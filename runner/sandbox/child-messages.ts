@@ -5,7 +5,10 @@ import { FRAME, FrameError, type Frame } from './frame.ts';
 // What a sandbox may say. It runs hostile code, so every head is parsed before anything is done with it.
 
 const bytes = z.custom<Uint8Array>((value) => ArrayBuffer.isView(value));
-const memory = z.number().nonnegative();
+const count = z.number().nonnegative();
+/** Text that reaches a log or an answer. */
+const MAX_SAID_CHARACTERS = 1024;
+const said = z.string().transform((text) => text.slice(0, MAX_SAID_CHARACTERS));
 
 const outcome = z.discriminatedUnion('ok', [
   z.strictObject({
@@ -15,8 +18,8 @@ const outcome = z.discriminatedUnion('ok', [
       headers: z.array(z.strictObject({ name: z.string(), value: z.string() })).max(1_000),
       body: bytes.optional(),
     }),
-    memoryBytes: memory,
-    cpuMs: memory,
+    memoryBytes: count,
+    cpuMs: count,
   }),
   z.strictObject({
     ok: z.literal(false),
@@ -27,9 +30,9 @@ const outcome = z.discriminatedUnion('ok', [
       'GUEST_RESPONSE_TOO_LARGE',
       'INTERNAL', // a host call failed for a reason of ours
     ]),
-    message: z.string(),
-    memoryBytes: memory,
-    cpuMs: memory,
+    message: said,
+    memoryBytes: count,
+    cpuMs: count,
   }),
 ]);
 /** How an execution ended, as its sandbox tells it. `cpuMs` counts the whole process while it ran. */
@@ -37,7 +40,7 @@ export type SandboxOutcome = z.infer<typeof outcome>;
 type WithoutCpu<Outcome> = Outcome extends unknown ? Omit<Outcome, 'cpuMs'> : never;
 export type GuestEnd = WithoutCpu<SandboxOutcome>;
 
-const loaded = z.strictObject({ failure: z.string().optional(), trapped: z.boolean().optional() });
+const loaded = z.strictObject({ failure: said.optional(), trapped: z.boolean().optional() });
 const call = z.strictObject({
   execution: z.int(),
   interfaceName: z.string().max(64),
@@ -72,9 +75,18 @@ export function parseChildMessage({ type, id, head }: Frame): ChildMessage {
         throw new FrameError(`a frame of type ${type}`);
     }
   } catch (cause) {
-    if (cause instanceof z.ZodError) throw new FrameError('a message with a wrong shape', { cause });
+    if (cause instanceof z.ZodError)
+      throw new FrameError(`a message of type ${type} with a wrong shape: ${faults(cause)}`);
     throw cause;
   }
+}
+
+/** Where the first faults are and of what kind; never what is there, nor keys that we do not know. */
+function faults({ issues }: z.ZodError): string {
+  return issues
+    .slice(0, 3)
+    .map(({ path, code }) => `${code} at "${path.join('.')}"`)
+    .join(', ');
 }
 
 /** Head of a `reply` frame. `failed`: the host is at fault, and the guest that called is ended. */

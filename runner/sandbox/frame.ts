@@ -50,8 +50,8 @@ function decodeFrame(bytes: Buffer): Frame {
   let parsed: unknown;
   try {
     parsed = JSON.parse(bytes.toString('utf8', FIXED_BYTES, headEnd));
-  } catch (cause) {
-    throw new FrameError('head is not JSON', { cause });
+  } catch {
+    throw new FrameError('head is not JSON'); // the parser's own words quote it
   }
   const wire = isWire(parsed) ? restore(parsed, bytes.subarray(headEnd)) : undefined;
   if (wire === undefined)

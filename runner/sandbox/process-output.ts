@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Logger } from '../../platform/logger.ts';
 
 /** What one sandbox process may write to our log in its life: the runtime's own last words, in practice. */
-const MAX_OUTPUT_BYTES = 16 * 1024;
+const MAX_OUTPUT_BYTES = 4 * 1024;
 
 /** Logs what the process itself prints (guests' output comes over the channel), up to a cap; the rest is read and dropped. */
 export function captureOutput(child: ChildProcess, logger: Logger): void {

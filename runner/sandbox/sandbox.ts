@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { PlatformError } from '../../core/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { EngineArtifact, GuestRequest, HostReply, WitValue } from '../engine/engine.ts';
@@ -77,8 +78,11 @@ export interface Sandbox {
 
 interface RunningJob {
   job: SandboxJob;
+  startedAt: number;
   heard: boolean;
   openCalls: number;
+  /** A call of it failed: the sandbox ends it. */
+  failed: boolean;
   resolve: (outcome: SandboxOutcome) => void;
   reject: (err: Error) => void;
 }
@@ -117,7 +121,9 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
     try {
       reply = await running.job.onCall(message.interfaceName, message.functionName, message.args);
     } catch (err) {
-      logger.error({ err, interface: message.interfaceName }, 'host call failed');
+      // Once: what a sandbox asks after it was told to end its guest is worth no line.
+      if (!running.failed) logger.error({ err }, 'host call failed');
+      running.failed = true;
       reply = { failed: true };
     }
     running.openCalls -= 1;
@@ -134,7 +140,11 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
       loading.delete(message.id);
       const { failure, trapped } = message;
       if (failure === undefined) load?.resolve();
-      else load?.reject(new PlatformError(trapped ? 'GUEST_TRAPPED' : 'ARTIFACT_INVALID', failure));
+      else {
+        logger.warn({ stream: 'sandbox', pid: child.pid, text: failure }, 'sandbox did not load');
+        const code = trapped ? 'GUEST_TRAPPED' : 'ARTIFACT_INVALID';
+        load?.reject(new PlatformError(code, 'its sandbox could not load the component'));
+      }
       return;
     }
     const id = message.type === 'call' ? message.execution : message.id;
@@ -143,7 +153,7 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
     running.heard = true;
     if (message.type === 'outcome') {
       jobs.delete(id);
-      running.resolve(message.outcome);
+      running.resolve(plausible(message.outcome, running));
     } else if (message.type === 'output') {
       running.job.onOutput(message.stream, message.bytes);
     } else {
@@ -231,10 +241,28 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
       const { contentHash, request, responseBytes, constants } = job;
       const head: ExecuteHead = { contentHash, request, responseBytes, constants };
       return new Promise((resolve, reject) => {
-        jobs.set(id, { job, heard: false, openCalls: 0, resolve, reject });
+        jobs.set(id, {
+          job,
+          startedAt: performance.now(),
+          heard: false,
+          openCalls: 0,
+          failed: false,
+          resolve,
+          reject,
+        });
         write({ type: FRAME.execute, id, head: head as unknown as WireValue });
       });
     },
     kill: lose,
+  };
+}
+
+/** A sandbox counts for itself: no more than can be. */
+function plausible(outcome: SandboxOutcome, { job, startedAt }: RunningJob): SandboxOutcome {
+  const cpuMs = (performance.now() - startedAt) * availableParallelism();
+  return {
+    ...outcome,
+    memoryBytes: Math.min(outcome.memoryBytes, job.memoryBytes),
+    cpuMs: Math.min(outcome.cpuMs, cpuMs),
   };
 }

@@ -266,3 +266,18 @@ describe('the days of the log', () => {
     }
   });
 });
+
+describe('the end of an execution', () => {
+  it.each([
+    ['more than there is', 1e300, Number.MAX_SAFE_INTEGER],
+    ['infinite', Infinity, Number.MAX_SAFE_INTEGER],
+    ['below zero', -1, 0],
+    ['no number', NaN, undefined],
+  ])('is recorded though its figures are %s', async (_what, claimed, kept) => {
+    const id = randomUUIDv7();
+    await run(id, { ...succeeded, cpuMs: claimed, fuel: claimed, memoryBytes: claimed });
+    const found = await executions().find(tenantId, id);
+    expect(found?.status).toBe('succeeded');
+    expect([found?.cpuMs, found?.fuel, found?.memoryBytes]).toEqual([kept, kept, kept]);
+  });
+});

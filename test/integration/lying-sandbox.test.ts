@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { createHash, randomUUID } from 'node:crypto';
+import { FRAME } from '../../runner/sandbox/frame.ts';
+import { startRunner, type Execution, type TestRunner } from '../support/start-runner.ts';
+
+const SECRET = 'hunter2-tenant';
+const MIB = 1024 * 1024;
+
+let runner: TestRunner;
+beforeAll(async () => {
+  runner = await startRunner();
+}, 60_000);
+afterAll(async () => {
+  await runner.close();
+});
+beforeEach(() => {
+  runner.log.length = 0;
+});
+
+/** Glue that does what a guest might that has taken its sandbox over; `say` writes a frame beside the sandbox's own. */
+const glue = (onCall: string, onLoad = ''): string => `
+  import { writeSync } from 'node:fs';
+  const EXECUTION = 2; // after the load, which is 1
+  const say = (type, id, head) => {
+    const json = Buffer.from(typeof head === 'string' ? head : JSON.stringify(head));
+    const start = Buffer.alloc(13);
+    start.writeUInt32BE(9 + json.length, 0);
+    start.writeUInt8(type, 4);
+    start.writeUInt32BE(id, 5);
+    start.writeUInt32BE(json.length, 9);
+    const bytes = Buffer.concat([start, json]);
+    for (let at = 0; at < bytes.length; ) {
+      try { at += writeSync(3, bytes, at); } catch (err) { if (err.code !== 'EAGAIN') throw err; }
+    }
+  };
+  const outcome = (fields) => say(${FRAME.outcome}, EXECUTION, { ok: false, code: 'GUEST_ERROR', message: '', memoryBytes: 1, cpuMs: 1, ...fields });
+  const answer = (fields) => ({ status: 200, headers: [], ...fields });
+  ${onLoad}
+  export const instantiate = () => ({ handler: async () => { ${onCall} return answer({}); } });
+`;
+
+async function execute(source: string): Promise<Execution> {
+  const bytes = Buffer.from(source);
+  const contentHash = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  await runner.publish({ contentHash, glue: bytes, coreModules: {}, imports: [] });
+  return runner.execute({ tenantId: randomUUID(), contentHash });
+}
+
+/** Ours, as opposed to what guests and sandboxes say. */
+function platformLines(): string[] {
+  return runner.log.filter((line) => line['stream'] === undefined).map((line) => JSON.stringify(line));
+}
+
+function expectLinesToBeOurs(): void {
+  expect(platformLines().filter((line) => line.includes(SECRET))).toEqual([]);
+  expect(Math.max(...runner.log.map((line) => JSON.stringify(line).length))).toBeLessThan(4 * 1024);
+}
+
+describe('a sandbox that a guest has taken over', () => {
+  it('has its words cut, and kept out of the lines of the platform', async () => {
+    const { head } = await execute(glue(`outcome({ message: '${SECRET}'.repeat(30_000) });`));
+    expect(head.error?.code).toBe('GUEST_ERROR');
+    expect(JSON.stringify(head)).not.toContain(SECRET);
+    const said = runner.log.find((line) => line['from'] === 'sandbox');
+    expect(String(said?.['msg'])).toHaveLength(1024);
+    expectLinesToBeOurs();
+  });
+
+  it('cannot claim more memory and time than there were', async () => {
+    const { head } = await execute(glue('outcome({ memoryBytes: 1e300, cpuMs: 1e300 });'));
+    expect(head.error?.code).toBe('GUEST_ERROR');
+    expect(head.metrics.memory_bytes).toBe(64 * MIB);
+    expect(head.metrics.cpu_ms).toBeLessThan(60 * 60_000);
+  });
+
+  it.each([
+    ['figures that are none', `outcome({ cpuMs: NaN });`],
+    ['figures below zero', `outcome({ memoryBytes: -1 });`],
+    ['members nobody knows', `outcome({ ['${SECRET}'.repeat(10_000)]: '${SECRET}' });`],
+    ['members of a wrong kind', `outcome({ code: '${SECRET}' });`],
+    ['what is no JSON', `say(${FRAME.outcome}, EXECUTION, '${SECRET}');`],
+    ['frames nobody knows', `say(99, EXECUTION, { text: '${SECRET}' });`],
+  ])('is ended for %s, which are not quoted', async (_what, onCall) => {
+    const { head } = await execute(glue(onCall));
+    expect(head.error?.code).toBe('GUEST_TRAPPED');
+    expect(platformLines().join()).toContain('sandbox broke the protocol');
+    expectLinesToBeOurs();
+  });
+
+  it('gets one line for any number of calls that nobody serves', async () => {
+    const call = `{ execution: EXECUTION, interfaceName: 'storage', functionName: '${SECRET}', args: [] }`;
+    const many = `for (let id = 1; id <= 16; id += 1) say(${FRAME.call}, 1000 + id, ${call});`;
+    await execute(glue(`${many} await new Promise((resolve) => setTimeout(resolve, 100)); ${many}`));
+    expect(platformLines().filter((line) => line.includes('host call failed'))).toHaveLength(1);
+    expectLinesToBeOurs();
+  });
+
+  it('says why it did not load in its own stream', async () => {
+    const { head } = await execute(glue('', `throw new Error('${SECRET}'.repeat(1_000));`));
+    expect(head.error?.code).toBe('ARTIFACT_INVALID');
+    expect(runner.log.find((line) => line['stream'] === 'sandbox')).toMatchObject({
+      text: expect.stringContaining(SECRET) as unknown,
+    });
+    expectLinesToBeOurs();
+  });
+});
+
+describe("a guest's answer that is none", () => {
+  it.each([
+    ['a header value', `{ name: 'x-token', value: '${SECRET}\\r\\n' }`],
+    ['a header name', `{ name: '${SECRET} ', value: '' }`],
+  ])('is refused without a word of %s', async (_what, header) => {
+    const { head } = await execute(glue(`return answer({ headers: [${header}] });`));
+    expect(head.error?.code).toBe('GUEST_ERROR');
+    expect(JSON.stringify(head)).not.toContain(SECRET);
+    expectLinesToBeOurs();
+  });
+});
