@@ -127,6 +127,8 @@ export function createWorkflowStarter(
             // One that failed to open or was terminated left a row that may be taken up again.
             workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
             args: [input],
+            // Of its activities too: tenants take turns at what few do at once.
+            priority: { fairnessKey: input.tenantId },
             ...sharedOptions(searchable({ ExtTenantId: input.tenantId })),
           }),
         }),

@@ -1,5 +1,7 @@
 /** Temporal task queue of workflows and of activities on the database and the object store. */
 export const LIFECYCLE_TASK_QUEUE = 'extensions';
+/** Temporal task queue of the activities that read whole bundles: few at once, because of what each takes of its worker. */
+export const VERIFY_TASK_QUEUE = 'extensions-verify';
 /** Temporal task queue of warm-ups and probes: few at once, because each takes a runner's cores from calls that serve. */
 export const PROBE_TASK_QUEUE = 'extensions-probe';
 /** Temporal task queue of the CPU-heavy activities: component inspection and jco. */

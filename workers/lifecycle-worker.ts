@@ -8,7 +8,7 @@ import { createRegistryActivities } from '../activities/registry.ts';
 import { createRunnerActivities } from '../activities/runners.ts';
 import { createUploadActivities } from '../activities/uploads.ts';
 import { createVerificationActivities } from '../activities/verification.ts';
-import { LIFECYCLE_TASK_QUEUE, PROBE_TASK_QUEUE } from '../core/ids.ts';
+import { LIFECYCLE_TASK_QUEUE, PROBE_TASK_QUEUE, VERIFY_TASK_QUEUE } from '../core/ids.ts';
 import type { LifecycleWorkerConfig } from '../platform/config/worker.ts';
 import { createArtifactStore } from '../platform/db/artifacts.ts';
 import { openDatabase } from '../platform/db/database.ts';
@@ -26,6 +26,8 @@ import type { RunnableWorker } from './runnable-worker.ts';
 
 /** Warm-ups and probes of one worker at once: with more, sandboxes that start take the time of guests that are being probed. */
 const PROBES_AT_ONCE = 4;
+/** Bundles that one worker reads at once: each takes about a core while it lasts, and up to the size of a component in memory. */
+const BUNDLES_AT_ONCE = 2;
 
 /** Workflows, and the activities on the database, the object store and the gateway. */
 export async function createLifecycleWorker(config: LifecycleWorkerConfig): Promise<RunnableWorker> {
@@ -36,6 +38,10 @@ export async function createLifecycleWorker(config: LifecycleWorkerConfig): Prom
   const keys = createObjectKeys(config.objects.base);
   const registry = createRegistryStore(db);
   const probing = createRunnerActivities({ gateway: config.gateway });
+  const verifying = {
+    ...createVerificationActivities({ objects, keys, registry }),
+    ...createBundleActivities({ objects, keys }),
+  };
   const shared: Omit<WorkerOptions, 'taskQueue'> = {
     connection,
     namespace,
@@ -49,10 +55,10 @@ export async function createLifecycleWorker(config: LifecycleWorkerConfig): Prom
     workflowBundle: { codePath: config.workflowBundle },
     stickyQueueScheduleToStartTimeout: '3 seconds', // a killed worker's workflows move to another this soon
     activities: {
-      ...probing, // scheduled here by installs that began with release 0.1.0
+      // Scheduled here by workflows of earlier releases.
+      ...probing,
+      ...verifying,
       ...createUploadActivities({ uploads: createUploadStore(db), objects, keys }),
-      ...createVerificationActivities({ objects, keys, registry }),
-      ...createBundleActivities({ objects, keys }),
       ...createArtifactActivities({ artifacts: createArtifactStore(db) }),
       ...createRegistryActivities({ registry, objects, keys }),
       ...createInstallActivities({
@@ -69,14 +75,20 @@ export async function createLifecycleWorker(config: LifecycleWorkerConfig): Prom
     activities: probing,
     maxConcurrentActivityTaskExecutions: PROBES_AT_ONCE,
   });
+  const verifier = await Worker.create({
+    ...shared,
+    taskQueue: VERIFY_TASK_QUEUE,
+    activities: verifying,
+    maxConcurrentActivityTaskExecutions: BUNDLES_AT_ONCE,
+  });
+  const workers = [worker, prober, verifier];
   await ensureHousekeepingSchedule(new Client({ connection, namespace }));
   return {
     async run() {
-      await Promise.all([worker.run(), prober.run()]);
+      await Promise.all(workers.map((each) => each.run()));
     },
     shutdown() {
-      worker.shutdown();
-      prober.shutdown();
+      for (const each of workers) each.shutdown();
     },
     async close() {
       await connection.close();

@@ -12,7 +12,7 @@ import type { PrecompileActivities } from '../activities/precompile.ts';
 import type { RegistryActivities } from '../activities/registry.ts';
 import type { ReceivedBundle, UploadActivities } from '../activities/uploads.ts';
 import type { Verdict, VerificationActivities } from '../activities/verification.ts';
-import { PRECOMPILE_TASK_QUEUE } from '../core/ids.ts';
+import { PRECOMPILE_TASK_QUEUE, VERIFY_TASK_QUEUE } from '../core/ids.ts';
 import { PUBLISH_STEPS, type Check, type PublishStatus } from '../core/progress.ts';
 import { failureReason } from './failure-reason.ts';
 import {
@@ -38,8 +38,9 @@ const { removeStaging } = proxyActivities<UploadActivities>({
 });
 
 const { verifyBundle, promoteBundle } = proxyActivities<VerificationActivities & BundleActivities>({
+  taskQueue: VERIFY_TASK_QUEUE,
   startToCloseTimeout: '10 minutes', // 200 MiB from a slow store
-  scheduleToCloseTimeout: '1 hour', // gives up on a store that stays away
+  scheduleToCloseTimeout: '2 hours', // waits in the queue behind a rush of publishes; gives up on a store that stays away
   heartbeatTimeout: '8 seconds', // a killed worker is noticed this soon
   retry: { maximumInterval: '10 seconds' },
 });

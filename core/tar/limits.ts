@@ -9,6 +9,8 @@ export interface ArchiveLimits {
   expandedBytes: number;
   /** One file. */
   entryBytes: number;
+  /** The component of a bundle, which its readers hold whole. */
+  componentBytes: number;
   /** Headers of any kind. */
   entries: number;
   /** Expanded over compressed bytes at any point of the stream, once RATIO_FLOOR bytes have come out. */
@@ -24,6 +26,7 @@ export const DEFAULT_BUNDLE_LIMITS: ArchiveLimits = {
   compressedBytes: 200 * MIB,
   expandedBytes: 512 * MIB,
   entryBytes: 128 * MIB,
+  componentBytes: 64 * MIB, // componentize-js makes 12
   entries: 5000,
   ratio: 200,
   pathBytes: 255,

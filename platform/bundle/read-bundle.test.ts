@@ -1,14 +1,18 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { PlatformError } from '../../core/errors.ts';
 import type { ManifestInput } from '../../core/manifest/manifest.ts';
 import { MAX_MANIFEST_BYTES } from '../../core/manifest/manifest.ts';
 import { DEFAULT_BUNDLE_LIMITS } from '../../core/tar/limits.ts';
+import type { ArchiveLimits } from '../../core/tar/limits.ts';
+import type { ByteSource } from '../objects/object-store.ts';
 import { packTarZst } from './pack.ts';
 import { readBundle, verifyBundle } from './read-bundle.ts';
 
 const MANIFEST: ManifestInput = { name: 'hello', publisher: 'Alga', version: '1.0.0', runtime: 'wasm-js@1' };
 const WITH_UI = { ...MANIFEST, ui: { type: 'iframe', entry: 'ui/index.html' } };
+const PIECE_BYTES = 4096;
+const SECOND_BYTES = 1000 * PIECE_BYTES;
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** A bundle of a manifest and a component; `undefined` leaves a file out. */
@@ -52,7 +56,6 @@ describe('verifyBundle', () => {
         { path: 'ui/index.html', size: 3 },
       ],
     });
-    expect(Buffer.from(bundle?.component ?? []).toString()).toBe('component');
     expect(Buffer.from(bundle?.manifestBytes ?? []).toString()).toBe(JSON.stringify(WITH_UI));
   });
 
@@ -102,7 +105,7 @@ describe('verifyBundle', () => {
     [
       'two components',
       { 'dist/main.wasm': 'x' },
-      ['passed', 'passed', 'passed', 'failed'],
+      ['skipped', 'skipped', 'skipped', 'failed'],
       'BUNDLE_REJECTED',
     ],
     [
@@ -148,6 +151,37 @@ describe('verifyBundle', () => {
     });
   });
 
+  it.each<[string, string, Partial<ArchiveLimits>, object]>([
+    ['a second component', 'dist/main.wasm', {}, { code: 'BUNDLE_REJECTED' }],
+    [
+      'a component over the limit',
+      'manifest.json',
+      { componentBytes: SECOND_BYTES - 1 },
+      { code: 'ARCHIVE_LIMIT_EXCEEDED', details: { limit: 'componentBytes', value: SECOND_BYTES - 1 } },
+    ],
+  ])('refuses %s without reading it', async (_what, first, changed, fault) => {
+    const bytes = await packTarZst([
+      { path: first, bytes: bytesOf(JSON.stringify(MANIFEST)) },
+      { path: 'entry.wasm', bytes: randomBytes(SECOND_BYTES) },
+    ]);
+    const limits = { ...DEFAULT_BUNDLE_LIMITS, ...changed };
+    for (const read of [
+      (source: ByteSource) => verifyBundle(source, { limits }),
+      (source: ByteSource) => readBundle(source, limits).catch((err: unknown) => ({ fault: err })),
+    ]) {
+      let pulled = 0;
+      async function* counted(): AsyncGenerator<Uint8Array> {
+        for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+          pulled += 1;
+          yield await Promise.resolve(bytes.subarray(at, at + PIECE_BYTES));
+        }
+      }
+      expect(await read(counted())).toMatchObject({ fault });
+      // The decoder asks for some pieces ahead; the component has a thousand.
+      expect(pulled).toBeLessThan(100);
+    }
+  });
+
   it('throws what is no fault of the bundle', async () => {
     const away = new PlatformError('OBJECT_STORE_UNAVAILABLE', 'away');
     async function* failing(): AsyncGenerator<Uint8Array> {
@@ -159,8 +193,9 @@ describe('verifyBundle', () => {
 });
 
 describe('readBundle', () => {
-  it('answers the bundle', async () => {
-    expect((await readBundle(await bundleOf())).manifest.name).toBe('hello');
+  it('answers the bundle with its component', async () => {
+    const { manifest, component } = await readBundle(await bundleOf());
+    expect([manifest.name, Buffer.from(component).toString()]).toEqual(['hello', 'component']);
   });
 
   it('throws the fault of the first check that failed', async () => {

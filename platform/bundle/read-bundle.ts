@@ -8,10 +8,11 @@ import {
 } from '../../core/manifest/manifest.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 import type { Check } from '../../core/progress.ts';
-import { DEFAULT_BUNDLE_LIMITS } from '../../core/tar/limits.ts';
+import { DEFAULT_BUNDLE_LIMITS, archiveLimitExceeded } from '../../core/tar/limits.ts';
 import type { ArchiveLimits } from '../../core/tar/limits.ts';
 import type { ByteSource } from '../objects/object-store.ts';
 import { unpackTarZst } from './unpack.ts';
+import type { UnpackedEntry } from './unpack.ts';
 
 export interface Bundle {
   /** `sha256:<hex>` of the compressed bytes that were read. */
@@ -20,7 +21,6 @@ export interface Bundle {
   size: number;
   manifest: Manifest;
   manifestBytes: Uint8Array;
-  component: Uint8Array;
   files: readonly BundleFile[];
 }
 
@@ -59,12 +59,34 @@ const BUNDLE_FAULTS: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Reads a bundle once, from its first compressed byte to its last, and records each check. Faults of the bundle are in the answer;
- * faults of `source` are thrown. Holds the manifest and the component in memory, nothing else.
+ * Reads a bundle once, from its first compressed byte to its last or to what ends it, and records each check. Faults of the bundle are
+ * in the answer; faults of `source` are thrown. Holds the manifest in memory, nothing else.
  */
 export async function verifyBundle(
   source: ByteSource,
   options: VerifyOptions = {},
+): Promise<BundleVerification> {
+  return examine(source, options, () => Promise.resolve());
+}
+
+/** The bundle with its component, of at most `limits.componentBytes`, in memory; or the fault of its first failed check as an error. */
+export async function readBundle(
+  source: ByteSource,
+  limits: ArchiveLimits = DEFAULT_BUNDLE_LIMITS,
+): Promise<Bundle & { component: Uint8Array }> {
+  let component: Uint8Array = new Uint8Array();
+  const { bundle, fault } = await examine(source, { limits }, async (entry) => {
+    component = await entry.bytes();
+  });
+  if (bundle === undefined) throw fault ?? new PlatformError('INTERNAL', 'a bundle failed without a fault');
+  return { ...bundle, component };
+}
+
+/** `take` is given the component, which nobody has looked at yet. */
+async function examine(
+  source: ByteSource,
+  options: VerifyOptions,
+  take: (component: UnpackedEntry) => Promise<void>,
 ): Promise<BundleVerification> {
   const checks: Check[] = [];
   const faults: PlatformError[] = [];
@@ -81,39 +103,21 @@ export async function verifyBundle(
     }
   }
 
-  const contents = await scan(source, options.limits ?? DEFAULT_BUNDLE_LIMITS);
-  if (isPlatformError(contents)) {
-    // The digest is of the whole, and what comes after the fault was not read.
-    checks.push(skipped('digest'));
-    check('archive', () => {
-      throw contents;
-    });
-    checks.push(skipped('manifest'), skipped('files'));
-    return { checks, fault: contents };
-  }
+  const contents = await scan(source, options.limits ?? DEFAULT_BUNDLE_LIMITS, take);
+  if (isPlatformError(contents)) return { checks: endedBy(contents), fault: contents };
   check('digest', () => assertDigest(contents.sha256, options.expectedSha256));
   checks.push({ name: 'archive', result: 'passed', required: true });
   const manifest = check('manifest', () => readManifest(contents));
-  const component = check('files', () => checkFiles(contents, manifest));
+  check('files', () => checkFiles(contents, manifest));
   const [fault] = faults;
-  if (fault !== undefined || manifest === undefined || component === undefined) {
+  if (fault !== undefined || manifest === undefined) {
     return { checks, ...(fault === undefined ? {} : { fault }) };
   }
   const { sha256, size, files, manifestBytes = new Uint8Array() } = contents;
   return {
     checks,
-    bundle: { contentHash: `sha256:${sha256}`, size, manifest, manifestBytes, component, files },
+    bundle: { contentHash: `sha256:${sha256}`, size, manifest, manifestBytes, files },
   };
-}
-
-/** The bundle, or the fault of its first failed check as an error. */
-export async function readBundle(
-  source: ByteSource,
-  limits: ArchiveLimits = DEFAULT_BUNDLE_LIMITS,
-): Promise<Bundle> {
-  const { bundle, fault } = await verifyBundle(source, { limits });
-  if (bundle === undefined) throw fault ?? new PlatformError('INTERNAL', 'a bundle failed without a fault');
-  return bundle;
 }
 
 interface Contents {
@@ -121,13 +125,17 @@ interface Contents {
   size: number;
   files: BundleFile[];
   manifestBytes?: Uint8Array;
-  components: { path: string; bytes: Uint8Array }[];
 }
 
-/** One pass over the bytes; answers the archive's fault, and throws any other. */
-async function scan(source: ByteSource, limits: ArchiveLimits): Promise<Contents | PlatformError> {
+/** One pass over the bytes; answers the fault that ends it, and throws what is no fault of the bundle. */
+async function scan(
+  source: ByteSource,
+  limits: ArchiveLimits,
+  take: (component: UnpackedEntry) => Promise<void>,
+): Promise<Contents | PlatformError> {
   const hash = createHash('sha256');
-  const contents: Contents = { sha256: '', size: 0, files: [], components: [] };
+  const contents: Contents = { sha256: '', size: 0, files: [] };
+  let component: string | undefined;
   async function* hashed(): AsyncGenerator<Uint8Array> {
     for await (const chunk of source instanceof Uint8Array ? [source] : source) {
       hash.update(chunk);
@@ -141,7 +149,10 @@ async function scan(source: ByteSource, limits: ArchiveLimits): Promise<Contents
       if (entry.path === MANIFEST && entry.size <= MAX_MANIFEST_BYTES) {
         contents.manifestBytes = await entry.bytes();
       } else if (COMPONENTS.includes(entry.path)) {
-        contents.components.push({ path: entry.path, bytes: await entry.bytes() });
+        // Refused by its header: not one of its bytes is expanded.
+        assertComponent(entry, component, limits);
+        component = entry.path;
+        await take(entry);
       }
     }
   } catch (err) {
@@ -150,6 +161,17 @@ async function scan(source: ByteSource, limits: ArchiveLimits): Promise<Contents
   }
   contents.sha256 = hash.digest('hex');
   return contents;
+}
+
+function assertComponent(
+  { path, size }: UnpackedEntry,
+  another: string | undefined,
+  limits: ArchiveLimits,
+): void {
+  if (another !== undefined) throw rejected(`has two components, ${another} and ${path}; remove one`);
+  if (size > limits.componentBytes) {
+    throw archiveLimitExceeded(limits, 'componentBytes', `the component has ${size} bytes`);
+  }
 }
 
 function assertDigest(actual: string, expected: string | undefined): void {
@@ -174,8 +196,7 @@ function readManifest({ files, manifestBytes }: Contents): Manifest {
   );
 }
 
-/** Answers the component. */
-function checkFiles({ files, components }: Contents, manifest: Manifest | undefined): Uint8Array {
+function checkFiles({ files }: Contents, manifest: Manifest | undefined): void {
   const stray = files.filter((file) => !isBundlePath(file.path)).map((file) => file.path);
   if (stray.length > 0) {
     const some = stray.slice(0, 5).map((path) => JSON.stringify(path));
@@ -183,15 +204,14 @@ function checkFiles({ files, components }: Contents, manifest: Manifest | undefi
       `has files with no place in it, such as ${some.join(', ')}; leave them out or move them to ui/`,
     );
   }
-  const [component, another] = components;
-  if (component === undefined) throw rejected('has no component; add it as entry.wasm');
-  if (another !== undefined) throw rejected(`has two components, ${COMPONENTS.join(' and ')}; remove one`);
+  if (!files.some(({ path }) => COMPONENTS.includes(path))) {
+    throw rejected('has no component; add it as entry.wasm');
+  }
   if (manifest !== undefined)
     checkManifestAgainstFiles(
       manifest,
       files.map((file) => file.path),
     );
-  return component.bytes;
 }
 
 /** Precompiled code is not among them: the platform takes none but its own. */
@@ -213,6 +233,13 @@ function rejected(message: string): PlatformError {
   return new PlatformError('BUNDLE_REJECTED', `the bundle ${message}`);
 }
 
-function skipped(name: string): Check {
-  return { name, result: 'skipped', required: true, detail: 'the archive could not be read to its end' };
+/** The checks of a bundle that was not read to its end: of what comes after the fault nothing is known, nor of the whole. */
+function endedBy({ code, message }: PlatformError): Check[] {
+  const failed = code === 'BUNDLE_REJECTED' ? 'files' : 'archive';
+  return ['digest', 'archive', 'manifest', 'files'].map((name) => ({
+    name,
+    result: name === failed ? 'failed' : 'skipped',
+    required: true,
+    detail: name === failed ? message : 'the archive was not read to its end',
+  }));
 }

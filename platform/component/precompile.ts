@@ -11,7 +11,7 @@ import type { ChildTask } from './precompile-protocol.ts';
 import type { TranspiledComponent } from './transpile-component.ts';
 import { createTurns } from './turns.ts';
 
-/** jco takes about four times the size of the component, which a bundle limits to 128 MiB. */
+/** jco takes about four times the size of the component, which a bundle limits to 64 MiB. */
 const TOOL_MEMORY_MB = 768;
 
 export interface ComponentOptions extends ChildOptions {

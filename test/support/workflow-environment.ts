@@ -2,7 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { LIFECYCLE_TASK_QUEUE, PRECOMPILE_TASK_QUEUE, PROBE_TASK_QUEUE } from '../../core/ids.ts';
+import {
+  LIFECYCLE_TASK_QUEUE,
+  PRECOMPILE_TASK_QUEUE,
+  PROBE_TASK_QUEUE,
+  VERIFY_TASK_QUEUE,
+} from '../../core/ids.ts';
 import { SEARCH_ATTRIBUTES } from '../../core/search-attributes.ts';
 import type { Step, StepStatus } from '../../core/progress.ts';
 import { SecretValue } from '../../core/secret-value.ts';
@@ -51,7 +56,7 @@ export async function createTestNamespace(): Promise<TestNamespace> {
   return { ...temporal, namespace, address };
 }
 
-/** The same with workers of both task queues in this process, running the real workflows with the given activities. */
+/** The same with workers of every task queue in this process, running the real workflows with the given activities. */
 export async function startWorkflowEnvironment(activities: Activities): Promise<WorkflowEnvironment> {
   const { client, namespace, address, close } = await createTestNamespace();
   const workers = await startWorkers({ address, namespace }, activities);
@@ -65,7 +70,7 @@ export async function startWorkflowEnvironment(activities: Activities): Promise<
   };
 }
 
-/** Workers of both task queues in this process. */
+/** Workers of every task queue in this process. */
 export async function startWorkers(
   { address, namespace }: { address: string; namespace: string },
   activities: Activities,
@@ -80,11 +85,10 @@ export async function startWorkers(
     interceptors: { activity: [() => ({ inbound: failureInterceptor })] },
     shutdownGraceTime: 0,
   };
-  const workers = [
-    await Worker.create({ ...shared, taskQueue: LIFECYCLE_TASK_QUEUE, workflowBundle }),
-    await Worker.create({ ...shared, taskQueue: PRECOMPILE_TASK_QUEUE }),
-    await Worker.create({ ...shared, taskQueue: PROBE_TASK_QUEUE }),
-  ];
+  const workers = [await Worker.create({ ...shared, taskQueue: LIFECYCLE_TASK_QUEUE, workflowBundle })];
+  for (const taskQueue of [PRECOMPILE_TASK_QUEUE, PROBE_TASK_QUEUE, VERIFY_TASK_QUEUE]) {
+    workers.push(await Worker.create({ ...shared, taskQueue }));
+  }
   const running = workers.map((worker) => worker.run());
   return {
     async stop() {
