@@ -2,7 +2,8 @@ import { activityInfo } from '@temporalio/activity';
 import { capabilityEntry } from '../core/capabilities.ts';
 import { isPlatformError, PlatformError, type ErrorCode } from '../core/errors.ts';
 import { contentHashHex } from '../core/ids.ts';
-import type { Manifest } from '../core/manifest/manifest.ts';
+import { manifestInvalid, type Manifest } from '../core/manifest/manifest.ts';
+import { unsupportedFields } from '../core/manifest/unsupported.ts';
 import type { Check, FailureReason } from '../core/progress.ts';
 import { verifyBundle } from '../platform/bundle/read-bundle.ts';
 import type { RegistryStore } from '../platform/db/registry.ts';
@@ -53,6 +54,7 @@ export function createVerificationActivities({ objects, keys, registry }: Verifi
       if (!bundle) return { checks, fault: reasonOf(fault), attempts };
       const faults = [
         checkCapabilities(checks, bundle.manifest),
+        checkFeatures(checks, bundle.manifest),
         await checkPublishable(checks, registry, tenantId, bundle.manifest),
       ];
       const first = faults.find((found) => found !== undefined);
@@ -75,6 +77,18 @@ function checkCapabilities(checks: Check[], { capabilities }: Manifest): Platfor
     `this platform does not provide ${missing.join(', ')}; remove it from "capabilities" or make it optional`,
   );
   checks.push({ name: 'capabilities', result: 'failed', required: true, detail: fault.message });
+  return fault;
+}
+
+/** What the format has and this platform does not do yet would be a promise that nobody keeps. */
+function checkFeatures(checks: Check[], manifest: Manifest): PlatformError | undefined {
+  const issues = unsupportedFields(manifest);
+  if (issues.length === 0) {
+    checks.push({ name: 'features', result: 'passed', required: true });
+    return undefined;
+  }
+  const fault = manifestInvalid(issues);
+  checks.push({ name: 'features', result: 'failed', required: true, detail: fault.message });
   return fault;
 }
 

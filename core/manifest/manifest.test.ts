@@ -264,4 +264,33 @@ describe('checkManifestAgainstFiles', () => {
       'ui.routes[0].iframePath',
     ]);
   });
+
+  const FILES = ['ui/index.html', 'ui/b.html', 'ui/icon.png', 'ui/notes.md', 'sbom.spdx.json'];
+  const whole = (assets: string[]): Manifest =>
+    parse({
+      ...ui({ routes: [{ path: '/', iframePath: 'ui/b.html' }] }),
+      icon: 'ui/icon.png',
+      sbom: 'sbom.spdx.json',
+      assets,
+    });
+
+  it('takes assets that leave out what the manifest names nowhere', () => {
+    expect(() => checkManifestAgainstFiles(whole(['ui/*.{html,png}']), FILES)).not.toThrow();
+  });
+
+  it('refuses assets that leave out what browsers load, by where the manifest names it', () => {
+    const issues = issuesOf(() => checkManifestAgainstFiles(whole(['ui/b.html']), FILES));
+    expect(issues).toMatchObject([
+      { path: 'icon', code: 'file_not_served' },
+      { path: 'ui.entry', code: 'file_not_served' },
+    ]);
+    expect(issuesOf(() => checkManifestAgainstFiles(whole([]), FILES))).toHaveLength(3);
+  });
+
+  it('refuses a pattern that is none, though a manifest with it can be read', () => {
+    const manifest = whole(['ui/**', 'ui/[a-z].js']);
+    expect(issuesOf(() => checkManifestAgainstFiles(manifest, FILES))).toMatchObject([
+      { path: 'assets[1]', code: 'pattern_invalid' },
+    ]);
+  });
 });

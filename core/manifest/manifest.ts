@@ -1,6 +1,7 @@
 import { PlatformError } from '../errors.ts';
 import type { Issue } from '../errors.ts';
 import { issuesOf } from '../issues.ts';
+import { assetFaults, servedFiles } from './assets.ts';
 import { crossCheck } from './cross-checks.ts';
 import { manifestSchema, type Manifest } from './schema.ts';
 
@@ -18,7 +19,10 @@ export function parseManifest(source: string | Uint8Array): Manifest {
   return parsed.data;
 }
 
-/** Throws MANIFEST_INVALID if the manifest names a file that is not among the bundle's. */
+/**
+ * Throws MANIFEST_INVALID if the manifest names a file that is not among the bundle's, or leaves out of `assets` one that browsers load.
+ * For a version that is being published: it says nothing of one that was.
+ */
 export function checkManifestAgainstFiles(manifest: Manifest, paths: Iterable<string>): void {
   const there = new Set(paths);
   const named: [string, string | undefined][] = [
@@ -32,17 +36,19 @@ export function checkManifestAgainstFiles(manifest: Manifest, paths: Iterable<st
       route.iframePath,
     ]),
   ];
-  const issues = named.flatMap(([path, file]) =>
-    file === undefined || there.has(file)
-      ? []
-      : [
-          {
-            path,
-            code: 'file_missing',
-            message: `names ${JSON.stringify(file)}, which is not in the bundle; add the file or correct the path`,
-          },
-        ],
-  );
+  const { assets } = manifest;
+  const isServed = servedFiles({ assets });
+  const missing = named.flatMap(([path, file]): Issue[] => {
+    if (file === undefined || there.has(file)) return [];
+    const message = `names ${JSON.stringify(file)}, which is not in the bundle; add the file or correct the path`;
+    return [{ path, code: 'file_missing', message }];
+  });
+  const unserved = named.flatMap(([path, file]): Issue[] => {
+    if (file?.startsWith('ui/') !== true || !there.has(file) || isServed(file)) return [];
+    const message = `names ${JSON.stringify(file)}, which no pattern of "assets" matches, so nobody could load it; add it there`;
+    return [{ path, code: 'file_not_served', message }];
+  });
+  const issues = [...missing, ...assetFaults(assets ?? []), ...unserved];
   if (issues.length > 0) throw manifestInvalid(issues);
 }
 
@@ -66,7 +72,8 @@ function invalidText(message: string, cause?: unknown): PlatformError {
   return manifestInvalid([{ path: '', code: 'invalid_json', message }], cause);
 }
 
-function manifestInvalid(issues: readonly Issue[], cause?: unknown): PlatformError {
+/** One error of all the faults. */
+export function manifestInvalid(issues: readonly Issue[], cause?: unknown): PlatformError {
   const faults = issues.map(({ path, message }) => `${path === '' ? 'it' : path} ${message}`).join('; ');
   return new PlatformError('MANIFEST_INVALID', `manifest.json: ${faults}`, { issues, cause });
 }

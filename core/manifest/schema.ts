@@ -43,7 +43,7 @@ const limits = z.strictObject({
     .min(MANIFEST_LIMITS.memoryMb.min)
     .max(MANIFEST_LIMITS.memoryMb.max)
     .default(MANIFEST_LIMITS.memoryMb.default),
-  /** Instructions of one call. Nothing counts them: time alone bounds a call. */
+  /** Instructions of one call. Not counted yet: refused at publish. */
   fuel: z.int().min(1).optional(),
   responseBytes: z
     .int()
@@ -87,12 +87,12 @@ export const manifestSchema = z
     ui: ui.optional(),
     settings: settingsSchema.optional(),
     secrets: z.array(secret).max(100).default([]),
-    /** Nothing delivers events to a handler. */
+    /** Not delivered yet: refused at publish. */
     events: z
       .array(z.strictObject({ topic, handler: handlerName }))
       .max(100)
       .default([]),
-    /** Nothing runs a handler on a schedule. */
+    /** Not run yet: refused at publish. */
     schedules: z
       .array(z.strictObject({ cron, zone: zone.default('UTC'), handler: handlerName }))
       .max(50)
@@ -101,9 +101,12 @@ export const manifestSchema = z
     health: z.string().max(200).startsWith('/', 'must be the path of an endpoint').optional(),
     // Filled from an empty object, so that each limit has its own default and no other.
     limits: limits.prefault({}),
-    /** Every call gets a fresh instance, whatever is said here. */
+    /** `shared` is not there yet: refused at publish. */
     instance: z.enum(['fresh', 'shared']).default('fresh'),
-    /** Patterns of files under ui/. Every file there is served, whatever is said here. */
+    /**
+     * Which files under ui/ browsers may load, by their paths in the bundle; absent: all of them. `*` is any part of a name, a segment `**`
+     * any number of folders, `{a,b}` either: ui/index.html, ui/**, ui/app/*.{js,css}.
+     */
     assets: z.array(z.string().max(255).startsWith('ui/', 'must begin with "ui/"')).max(100).optional(),
     sbom: z.literal('sbom.spdx.json').optional(),
   })

@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import { openDiskCache } from '../cache/disk-cache.ts';
 import { createUiApp } from './ui-server.ts';
 
 const EXTENSION = '00000000-0000-4000-8000-000000000003';
-const FILES = {
+const FILES: Record<string, string> = {
   'manifest.json': '{"secret":"not for browsers"}',
   'entry.wasm': 'wasm',
   'ui/index.html': '<!doctype html><title>hello</title>',
@@ -37,13 +37,17 @@ afterEach(async () => {
 interface Setup {
   install?: UiInstall | undefined;
   damage?: boolean;
+  manifest?: object;
+  /** Makes something in the runner's cache, as an earlier release left it. */
+  cached?: (cache: string, hash: string) => Promise<void>;
 }
 
 async function setup(options: Setup = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'ui-'));
   cleanups.push(() => rm(folder, { recursive: true }));
   const keys = createObjectKeys('sha256/');
-  const entries = Object.entries(FILES).map(([path, content]) => ({ path, bytes: Buffer.from(content) }));
+  const files = { ...FILES, ...(options.manifest && { 'manifest.json': JSON.stringify(options.manifest) }) };
+  const entries = Object.entries(files).map(([path, content]) => ({ path, bytes: Buffer.from(content) }));
   const bundle = await packTarZst(entries, DEFAULT_BUNDLE_LIMITS);
   const hash = `sha256:${createHash('sha256')
     .update(bundle)
@@ -58,6 +62,7 @@ async function setup(options: Setup = {}) {
       ),
   };
 
+  await options.cached?.(join(folder, 'cache'), hash);
   const disk = await openDiskCache({ folder: join(folder, 'cache'), maxBytes: 1 << 20, logger });
   const bundles = createBundleCache({
     objects,
@@ -248,6 +253,39 @@ describe('the UI listener', () => {
     await expectRefusal(await ui('/app.js'), 503);
     answerWith({ entry: 'index.html', csp: {} });
     expect((await ui('/app.js')).status).toBe(200);
+  });
+
+  it('serves only what the manifest names under assets, whichever path is asked', async () => {
+    const { ui, raw } = await setup({ manifest: { assets: ['ui/index.html', 'ui/**/*.css'] } });
+    expect((await ui('/')).status).toBe(200);
+    expect((await ui('/sub/Gr%C3%B6%C3%9Fe%201%25.css')).status).toBe(200);
+    for (const path of ['/app.js', '/tool.exe', '/sub/../app.js', '/./app.js', '/%61pp.js']) {
+      expect((await raw(path)).status).toBe(404);
+    }
+  });
+
+  it('goes on serving the entry of a version whose patterns leave it out', async () => {
+    const manifest = { assets: ['ui/app.[jt]s'], ui: { type: 'iframe', entry: 'ui/index.html' } };
+    const { ui } = await setup({ manifest });
+    expect((await ui('/')).status).toBe(200);
+    expect((await ui('/app.js')).status).toBe(404);
+  });
+
+  it('serves nothing of the folders that a release left which did not heed assets', async () => {
+    const { ui } = await setup({
+      manifest: { assets: ['ui/index.html'] },
+      cached: async (cache, hash) => {
+        const old = join(cache, `ui-${hash.slice('sha256:'.length)}`);
+        await mkdir(old, { recursive: true });
+        await writeFile(join(old, 'app.js'), 'excluded');
+      },
+    });
+    await expectRefusal(await ui('/app.js'), 404);
+  });
+
+  it('serves nothing of a bundle whose manifest cannot be read', async () => {
+    const { ui } = await setup({ manifest: { assets: 'ui/**' } });
+    await expectRefusal(await ui('/'), 500);
   });
 
   it('serves nothing of a bundle whose bytes are not those of its hash', async () => {

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
 import { PlatformError } from '../../core/errors.ts';
 import { contentHashHex } from '../../core/ids.ts';
+import { assetRules, servedFiles, type AssetRules } from '../../core/manifest/assets.ts';
+import { MAX_MANIFEST_BYTES } from '../../core/manifest/manifest.ts';
 import { unpackTarZst } from '../../platform/bundle/unpack.ts';
 import type { EngineArtifact } from '../engine/engine.ts';
 import { loadArtifact, type LoadArtifactDeps } from './load-artifact.ts';
@@ -20,7 +23,7 @@ export type BundleCacheDeps = LoadArtifactDeps;
 export interface BundleCache {
   /** Verified whenever it comes from disk or store. Throws BUNDLE_UNAVAILABLE, OBJECT_STORE_UNAVAILABLE. */
   artifact(contentHash: string): Promise<EngineArtifact>;
-  /** The folder of the bundle's UI files. Throws BUNDLE_UNAVAILABLE, BUNDLE_CORRUPT, OBJECT_STORE_UNAVAILABLE. */
+  /** A folder of the UI files that the manifest serves, and no other. Throws BUNDLE_UNAVAILABLE, BUNDLE_CORRUPT, OBJECT_STORE_UNAVAILABLE. */
   uiFolder(contentHash: string): Promise<string>;
 }
 
@@ -39,7 +42,8 @@ export function createBundleCache(deps: BundleCacheDeps): BundleCache {
       });
     },
     async uiFolder(contentHash) {
-      const name = `ui-${contentHashHex(contentHash)}`;
+      // A name of its own: folders called `ui-…`, of a release that did not heed `assets`, hold every file.
+      const name = `assets-${contentHashHex(contentHash)}`;
       return deps.disk.find(name) ?? once(name, () => unpackUi(deps, contentHash, name));
     },
   };
@@ -57,19 +61,39 @@ async function unpackUi(deps: BundleCacheDeps, contentHash: string, name: string
     }
   };
   return deps.disk.put(name, async (folder) => {
+    const files: string[] = [];
+    let manifest: Uint8Array | undefined;
+    const placeOf = (file: string): string => join(folder, file.slice(UI_PREFIX.length));
     for await (const entry of unpackTarZst(hashed(), deps.bundleLimits)) {
+      if (entry.path === 'manifest.json' && entry.size <= MAX_MANIFEST_BYTES) manifest = await entry.bytes();
       if (!entry.path.startsWith(UI_PREFIX)) continue;
-      const path = join(folder, entry.path.slice(UI_PREFIX.length));
+      const path = placeOf(entry.path);
       // The reader allows no such path; this is the last place where it would matter.
       if (!path.startsWith(folder + sep))
         throw new PlatformError('BUNDLE_CORRUPT', 'a path leaves the bundle');
       await mkdir(dirname(path), { recursive: true });
       await pipeline(entry.body, createWriteStream(path, { flags: 'wx' }));
+      files.push(entry.path);
     }
     if (hash.digest('hex') !== contentHashHex(contentHash)) {
       throw new PlatformError('BUNDLE_CORRUPT', `the bytes of ${key} are not those of its hash`);
     }
+    // Afterwards, since the manifest may come last. Nothing is served of the folder until it is in its place.
+    const isServed = servedFiles(readAssetRules(manifest));
+    for (const file of files) {
+      if (!isServed(file)) await rm(placeOf(file));
+      await setImmediate(); // patterns are a stranger's: whatever one file costs, calls go on before the next
+    }
   });
+}
+
+/** Verification saw to it that there is a manifest and what it says, so the rest of it is left alone: its release may be newer. */
+function readAssetRules(manifest: Uint8Array | undefined): AssetRules {
+  try {
+    return assetRules.parse(JSON.parse(Buffer.from(manifest ?? []).toString('utf8')));
+  } catch (cause) {
+    throw new PlatformError('BUNDLE_CORRUPT', 'its manifest does not say which files are served', { cause });
+  }
 }
 
 interface ArtifactMemory {

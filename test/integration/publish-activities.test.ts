@@ -115,6 +115,34 @@ describe('verifyBundle', () => {
     expect(taken.fault).toBeUndefined();
   });
 
+  it.each<[string, object]>([
+    ['limits.fuel', { limits: { fuel: 1_000_000 } }],
+    ['instance', { instance: 'shared' }],
+    ['events', { events: [{ topic: 'ticket.closed', handler: 'onTicketClosed' }] }],
+    ['schedules', { schedules: [{ cron: '0 6 * * 1', handler: 'onMonday' }] }],
+  ])('refuses %s, which is not done yet, and says so to the publisher', async (path, fields) => {
+    const { contentHash } = await stage(fields);
+    const { checks, fault } = await run('verifyBundle', { ...ref, contentHash });
+    expect(fault?.code).toBe('MANIFEST_INVALID');
+    expect(fault?.message).toMatch(new RegExp(`^manifest.json: ${path} .* this platform does not .* yet`));
+    const failed = checks.filter(({ result }) => result === 'failed');
+    expect(failed).toEqual([{ name: 'features', result: 'failed', required: true, detail: fault?.message }]);
+  });
+
+  it('takes what is done of the same, and assets that match the entry', async () => {
+    const { contentHash } = await stage({ instance: 'fresh', events: [], schedules: [], assets: ['ui/**'] });
+    const { checks, fault } = await run('verifyBundle', { ...ref, contentHash });
+    expect(fault).toBeUndefined();
+    expect(checks.find(({ name }) => name === 'features')?.result).toBe('passed');
+  });
+
+  it('refuses assets that leave out what browsers load', async () => {
+    const { contentHash } = await stage({ assets: ['ui/main.js'] });
+    const { checks, fault } = await run('verifyBundle', { ...ref, contentHash });
+    expect(fault?.message).toContain('ui.entry names "ui/index.html"');
+    expect(checks.find(({ name }) => name === 'files')?.result).toBe('failed');
+  });
+
   it("refuses another tenant's publisher", async () => {
     const owner = await seedTenant(database.db);
     await database.db('extension_publisher').insert({ slug: 'taken', name: 'Taken', tenant_id: owner });
@@ -220,6 +248,29 @@ describe('precompileBundle', () => {
     );
     await expect(run('precompileBundle', bundle)).rejects.toMatchObject({ code: 'OBJECT_CONFLICT' });
     expect(await signatures(bundle.contentHash)).toHaveLength(2);
+  }, 120_000);
+});
+
+describe('a version that an earlier release published', () => {
+  it('is made again and registered, whatever of its manifest is refused today', async () => {
+    const old = { limits: { fuel: 5 }, instance: 'shared', assets: ['ui/[ab].js'] };
+    const { contentHash, sizeBytes } = await stage(old);
+    const manifest = { name: 'old', publisher: `P ${ref.uploadId}`, version: '1.0.0', runtime: 'wasm-js@1' };
+    const bytes = Buffer.from(JSON.stringify({ ...manifest, ...old }));
+    await objects.put(keys.manifest(contentHash), bytes);
+    const component = files.find(({ path: name }) => name === 'entry.wasm')?.bytes ?? new Uint8Array();
+    await objects.put(keys.component(contentHash), component);
+    const { artifact } = await run('precompileBundle', { contentHash });
+    const uploads = createUploadStore(database.db);
+    await uploads.create(ref.tenantId, {
+      uploadId: ref.uploadId,
+      createdBy: 'key:publisher',
+      filename: 'bundle.tar.zst',
+      announcedSize: sizeBytes,
+      expiresAt: new Date(Date.now() + 60_000),
+    });
+    const input = { ...ref, contentHash, sizeBytes, checks: [], artifact };
+    expect((await run('registerVersion', input)).version).toBe('1.0.0');
   }, 120_000);
 });
 
