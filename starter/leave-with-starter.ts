@@ -1,5 +1,6 @@
 // Loaded into each role ahead of its main (`--import`). When the starter is gone, however it ended, the role gets the signal
-// that it drains and stops on, so that mains need to know nothing of starters.
+// that it drains and stops on, so that mains need to know nothing of starters. While the starter is there, it is told that the role's
+// event loop turns.
 
 /** A drain that takes longer has nobody left to wait for it. */
 const STOP_WITHIN_MS = 10_000;
@@ -9,6 +10,7 @@ if (process.connected) {
     setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();
     process.kill(process.pid, 'SIGTERM');
   });
-  // The listener alone would keep a process alive that has finished.
+  process.on('message', () => process.send?.('alive', undefined, undefined, () => undefined)); // gone: then it disconnects
+  // The listeners alone would keep a process alive that has finished.
   process.channel?.unref();
 }

@@ -1,11 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { LIFECYCLE_TASK_QUEUE, PRECOMPILE_TASK_QUEUE } from '../core/ids.ts';
-import type { Environment } from '../platform/config/environment.ts';
+import { parseEnvironment, type Environment } from '../platform/config/environment.ts';
 import { gatewayEnv } from '../platform/config/gateway.ts';
 import { runnerEnv } from '../platform/config/runner.ts';
 import { lifecycleWorkerEnv, precompileWorkerEnv } from '../platform/config/worker.ts';
 import { isSecret, secretsInFiles } from './credentials.ts';
+import { HEALTH } from './processes/health.ts';
 import type { ProcessSpec } from './processes/supervisor.ts';
 import type { LocalSecrets } from './secrets-file.ts';
 import { workerPolls } from './services/temporal-server.ts';
@@ -31,6 +32,11 @@ const LEAVE_WITH_STARTER = path.join(import.meta.dirname, 'leave-with-starter.ts
 /** Of the machine, not of us: where temporary files go, which certificates and time zone hold. */
 const MACHINE = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'NODE_EXTRA_CA_CERTS'];
 
+/** The argument by which a role of this data folder is known; no role reads it. */
+export function roleMark(dataDir: string): string {
+  return `--data-dir=${dataDir}`;
+}
+
 /** The four processes of the platform. The runner's has no database and no Temporal in it. */
 export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
   const { environment, dataDir, secrets, addresses, workflowBundle } = options;
@@ -50,11 +56,11 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
     main: string,
     schema: { shape: object },
     own: Record<string, string>,
-    ready: ProcessSpec['ready'],
+    health: Pick<ProcessSpec, 'ready' | 'alive' | 'silentMs'>,
   ): ProcessSpec => ({
     name,
     command: process.execPath,
-    args: ['--import', LEAVE_WITH_STARTER, path.join(ROOT, main)],
+    args: ['--import', LEAVE_WITH_STARTER, path.join(ROOT, main), roleMark(dataDir)],
     env: {
       ...pick(environment, [...MACHINE, ...Object.keys(schema.shape).filter((key) => !isSecret(key))]),
       ...storage,
@@ -63,7 +69,7 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
     },
     cwd: ROOT,
     role: true,
-    ready,
+    ...health,
   });
 
   // In the order of start: they stop the other way round, so that whoever drains still has what it calls.
@@ -85,7 +91,10 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         SECRETS_PRIVATE_KEY: secrets.secretsSealing.privateKey,
         RUNNER_CACHE_DIR: environment['RUNNER_CACHE_DIR'] ?? path.join(dataDir, 'runner-cache'),
       },
-      () => answersOk(`${runner}/readyz`),
+      {
+        ready: () => answersOk(`${runner}/readyz`),
+        alive: async () => (await answersOk(`${runner}/healthz`)) && listens(runnerUi),
+      },
     ),
     role(
       'gateway',
@@ -104,7 +113,11 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         WORKER_GATEWAY_TOKEN: secrets.tokens.workerToGateway,
         SECRETS_PUBLIC_KEY: secrets.secretsSealing.publicKey,
       },
-      () => answersOk(`${gateway}/readyz`),
+      {
+        ready: () => answersOk(`${gateway}/readyz`),
+        alive: async () => (await answersOk(`${gatewayInternal}/healthz`)) && answersOk(`${gateway}/healthz`),
+        silentMs: Math.max(HEALTH.silentMs, drainMs(environment)),
+      },
     ),
     role(
       'lifecycle-worker',
@@ -118,7 +131,7 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         WORKER_GATEWAY_TOKEN: secrets.tokens.workerToGateway,
         WORKFLOW_BUNDLE: workflowBundle,
       },
-      (pid) => workerPolls(temporal, LIFECYCLE_TASK_QUEUE, pid),
+      { ready: (pid) => workerPolls(temporal, LIFECYCLE_TASK_QUEUE, pid) },
     ),
     role(
       'precompile-worker',
@@ -130,7 +143,7 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         ARTIFACT_SIGNING_PRIVATE_KEY: secrets.artifactSigning.privateKey,
         ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: secrets.artifactSigning.previous.join(','),
       },
-      (pid) => workerPolls(temporal, PRECOMPILE_TASK_QUEUE, pid),
+      { ready: (pid) => workerPolls(temporal, PRECOMPILE_TASK_QUEUE, pid) },
     ),
   ];
 }
@@ -153,12 +166,29 @@ function pick(environment: Environment, names: readonly string[]): Record<string
   return Object.fromEntries(pairs.filter((pair): pair is [string, string] => pair[1] !== undefined));
 }
 
+/** How long a gateway that was told to stop may have no public listener; operator-guide.md says why. */
+function drainMs(environment: Environment): number {
+  const { EXT_GATEWAY_TIMEOUT_MS: longest } = parseEnvironment(
+    gatewayEnv.pick({ EXT_GATEWAY_TIMEOUT_MS: true }),
+    environment,
+  );
+  return 2 * (longest + 20_000);
+}
+
 async function answersOk(url: string): Promise<boolean> {
+  return (await statusOf(url)) === 200;
+}
+
+async function listens(url: string): Promise<boolean> {
+  return (await statusOf(url)) !== undefined;
+}
+
+async function statusOf(url: string): Promise<number | undefined> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
+    const response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
     await response.arrayBuffer();
-    return response.ok;
+    return response.status;
   } catch {
-    return false; // not listening yet
+    return undefined; // not listening
   }
 }

@@ -3,7 +3,8 @@ import path from 'node:path';
 import type { Environment } from '../platform/config/environment.ts';
 import { readLocalFile, removeLocalFile, writeLocalFile, type LocalFile } from './local-file.ts';
 import { startPlatform, type StartedPlatform } from './platform.ts';
-import { createLedger, recoverLeftovers } from './processes/ledger.ts';
+import { stopLeftovers } from './leftovers.ts';
+import { createLedger } from './processes/ledger.ts';
 import { createSupervisor } from './processes/supervisor.ts';
 import { loadStarterConfig, type StarterConfig } from './config.ts';
 import { takeStartLock, type StartLock } from './start-lock.ts';
@@ -37,14 +38,14 @@ export async function runStarter({ environment, log, onStopSignal }: StarterDeps
     return 0;
   }
   const { lock } = found;
-  const ledgerFile = path.join(dataDir, 'processes.json');
-  await recoverLeftovers(ledgerFile, log);
+  await stopLeftovers(dataDir, log);
   removeLocalFile(localFile);
 
   const supervisor = createSupervisor({
-    ledger: createLedger(ledgerFile),
+    ledger: createLedger(path.join(dataDir, 'processes.json'), log),
     logsFolder: path.join(dataDir, 'logs'),
     log,
+    echo: (name, line) => log(`[${name}] ${line}`),
   });
   const stop = new AbortController();
   const stopAsked = new Promise<void>((resolve) => {

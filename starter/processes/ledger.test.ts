@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -29,7 +29,7 @@ describe('leftovers of an earlier start', () => {
   const pid = (): number => child.pid ?? -1;
 
   it('are noted on disk for their owner alone', () => {
-    createLedger(file).add('sleeper', pid(), 'SIGTERM');
+    createLedger(file, log).add('sleeper', pid(), 'SIGTERM');
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual([
       { name: 'sleeper', pid: pid(), identity: processIdentity(pid()), stopSignal: 'SIGTERM' },
@@ -37,7 +37,7 @@ describe('leftovers of an earlier start', () => {
   });
 
   it('are stopped', async () => {
-    createLedger(file).add('sleeper', pid(), 'SIGTERM');
+    createLedger(file, log).add('sleeper', pid(), 'SIGTERM');
     const ended = once(child, 'exit');
     await recoverLeftovers(file, log);
     await ended;
@@ -55,11 +55,23 @@ describe('leftovers of an earlier start', () => {
   });
 
   it('are none once they were stopped in order', async () => {
-    const ledger = createLedger(file);
+    const ledger = createLedger(file, log);
     ledger.add('sleeper', pid(), 'SIGTERM');
     ledger.remove(pid());
     await recoverLeftovers(file, log);
     expect(processIdentity(pid())).toBeDefined();
+  });
+
+  it('are noted as soon as there is room again on a disk that was full', () => {
+    const ledger = createLedger(file, log);
+    symlinkSync('/dev/full', `${file}.new`);
+    ledger.add('sleeper', pid(), 'SIGTERM');
+    ledger.remove(-1);
+    expect(lines).toEqual([expect.stringContaining('ENOSPC')]);
+    expect(ledger.running()).toHaveLength(1);
+    rmSync(`${file}.new`);
+    ledger.add('starter', process.pid, 'SIGTERM');
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject([{ name: 'sleeper' }, { name: 'starter' }]);
   });
 
   it('cannot be told from a ledger that is unreadable, and that is said', async () => {

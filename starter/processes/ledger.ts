@@ -18,12 +18,20 @@ export interface Ledger {
   running(): readonly LedgerEntry[];
 }
 
-/** Writes synchronously: between starting a process and noting it there must be no gap. */
-export function createLedger(file: string): Ledger {
+/** Writes synchronously: between starting a process and noting it there must be no gap, unless the disk is full. */
+export function createLedger(file: string, log: (line: string) => void): Ledger {
   let entries: LedgerEntry[] = [];
+  let saved = true;
   const save = (): void => {
-    writeFileSync(`${file}.new`, JSON.stringify(entries, null, 2), { mode: 0o600 });
-    renameSync(`${file}.new`, file);
+    try {
+      writeFileSync(`${file}.new`, JSON.stringify(entries, null, 2), { mode: 0o600 });
+      renameSync(`${file}.new`, file);
+      saved = true;
+    } catch (cause) {
+      // No reason to stop: the next change writes all of it, and leftovers.ts knows a process by its command line too.
+      if (saved) log(`${file} cannot be written: ${(cause as Error).message}`);
+      saved = false;
+    }
   };
   return {
     add(name, pid, stopSignal) {
@@ -42,7 +50,8 @@ export function createLedger(file: string): Ledger {
 
 /** Stops what an earlier starter left running, and nothing else: a pid counts only with the identity noted beside it. */
 export async function recoverLeftovers(file: string, log: (line: string) => void): Promise<void> {
-  for (const { name, pid, identity, stopSignal } of readLedger(file, log)) {
+  // The last started first, so that whoever drains still has what it calls.
+  for (const { name, pid, identity, stopSignal } of readLedger(file, log).toReversed()) {
     if (processIdentity(pid) !== identity) continue;
     log(`stopping ${name} (pid ${pid}), left over from an earlier start`);
     await stopProcess(pid, identity, stopSignal);
@@ -59,7 +68,7 @@ function readLedger(file: string, log: (line: string) => void): LedgerEntry[] {
   try {
     return z.array(entry).parse(JSON.parse(text));
   } catch {
-    log(`${file} is unreadable; leftovers of an earlier start, if any, are not stopped`);
+    log(`${file} is unreadable; leftovers of an earlier start are known by their command lines alone`);
     return [];
   }
 }

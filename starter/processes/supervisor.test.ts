@@ -7,6 +7,8 @@ import { processIdentity } from './identity.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { createSupervisor, type ProcessSpec, type Supervisor } from './supervisor.ts';
 
+const LEAVE_WITH_STARTER = path.resolve(import.meta.dirname, '..', 'leave-with-starter.ts');
+
 describe('the supervisor', () => {
   let folder: string;
   let ledger: Ledger;
@@ -16,9 +18,15 @@ describe('the supervisor', () => {
   beforeEach(() => {
     lines.length = 0;
     folder = mkdtempSync(path.join(os.tmpdir(), 'alga-supervisor-'));
-    ledger = createLedger(path.join(folder, 'processes.json'));
     const log = (line: string): void => void lines.push(line);
-    supervisor = createSupervisor({ ledger, logsFolder: path.join(folder, 'logs'), log });
+    ledger = createLedger(path.join(folder, 'processes.json'), log);
+    supervisor = createSupervisor({
+      ledger,
+      logsFolder: path.join(folder, 'logs'),
+      log,
+      echo: (name, line) => lines.push(`[${name}] ${line}`),
+      health: { everyMs: 50, withinMs: 300, silentMs: 1_500, misses: 4 },
+    });
   });
   afterEach(async () => {
     await supervisor.stopAll();
@@ -35,6 +43,9 @@ describe('the supervisor', () => {
     ready: () => Promise.resolve(true),
     ...more,
   });
+  /** Answers over IPC, as a role does. */
+  const role = (name: string, script: string, more: Partial<ProcessSpec> = {}): ProcessSpec =>
+    node(name, script, { args: ['--import', LEAVE_WITH_STARTER, '-e', script], ...more });
   const STAY = 'setInterval(() => {}, 1000);';
 
   it('gives a process the environment it was told and nothing of its own', async () => {
@@ -52,6 +63,65 @@ describe('the supervisor', () => {
     expect(await waitFor(() => one.restarts() === 1 && one.pid() !== undefined, 10_000)).toBe(true);
     expect(one.pid()).not.toBe(first);
     expect(lines[0]).toBe('mortal ended (SIGKILL); starting it again in 0.2 s');
+  });
+
+  it('starts a role again that is killed during its start', async () => {
+    let launches = 0;
+    const disturbed = node('disturbed', STAY, {
+      ready: (pid) => {
+        if (launches === 1) process.kill(pid, 'SIGKILL');
+        return Promise.resolve(launches > 1);
+      },
+      before: () => Promise.resolve(void (launches += 1)),
+    });
+    const one = await supervisor.start(disturbed);
+    expect(one.pid()).toBeDefined();
+    expect(lines).toEqual(['disturbed ended before it was ready (SIGKILL); trying once more']);
+  });
+
+  it.each([
+    ['frozen', STAY, (pid: number) => void process.kill(pid, 'SIGSTOP')],
+    ['busy without end', 'setTimeout(() => { for (;;); }, 200);', () => undefined],
+  ])('replaces a role that is %s', async (_how, script, disturb) => {
+    const one = await supervisor.start(role('silent', script));
+    const first = one.pid() ?? -1;
+    disturb(first);
+    expect(await waitFor(() => one.restarts() === 1 && one.pid() !== undefined, 20_000)).toBe(true);
+    expect(processIdentity(first)).toBeUndefined();
+    expect(lines).toContain('silent lives and has not answered for 1.5 s; it is killed');
+  });
+
+  it('replaces a role that lives and no longer listens', async () => {
+    let listens = true;
+    const one = await supervisor.start(
+      role('deaf', STAY, {
+        alive: () => Promise.resolve(listens),
+        before: () => Promise.resolve(void (listens = true)),
+      }),
+    );
+    listens = false;
+    expect(await waitFor(() => one.restarts() === 1 && one.pid() !== undefined, 20_000)).toBe(true);
+  });
+
+  it('leaves a role alone that answers now and then', async () => {
+    let asked = 0;
+    const one = await supervisor.start(
+      role('slow', STAY, { alive: () => Promise.resolve((asked += 1) % 4 === 0) }),
+    );
+    expect(await waitFor(() => asked > 60, 30_000)).toBe(true);
+    expect(one.restarts()).toBe(0);
+  });
+
+  it('tries on when what comes before a launch fails', async () => {
+    let launches = 0;
+    const before = (): Promise<void> => {
+      launches += 1;
+      return launches === 2 ? Promise.reject(new Error('no space left')) : Promise.resolve();
+    };
+    const one = await supervisor.start(node('mortal', STAY, { before }));
+    process.kill(one.pid() ?? -1, 'SIGKILL');
+    expect(await waitFor(() => launches === 3 && one.pid() !== undefined, 10_000)).toBe(true);
+    expect(lines).toContain('mortal could not be started (no space left); starting it again in 0.4 s');
   });
 
   it('gives up a role that ends before it is ready, with its last words', async () => {

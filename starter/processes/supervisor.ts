@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { waitFor } from '../wait-for.ts';
+import { HEALTH, untilSilent, type HealthTimes } from './health.ts';
 import { processIdentity } from './identity.ts';
 import type { Ledger, LedgerEntry } from './ledger.ts';
 import { openProcessLog, type ProcessLog } from './process-log.ts';
@@ -17,18 +18,24 @@ export interface ProcessSpec {
   uid?: number;
   gid?: number;
   cwd?: string;
-  /** A process of ours: connected over IPC, so that it notices when we are gone; its lines are shown. */
+  /** A process of ours: connected over IPC, so that it notices when we are gone and we that it hangs; its lines are shown. */
   role?: boolean;
   stopSignal?: LedgerEntry['stopSignal'];
+  /** Done ahead of each launch. */
+  before?: () => Promise<void>;
   /** Asked until true. */
   ready: (pid: number) => Promise<boolean>;
   readyWithinMs?: number;
+  /** Asked from then on, now and again; one that is silent for too long is killed, and started again. */
+  alive?: () => Promise<boolean>;
+  /** How long is too long, where that is more than usual. */
+  silentMs?: number;
 }
 
 export interface Supervised {
   readonly name: string;
   pid: () => number | undefined;
-  /** Times it was started again after it died. */
+  /** Times it was started again after it died or fell silent. */
   restarts: () => number;
   stop: () => Promise<void>;
 }
@@ -37,6 +44,9 @@ export interface SupervisorDeps {
   ledger: Ledger;
   logsFolder: string;
   log: (line: string) => void;
+  /** Shows what a role writes. */
+  echo?: (name: string, line: string) => void;
+  health?: HealthTimes;
 }
 
 export interface Supervisor {
@@ -53,16 +63,18 @@ const FIRST_BACKOFF_MS = 200;
 const MAX_BACKOFF_MS = 10_000;
 /** One that lived this long did not die of its start. */
 const SETTLED_MS = 30_000;
-/** What a service killed a moment ago held (shared memory, a port) may need one more try; a role holds nothing. */
-const SERVICE_ATTEMPTS = 3;
+/** A start may be disturbed: by what a service killed a moment ago still holds, or by whoever kills. */
+const ATTEMPTS = 3;
+const SAYS_WITHIN_MS = 10_000;
 
 interface Running {
   child: ChildProcess;
   pid: number;
   identity: string | undefined;
-  startedAt: number;
   ended: Promise<string>;
   hasEnded: boolean;
+  /** When it last said over IPC that its event loop turns. */
+  heardAt: number;
 }
 
 export function createSupervisor(deps: SupervisorDeps): Supervisor {
@@ -104,7 +116,7 @@ class SupervisedProcess implements Supervised {
     this.#spec = spec;
     this.#output = openProcessLog({
       file: path.join(deps.logsFolder, `${spec.name}.log`),
-      echo: spec.role === true ? (line) => deps.log(`[${spec.name}] ${line}`) : undefined,
+      echo: spec.role === true ? (line) => deps.echo?.(spec.name, line) : undefined,
     });
   }
 
@@ -121,12 +133,11 @@ class SupervisedProcess implements Supervised {
   };
 
   async start(): Promise<void> {
-    const attempts = this.#spec.role === true ? 1 : SERVICE_ATTEMPTS;
     for (let attempt = 1; ; attempt += 1) {
       const fault = await this.#launch();
       if (this.#stopping()) throw new Error(`${this.name} was stopped before it was ready`);
       if (fault === undefined) break;
-      if (attempt === attempts) {
+      if (attempt === ATTEMPTS) {
         const { file } = this.#output;
         throw new Error(`${this.name} ${fault}; its last lines (${file}):\n${this.#output.tail()}`);
       }
@@ -138,7 +149,14 @@ class SupervisedProcess implements Supervised {
 
   /** What went wrong, or undefined once the process is ready. */
   async #launch(): Promise<string | undefined> {
-    const running = launchOnce(this.#spec, this.#output, this.#deps.ledger);
+    let running: Running;
+    try {
+      await this.#spec.before?.();
+      if (this.#stopping()) return 'was stopped before it was started';
+      running = launchOnce(this.#spec, this.#output, this.#deps.ledger);
+    } catch (cause) {
+      return `could not be started (${(cause as Error).message})`;
+    }
     this.#current = running;
     const fault = await untilReady(this.#spec, running);
     if (fault !== undefined) await end(running, 'SIGKILL');
@@ -148,18 +166,40 @@ class SupervisedProcess implements Supervised {
   async #watch(): Promise<void> {
     const { log } = this.#deps;
     let backoff = FIRST_BACKOFF_MS;
-    while (this.#current) {
-      const how = await this.#current.ended;
+    for (let fault: string | undefined; ; fault = await this.#launch()) {
+      let how = fault;
+      if (how === undefined) {
+        const readyAt = performance.now();
+        if (this.#restarts > 0) log(`${this.name} runs again`);
+        how = `ended (${await this.#lived()})`;
+        if (performance.now() - readyAt > SETTLED_MS) backoff = FIRST_BACKOFF_MS;
+      }
       if (this.#stopping()) return;
-      if (performance.now() - this.#current.startedAt > SETTLED_MS) backoff = FIRST_BACKOFF_MS;
-      log(`${this.name} ended (${how}); starting it again in ${backoff / 1000} s`);
+      log(`${this.name} ${how}; starting it again in ${backoff / 1000} s`);
       await this.#pause(backoff);
       if (this.#stopping()) return;
       backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
       this.#restarts += 1;
-      const fault = await this.#launch();
-      log(`${this.name} ${fault ?? 'runs again'}`);
     }
+  }
+
+  /** How the process ended, by itself or because it fell silent. */
+  async #lived(): Promise<string> {
+    const running = this.#current;
+    if (!running) return 'it never ran';
+    const { health = HEALTH, log } = this.#deps;
+    const over = new AbortController();
+    const silentMs = this.#spec.silentMs ?? health.silentMs;
+    void untilSilent(() => answers(this.#spec, running), { ...health, silentMs }, over.signal)
+      .then(async (silent) => {
+        if (!silent || this.#stopping()) return;
+        log(`${this.name} lives and has not answered for ${silentMs / 1000} s; it is killed`);
+        await end(running, 'SIGKILL');
+      })
+      .catch((cause: unknown) => log(`${this.name}: ${(cause as Error).message}`)); // it does not even die
+    const how = await running.ended;
+    over.abort();
+    return how;
   }
 
   #stopping(): boolean {
@@ -192,17 +232,18 @@ function launchOnce(spec: ProcessSpec, output: ProcessLog, ledger: Ledger): Runn
   output.take(child.stdout);
   output.take(child.stderr);
   const ended = new Promise<string>((resolve) => {
-    child.once('error', (cause) => resolve(cause.message));
+    child.on('error', (cause) => resolve(cause.message));
     child.once('exit', (code, signal) => resolve(signal ?? `code ${code ?? 'unknown'}`));
   });
   const running: Running = {
     child,
     pid: pid ?? -1,
     identity: pid === undefined ? undefined : processIdentity(pid),
-    startedAt: performance.now(),
     hasEnded: false,
+    heardAt: 0,
     ended,
   };
+  child.on('message', () => (running.heardAt = performance.now()));
   void ended.then(() => {
     running.hasEnded = true;
     if (pid === undefined) return;
@@ -219,4 +260,16 @@ async function untilReady(spec: ProcessSpec, running: Running): Promise<string |
   const settled = async (): Promise<boolean> => running.hasEnded || spec.ready(running.pid);
   if (!(await waitFor(settled, within))) return `was not ready within ${within / 1000} s`;
   return running.hasEnded ? `ended before it was ready (${await running.ended})` : undefined;
+}
+
+async function answers(spec: ProcessSpec, running: Running): Promise<boolean> {
+  if (spec.role === true && !(await itsLoopTurns(running))) return false;
+  return (await spec.alive?.()) ?? true;
+}
+
+/** leave-with-starter.ts answers whatever it is sent. */
+function itsLoopTurns(running: Running): Promise<boolean> {
+  const askedAt = performance.now();
+  running.child.send('alive?', () => undefined); // not sent: not answered
+  return waitFor(() => running.hasEnded || running.heardAt >= askedAt, SAYS_WITHIN_MS, 100);
 }

@@ -1,25 +1,15 @@
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
 import { freePort } from '../ports.ts';
-import { processIdentity } from '../processes/identity.ts';
-import { stopProcess } from '../processes/stop-process.ts';
 import type { Supervisor } from '../processes/supervisor.ts';
+import { freeDataFolder } from './postgres-leftovers.ts';
 import { choosePostgresUser, type RunAs } from './postgres-user.ts';
 import { runCommand } from './run-command.ts';
 
 const USER = 'alga';
 const DATABASE = 'alga';
+const ANSWERS_WITHIN_MS = 10_000;
 
 export interface PostgresOptions {
   /** Folder of the cluster; made on first use. */
@@ -39,6 +29,21 @@ export interface LocalPostgres {
   stop: () => Promise<void>;
 }
 
+/** Arguments by which a server of this cluster is known. */
+export function postgresMark(dataDir: string): readonly string[] {
+  return ['-D', dataDir];
+}
+
+/** The argument of whoever makes this cluster. */
+export function clusterMark(dataDir: string): string {
+  return `--pgdata=${newCluster(dataDir)}`;
+}
+
+/** Made beside and renamed, so that a start that was interrupted leaves no half cluster. */
+function newCluster(dataDir: string): string {
+  return `${dataDir}.new`;
+}
+
 /** Starts PostgreSQL of the npm package on 127.0.0.1. A leftover server on the same folder is stopped first. */
 export async function startPostgres(options: PostgresOptions): Promise<LocalPostgres> {
   const { password, supervisor, log, durable = true } = options;
@@ -51,7 +56,6 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
     log('making the PostgreSQL cluster');
     await createCluster({ initdb, as, dataDir, password, durable });
   }
-  await stopLeftoverServer(dataDir, log);
 
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -62,13 +66,15 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
   const url = (database: string): string => `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`;
   const server = await supervisor.start({
     name: 'postgres',
-    ...as.wrap(postgres, ['-D', dataDir, '-p', String(port), ...flags]),
+    before: () => freeDataFolder(dataDir, postgresMark(dataDir), log),
+    ...as.wrap(postgres, [...postgresMark(dataDir), '-p', String(port), ...flags]),
     env: {},
     cwd: '/',
     stopSignal: 'SIGINT', // "fast": ends sessions instead of waiting for them
     ...(as.uid !== undefined && { uid: as.uid }),
     ...(as.gid !== undefined && { gid: as.gid }),
     ready: () => answers(url('postgres')),
+    alive: () => listens(url('postgres')),
   });
   await createDatabase(url('postgres'));
   return { url: url(DATABASE), pid: server.pid, stop: server.stop };
@@ -110,8 +116,7 @@ async function createCluster(cluster: {
   durable: boolean;
 }): Promise<void> {
   const { initdb, as, dataDir, password, durable } = cluster;
-  // Made beside and renamed, so that a start that was interrupted leaves no half cluster.
-  const fresh = `${dataDir}.new`;
+  const fresh = newCluster(dataDir);
   const passwordFile = `${dataDir}.password`;
   rmSync(fresh, { recursive: true, force: true });
   mkdirSync(fresh, { mode: 0o700 });
@@ -123,7 +128,7 @@ async function createCluster(cluster: {
       chownSync(passwordFile, as.owner.uid, as.owner.gid);
     }
     const args = [
-      `--pgdata=${fresh}`,
+      clusterMark(dataDir),
       `--username=${USER}`,
       `--pwfile=${passwordFile}`,
       '--auth=scram-sha-256',
@@ -146,39 +151,25 @@ async function createCluster(cluster: {
   renameSync(fresh, dataDir);
 }
 
-/** Handles what a killed starter leaves: a server that still runs on this folder, or only its pid file. */
-async function stopLeftoverServer(dataDir: string, log: (line: string) => void): Promise<void> {
-  const pidFile = path.join(dataDir, 'postmaster.pid');
-  if (!existsSync(pidFile)) return;
-  const pid = Number(readFileSync(pidFile, 'utf8').split('\n')[0]);
-  const identity = processIdentity(pid);
-  if (identity !== undefined && servesFolder(pid, dataDir)) {
-    log(`stopping PostgreSQL (pid ${pid}), left over from an earlier start`);
-    await stopProcess(pid, identity, 'SIGINT');
-    return;
-  }
-  // The pid belongs to nobody or to somebody else by now; PostgreSQL would refuse to start in the second case.
-  rmSync(pidFile);
-}
-
-function servesFolder(pid: number, dataDir: string): boolean {
-  try {
-    // A PostgreSQL server works in its data folder.
-    return readlinkSync(`/proc/${pid}/cwd`) === dataDir;
-  } catch {
-    return processIdentity(pid)?.includes(dataDir) ?? false; // no /proc: the identity holds the command line
-  }
-}
-
 async function answers(url: string): Promise<boolean> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
+  return (await ask(url)) === 'yes';
+}
+
+/** Whether it says anything: one that recovers from a crash, or has no connection left, lives. */
+async function listens(url: string): Promise<boolean> {
+  return (await ask(url)) !== 'silence';
+}
+
+async function ask(url: string): Promise<'yes' | 'not now' | 'silence'> {
+  const timeouts = { connectionTimeoutMillis: ANSWERS_WITHIN_MS, query_timeout: ANSWERS_WITHIN_MS };
+  const client = new pg.Client({ connectionString: url, ...timeouts });
   client.on('error', () => undefined); // the server went away again: the next question tells
   try {
     await client.connect();
     await client.query('select 1');
-    return true;
-  } catch {
-    return false; // still starting
+    return 'yes';
+  } catch (cause) {
+    return cause instanceof pg.DatabaseError ? 'not now' : 'silence';
   } finally {
     await client.end();
   }

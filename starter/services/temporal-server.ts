@@ -27,6 +27,11 @@ export interface LocalTemporal {
   stop: () => Promise<void>;
 }
 
+/** Arguments by which the server of this folder is known. */
+export function temporalMark(dataDir: string): readonly string[] {
+  return ['--db-filename', path.join(dataDir, 'temporal.db')];
+}
+
 /** Starts the dev server on 127.0.0.1; workflows survive its restart. */
 export async function startTemporal(options: TemporalOptions): Promise<LocalTemporal> {
   const { cli, port, uiPort, namespace, supervisor } = options;
@@ -38,14 +43,7 @@ export async function startTemporal(options: TemporalOptions): Promise<LocalTemp
     command: cli,
     args: [
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--ui-port', String(uiPort)],
-      ...[
-        '--db-filename',
-        path.join(dataDir, 'temporal.db'),
-        '--log-level',
-        'warn',
-        '--namespace',
-        namespace,
-      ],
+      ...[...temporalMark(dataDir), '--log-level', 'warn', '--namespace', namespace],
       ...SEARCH_ATTRIBUTES.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
       // The one history shard is polled 20 times a second by default, which costs each task about 45 ms.
       ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'],
@@ -62,6 +60,7 @@ export async function startTemporal(options: TemporalOptions): Promise<LocalTemp
     env: { HOME: dataDir },
     cwd: dataDir,
     ready: () => hasSearchAttributes(address, namespace),
+    alive: () => asking(address, () => Promise.resolve(true)),
   });
   return { address, ui: `http://127.0.0.1:${uiPort}`, pid: server.pid, stop: server.stop };
 }

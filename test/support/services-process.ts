@@ -15,7 +15,7 @@ const log = (line: string): void => console.log(line);
 const wanted = process.argv.slice(2) as Wanted[];
 const folder = mkdtempSync(path.join(os.tmpdir(), 'alga-test-'));
 const supervisor = createSupervisor({
-  ledger: createLedger(path.join(folder, 'processes.json')),
+  ledger: createLedger(path.join(folder, 'processes.json'), log),
   logsFolder: path.join(folder, 'logs'),
   log,
 });

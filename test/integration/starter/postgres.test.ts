@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -11,6 +11,20 @@ import { createSupervisor, type Supervisor } from '../../../starter/processes/su
 import { startPostgres, type LocalPostgres } from '../../../starter/services/postgres.ts';
 import { waitFor } from '../../../starter/wait-for.ts';
 
+/** A server and its children work in its data folder. */
+function pidsIn(folder: string): number[] {
+  const cwd = (pid: string): string | undefined => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`);
+    } catch {
+      return undefined; // ended meanwhile
+    }
+  };
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && cwd(name) === folder)
+    .map(Number);
+}
+
 describe('the PostgreSQL of one machine', () => {
   let folder: string;
   let supervisor: Supervisor;
@@ -18,8 +32,9 @@ describe('the PostgreSQL of one machine', () => {
   const lines: string[] = [];
   const log = (line: string): void => void lines.push(line);
   const newSupervisor = (): Supervisor => {
-    ledger = createLedger(path.join(folder, 'processes.json'));
-    return createSupervisor({ ledger, logsFolder: path.join(folder, 'logs'), log });
+    ledger = createLedger(path.join(folder, 'processes.json'), log);
+    const health = { everyMs: 100, withinMs: 1_000, silentMs: 3_000, misses: 3 };
+    return createSupervisor({ ledger, logsFolder: path.join(folder, 'logs'), log, health });
   };
 
   beforeEach(() => {
@@ -45,6 +60,12 @@ describe('the PostgreSQL of one machine', () => {
     }
   }
 
+  const answers = (url: string): Promise<boolean> =>
+    query(url, 'select what from kept').then(
+      (rows) => rows.length === 1,
+      () => false, // between two lives
+    );
+
   it('keeps its data from start to start', async () => {
     const first = await start();
     await query(first.url, "create table kept as select 'here' as what");
@@ -61,16 +82,33 @@ describe('the PostgreSQL of one machine', () => {
     expect(await query(url, 'show unix_socket_directories')).toEqual([{ unix_socket_directories: '' }]);
   });
 
-  it('is started again with its data when it is killed', async () => {
+  it('is started again with its data when it is killed, also when its pid is another program by then', async () => {
     const server = await start(true);
     await query(server.url, "create table kept as select 'here' as what");
-    process.kill(server.pid() ?? -1, 'SIGKILL');
-    const back = (): Promise<boolean> =>
-      query(server.url, 'select what from kept').then(
-        (rows) => rows.length === 1,
-        () => false, // between two lives
-      );
-    expect(await waitFor(back, 30_000)).toBe(true);
+    const innocent = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+    try {
+      await once(innocent, 'spawn');
+      const pidFile = path.join(dataDir(), 'postmaster.pid');
+      const reused = readFileSync(pidFile, 'utf8').replace(/^\d+/, String(innocent.pid ?? -1));
+      process.kill(server.pid() ?? -1, 'SIGKILL');
+      writeFileSync(pidFile, reused);
+      expect(await waitFor(() => answers(server.url), 30_000)).toBe(true);
+      expect(processIdentity(innocent.pid ?? -1)).toBeDefined();
+    } finally {
+      innocent.kill('SIGKILL');
+    }
+  });
+
+  it('is started again with its data when it is frozen, its children too', async () => {
+    const server = await start(true);
+    await query(server.url, "create table kept as select 'here' as what");
+    const children = pidsIn(dataDir());
+    expect(children.length).toBeGreaterThan(3);
+    for (const pid of children) process.kill(pid, 'SIGSTOP');
+    expect(await waitFor(() => children.every((pid) => processIdentity(pid) === undefined), 30_000)).toBe(
+      true,
+    );
+    expect(await waitFor(() => answers(server.url), 30_000)).toBe(true);
   });
 
   it('stops a server that a killed starter left on its folder', async () => {
@@ -81,7 +119,7 @@ describe('the PostgreSQL of one machine', () => {
       const { createSupervisor } = await import(${module('processes/supervisor.ts')});
       const { startPostgres } = await import(${module('services/postgres.ts')});
       const log = () => {};
-      const ledger = createLedger(${JSON.stringify(path.join(folder, 'earlier.json'))});
+      const ledger = createLedger(${JSON.stringify(path.join(folder, 'earlier.json'))}, log);
       const supervisor = createSupervisor({ ledger, logsFolder: ${JSON.stringify(path.join(folder, 'logs'))}, log });
       const dataDir = ${JSON.stringify(dataDir())};
       const server = await startPostgres({ dataDir, password: 'test', durable: false, supervisor, log });
