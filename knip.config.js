@@ -4,6 +4,7 @@ export default {
     'workflows/index.ts',
     '{bench,scripts}/*.ts',
     // Started by their path, as processes of their own.
+    'bench/neighbours/attacker.ts',
     'platform/component/precompile-child.ts',
     'runner/sandbox/child.ts',
     'starter/leave-with-starter.ts',
@@ -11,6 +12,7 @@ export default {
     'test/support/services-process.ts',
     // Each is a project of its own, built by scripts/build-example.ts.
     'examples/*/{src,types,ui}/*.{ts,js}',
+    'bench/guests/{*/src,types}/*.ts',
     'test/fixtures/components/*/src/main.ts',
   ],
   project: ['**/*.{ts,js}'],

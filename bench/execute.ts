@@ -13,23 +13,18 @@ import { createFetchTransport } from '../platform/http/fetch-transport.ts';
 import { readPrivateKey } from '../platform/tokens/ed25519.ts';
 import { mintExecutionToken } from '../platform/tokens/execution-token.ts';
 import { measure, type Measurement } from './load.ts';
+import { readLocalPlatform } from './local-platform.ts';
 
 // Needs a running platform: `npm start`, then `npm run bench`. Every figure comes from this one run, so compare within it.
 
 const CALLS = Number(process.argv[2] ?? 2000);
 const dataDir = process.env['DATA_DIR'] ?? '.data';
 
-interface Local {
-  gateway: string;
-  runner: string;
-  tenantId: string;
-  keys: { user: string };
-}
 interface Secrets {
   tokens: { gatewayToRunner: string; workerToGateway: string };
   executionToken: { privateKey: string };
 }
-const local = JSON.parse(readFileSync(join(dataDir, 'local.json'), 'utf8')) as Local;
+const local = readLocalPlatform(dataDir);
 const secrets = JSON.parse(readFileSync(join(dataDir, 'secrets.json'), 'utf8')) as Secrets;
 
 interface Call {

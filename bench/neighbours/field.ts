@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ApiError } from '../../core/api/api-error.ts';
+import { createApiKey } from '../../core/api/api-keys.ts';
+import { createApiClient, type ApiClient } from '../../core/api/client.ts';
+import { installExtension, type InstallAnswer } from '../../core/api/installs.ts';
+import { createTenant } from '../../core/api/tenants.ts';
+import { finalizeUpload, initiateUpload, uploadProxy } from '../../core/api/uploads.ts';
+import type { Permission } from '../../core/permissions.ts';
+import { SecretValue } from '../../core/secret-value.ts';
+import { packTarZst } from '../../platform/bundle/pack.ts';
+import { openDatabase } from '../../platform/db/database.ts';
+import { createFetchTransport } from '../../platform/http/fetch-transport.ts';
+import { buildExample } from '../../scripts/build-example.ts';
+import type { LocalPlatform } from '../local-platform.ts';
+
+const GUEST = join(import.meta.dirname, '..', 'guests', 'heavy');
+const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'components');
+const WAIT = { wait: 60 };
+const KEY_LIFE_MS = 60 * 60 * 1000;
+const MIB = 1024 * 1024;
+
+export const HELLO = 'alga.hello';
+export const HEAVY = 'alga.heavy';
+
+/** What attackers need, as it crosses to their process. */
+export interface Field {
+  gateway: string;
+  ui: string;
+  /** A key of tenant A, whose user attacks. */
+  key: string;
+  /** An extension with a UI. */
+  extensionId: string;
+  /** Of tenant A: its row is waited for. */
+  uploadId: string;
+  /** A bundle of 1.5 MiB that holds two components of 128 MiB of zeros. */
+  hostileBundle: string;
+}
+
+export interface Neighbour {
+  key: string;
+  install: InstallAnswer;
+}
+
+/** A client of one key. */
+export function clientOf({ gateway }: Pick<LocalPlatform, 'gateway'>, key: string): ApiClient {
+  return createApiClient(
+    createFetchTransport({ baseUrl: gateway, token: new SecretValue(key), timeoutMs: 120_000 }),
+  );
+}
+
+/** A new tenant, and a key of it that ends within the hour. */
+export async function newTenant(local: LocalPlatform, name: string): Promise<string> {
+  const operator = clientOf(local, local.keys.operator);
+  const { tenantId } = (await operator(createTenant, { body: { name } })).body;
+  const permissions: Permission[] = [
+    'extension:read',
+    'extension:write',
+    'extension:install',
+    'extension:publish',
+  ];
+  const expiresAt = new Date(Date.now() + KEY_LIFE_MS);
+  const body = { tenantId, name: 'bench', permissions, expiresAt: expiresAt.toISOString() };
+  return (await operator(createApiKey, { body })).body.key;
+}
+
+export async function install(local: LocalPlatform, key: string, extension: string): Promise<InstallAnswer> {
+  const body = { extension, consent: 'all' as const };
+  const answer = await clientOf(local, key)(installExtension, { body }, WAIT);
+  if (answer.status === 202)
+    throw new Error(`${extension} is still ${answer.body.status} after ${WAIT.wait} s`);
+  return answer.body;
+}
+
+export async function prepareNeighbour(local: LocalPlatform): Promise<Neighbour> {
+  const key = await newTenant(local, 'Bench neighbour');
+  return { key, install: await install(local, key, HELLO) };
+}
+
+/** Tenant A, with an extension that works hard and as many records as it may have. */
+export async function prepareField(
+  local: LocalPlatform,
+  { extensionId }: InstallAnswer,
+  log: (line: string) => void,
+): Promise<Field> {
+  await publishHeavy(local, log);
+  const key = await newTenant(local, 'Bench attacker');
+  const heavy = await install(local, key, HEAVY);
+  log('filling the storage of the attacker');
+  await fillStorage(local, heavy.installId);
+  const size = 1_000;
+  const { uploadId } = (
+    await clientOf(local, key)(initiateUpload, { body: { filename: 'small', size, method: 'proxy' } })
+  ).body;
+  log('packing a hostile bundle');
+  const hostileBundle = await packHostile();
+  return { gateway: local.gateway, ui: local.ui, key, extensionId, uploadId, hostileBundle };
+}
+
+async function publishHeavy(local: LocalPlatform, log: (line: string) => void): Promise<void> {
+  const { files } = await buildExample(GUEST, { cacheDir: CACHE, log });
+  const bundle = await packTarZst(files);
+  const call = clientOf(local, local.keys.admin);
+  const announced = { filename: 'heavy.tar.zst', size: bundle.byteLength, method: 'proxy' as const };
+  const { uploadId } = (await call(initiateUpload, { body: announced })).body;
+  await call(uploadProxy, { query: { uploadId }, body: bundle });
+  try {
+    while ((await call(finalizeUpload, { body: { uploadId } }, WAIT)).status === 202);
+  } catch (err) {
+    if (!(err instanceof ApiError) || err.code !== 'VERSION_EXISTS') throw err; // of an earlier run
+  }
+}
+
+/** 100 records of 64 KiB, and 29 namespaces that are full: 148,580 records. */
+async function fillStorage({ databaseUrl }: LocalPlatform, installId: string): Promise<void> {
+  const db = openDatabase({ url: new SecretValue(databaseUrl), poolMax: 1 });
+  const insert = (namespace: string, key: string, value: string, rows: string) =>
+    db.raw(
+      `insert into extension_storage_record (tenant_id, install_id, namespace, key, value, revision)
+       select tenant_id, install_id, ${namespace}, ${key}, ${value}, nextval('extension_storage_revision')
+         from tenant_extension_install, ${rows} where install_id = ?`,
+      [installId],
+    );
+  try {
+    const random = `decode(repeat(md5(r::text), 4096), 'hex')`;
+    await insert(`'large'`, `'key-' || r`, random, 'generate_series(1, 100) r');
+    const full = 'generate_series(0, 28) n, generate_series(0, 5119) r';
+    await insert(`'full-' || n`, `'key-' || r`, `decode(repeat('00', 100), 'hex')`, full);
+  } finally {
+    await db.destroy();
+  }
+}
+
+async function packHostile(): Promise<string> {
+  const bytes = await packTarZst([
+    { path: 'entry.wasm', bytes: new Uint8Array(128 * MIB) },
+    { path: 'dist/main.wasm', bytes: new Uint8Array(128 * MIB) },
+    // What does not compress keeps the ratio below the limit.
+    { path: 'ui/noise', bytes: randomBytes(1.5 * MIB) },
+  ]);
+  const file = join(await mkdtemp(join(tmpdir(), 'bench-')), 'hostile.tar.zst');
+  await writeFile(file, bytes);
+  return file;
+}
