@@ -1,11 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { PlatformError } from '../../core/errors.ts';
 import { createByteCount } from './announced-bytes.ts';
 import { assertObjectKey } from './object-key.ts';
-import type { ByteSource, ObjectStore, PutOnceOptions, PutOptions } from './object-store.ts';
+import type { ByteSource, ListedObject, ObjectStore, PutOnceOptions, PutOptions } from './object-store.ts';
 
 /**
  * Objects as files below one folder. A write goes to a file of its own beside its target and becomes visible whole, by `rename`, or by
@@ -63,6 +63,23 @@ export function createFolderObjectStore({ folder }: { folder: string }): ObjectS
     return count.size;
   }
 
+  /** Files below a folder: objects, or what writes left behind. One that is gone by now is left out. */
+  async function* files(prefix: string, wanted: 'objects' | 'unfinished'): AsyncGenerator<ListedObject> {
+    assertObjectKey(prefix.slice(0, -1));
+    const found = await disk(() => unlessGone(opendir(path.join(folder, prefix), { recursive: true })));
+    try {
+      for await (const entry of found ?? []) {
+        if (!entry.isFile() || entry.name.startsWith('.') !== (wanted === 'unfinished')) continue;
+        const file = path.join(entry.parentPath, entry.name);
+        const stats = await unlessGone(stat(file));
+        const key = path.relative(folder, file).split(path.sep).join('/');
+        if (stats) yield { key, modifiedAt: stats.mtime };
+      }
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
   return {
     async read(key, { signal } = {}) {
       const file = fileOf(key);
@@ -105,14 +122,30 @@ export function createFolderObjectStore({ folder }: { folder: string }): ObjectS
       await disk(() => rm(file, { force: true }));
     },
 
+    list: (prefix) => files(prefix, 'objects'),
+
+    async removeUnfinished(prefix, { before, dryRun }) {
+      let count = 0;
+      for await (const { key, modifiedAt } of files(prefix, 'unfinished')) {
+        if (modifiedAt >= before) continue;
+        count += 1;
+        if (!dryRun) await disk(() => rm(path.join(folder, key), { force: true }));
+      }
+      return count;
+    },
+
     describe: () => `folder ${folder}`,
   };
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {
+  const stats = await unlessGone(stat(file));
+  return stats?.isFile() ? stats.size : undefined;
+}
+
+async function unlessGone<Result>(look: Promise<Result>): Promise<Result | undefined> {
   try {
-    const stats = await stat(file);
-    return stats.isFile() ? stats.size : undefined;
+    return await look;
   } catch (err) {
     if (isErrno(err, 'ENOENT')) return undefined;
     throw err;

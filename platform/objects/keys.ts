@@ -1,10 +1,17 @@
 import { contentHashHex } from '../../core/ids.ts';
 
+const STAGING = 'staging/';
+
 /** The object store's layout. `base` is BUNDLE_STORE_BASE and ends in "/". */
 export function createObjectKeys(base: string): ObjectKeys {
   const folder = (contentHash: string): string => `${base}${contentHashHex(contentHash)}`;
   return {
-    staging: (tenantId, uploadId) => `staging/${tenantId}/${uploadId}`,
+    prefixes: { staging: STAGING, bundles: base },
+    staging: (tenantId, uploadId) => `${STAGING}${tenantId}/${uploadId}`,
+    uploadOf(key) {
+      const [, tenantId, uploadId] = key.startsWith(STAGING) ? key.split('/') : [];
+      return tenantId !== undefined && uploadId !== undefined ? { tenantId, uploadId } : undefined;
+    },
     bundle: (hash) => `${folder(hash)}/bundle.tar.zst`,
     manifest: (hash) => `${folder(hash)}/manifest.json`,
     component: (hash) => `${folder(hash)}/entry.wasm`,
@@ -15,8 +22,12 @@ export function createObjectKeys(base: string): ObjectKeys {
 }
 
 export interface ObjectKeys {
+  /** What all keys begin with. */
+  prefixes: { staging: string; bundles: string };
   /** Upload bytes on their way in, bound to the tenant. */
   staging(tenantId: string, uploadId: string): string;
+  /** Whose bytes are under a key of staging; undefined if it is no such key. */
+  uploadOf(key: string): { tenantId: string; uploadId: string } | undefined;
   bundle(contentHash: string): string;
   manifest(contentHash: string): string;
   component(contentHash: string): string;

@@ -16,6 +16,11 @@ export interface StoredObject {
   body: AsyncIterable<Uint8Array>;
 }
 
+export interface ListedObject {
+  key: string;
+  modifiedAt: Date;
+}
+
 /**
  * Where bundles live. Keys come from `keys.ts` alone.
  * Errors: OBJECT_STORE_UNAVAILABLE (retryable), OBJECT_CONFLICT (a write-once key holds other bytes), BUNDLE_CORRUPT (the bytes are
@@ -30,6 +35,13 @@ export interface ObjectStore {
   putOnce(key: string, source: ByteSource, options: PutOnceOptions): Promise<void>;
   /** Nothing to remove is no error. */
   remove(key: string): Promise<void>;
+  /** Every object whose key begins so; `prefix` ends in "/". One that comes or goes meanwhile may be left out. */
+  list(prefix: string): AsyncIterable<ListedObject>;
+  /**
+   * Removes what writes of such keys left behind that began before then and were cut off; it was never an object. Answers how much it was,
+   * with `dryRun` without removing it.
+   */
+  removeUnfinished(prefix: string, options: { before: Date; dryRun: boolean }): Promise<number>;
   /** Endpoint and bucket, or folder: for messages. */
   describe(): string;
 }

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import {
+  AbortMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  paginateListObjectsV2,
+  ListMultipartUploadsCommand,
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
@@ -21,7 +24,7 @@ export type S3Config = Omit<Extract<ObjectStoreConfig, { kind: 's3' }>, 'kind' |
 
 /**
  * Objects in one bucket, which must exist. Needs s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on
- * its keys, and s3:ListBucket, without which S3 answers 403 where nothing is.
+ * its keys, s3:ListBucketMultipartUploads, and s3:ListBucket, without which S3 answers 403 where nothing is.
  */
 export function createS3ObjectStore(config: S3Config): ObjectStore {
   const { bucket } = config;
@@ -134,6 +137,39 @@ export function createS3ObjectStore(config: S3Config): ObjectStore {
     async remove(key) {
       assertObjectKey(key);
       await s3(() => client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key })));
+    },
+
+    async *list(prefix) {
+      assertObjectKey(prefix.slice(0, -1));
+      const pages = paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix });
+      for (;;) {
+        const page = await s3(() => pages.next());
+        if (page.done === true) return;
+        for (const { Key: key, LastModified: modifiedAt } of page.value.Contents ?? []) {
+          if (key !== undefined && modifiedAt !== undefined) yield { key, modifiedAt };
+        }
+      }
+    },
+
+    async removeUnfinished(prefix, { before, dryRun }) {
+      assertObjectKey(prefix.slice(0, -1));
+      let count = 0;
+      let after: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
+      for (;;) {
+        const command = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix, ...after });
+        const page = await s3(() => client.send(command));
+        for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+          if (Initiated === undefined || Initiated >= before) continue;
+          count += 1;
+          if (dryRun) continue;
+          const abort = new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId });
+          await s3(() => client.send(abort)).catch((err: unknown) => {
+            if (!isAnswer(causeOf(err), 'NoSuchUpload')) throw err; // ended meanwhile
+          });
+        }
+        if (page.IsTruncated !== true) return count;
+        after = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+      }
     },
 
     describe: () => `S3 ${where}`,

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import type { ByteSource, ObjectStore } from '../../platform/objects/object-store.ts';
+import type { ByteSource, ListedObject, ObjectStore } from '../../platform/objects/object-store.ts';
 
 /** More than two parts of a multipart upload. */
 const LARGE = 20 * 1024 * 1024 + 12_345;
@@ -180,6 +180,41 @@ export function describeObjectStore(name: string, provide: () => Promise<ObjectS
       await store.remove(key);
       expect(await store.read(key)).toBeUndefined();
       await store.remove(key);
+    });
+
+    it('lists the objects below a prefix, each with the time it was written', async () => {
+      const prefix = `test/${randomUUID()}/`;
+      const began = Date.now() - 2_000; // S3 tells seconds
+      for (const key of ['a', 'b/c', 'b/d/e']) await store.put(`${prefix}${key}`, bytesOf(key));
+      const listed: ListedObject[] = [];
+      for await (const object of store.list(prefix)) listed.push(object);
+      expect(listed.map(({ key }) => key).sort()).toEqual(['a', 'b/c', 'b/d/e'].map((key) => prefix + key));
+      for (const { modifiedAt } of listed) expect(modifiedAt.getTime()).toBeGreaterThan(began);
+      for await (const object of store.list(`test/${randomUUID()}/`)) expect(object).toBeUndefined();
+    });
+
+    it('removes what a write that was cut off left behind, and no write that may still be under way', async () => {
+      const prefix = `test/${randomUUID()}/`;
+      const key = `${prefix}object`;
+      const sent = Promise.withResolvers<undefined>();
+      const goOn = Promise.withResolvers<undefined>();
+      async function* stuck(): AsyncGenerator<Uint8Array> {
+        yield* inChunks(randomBytes(LARGE), 1_000_000);
+        sent.resolve(undefined);
+        await goOn.promise;
+      }
+      const cutOff = store.put(key, stuck());
+      await sent.promise;
+      const later = new Date(Date.now() + 60_000);
+      const remove = (before: Date, dryRun = false) => store.removeUnfinished(prefix, { before, dryRun });
+      expect(await remove(new Date(Date.now() - 60_000))).toBe(0);
+      expect([await remove(later, true), await remove(later), await remove(later)]).toEqual([1, 1, 0]);
+      goOn.resolve(undefined);
+      await expect(cutOff).rejects.toMatchObject({ code: 'OBJECT_STORE_UNAVAILABLE' });
+      expect(await contentOf(key)).toBeUndefined();
+      await store.put(key, bytesOf('whole'));
+      expect(await remove(later)).toBe(0);
+      await expectContent(key, bytesOf('whole'));
     });
 
     it.each([
