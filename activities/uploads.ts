@@ -43,7 +43,14 @@ export function createUploadActivities({ uploads, objects, keys }: UploadDeps) {
     async openPublish({ tenantId, uploadId, steps }: OpenPublishInput): Promise<ReceivedBundle> {
       const { received } = await uploads.open(tenantId, uploadId);
       if (!received) throw new PlatformError('UPLOAD_INCOMPLETE', 'the bytes have not arrived');
-      await uploads.saveProgress(tenantId, uploadId, { status: 'verifying', steps, checks: [] });
+      // Housekeeping, which looked before this publish had begun, may have ended the row for want of one.
+      const taken = await uploads.saveProgress(tenantId, uploadId, {
+        status: 'verifying',
+        steps,
+        checks: [],
+      });
+      if (!taken)
+        throw new PlatformError('UPLOAD_CLOSED', `upload ${uploadId} takes nothing more: it has ended`);
       return { contentHash: `sha256:${received.sha256}`, sizeBytes: received.size };
     },
 

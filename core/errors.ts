@@ -62,8 +62,9 @@ const CODES = {
   // State of the world
   NOT_FOUND: { kind: 'not_found' }, // nothing there, or not for this tenant: the same answer
   OPERATION_RUNNING: { kind: 'conflict' }, // another operation holds this install
-  OPERATION_EXPIRED: { kind: 'conflict' }, // no worker took the operation up before its settings expired
+  OPERATION_EXPIRED: { kind: 'conflict' }, // nobody took it up in time: a draft no worker, an upload no finalize
   OPERATION_CANCELLED: { kind: 'conflict' }, // an operator cancelled the workflow; what it had done was undone
+  OPERATION_LOST: { kind: 'conflict' }, // its workflow was terminated or is gone; what it had done was undone
   INSTALL_EXISTS: { kind: 'conflict' }, // installed already at another version
   STATE_CONFLICT: { kind: 'conflict' }, // the row is not in a state that allows this
   CAPABILITY_UNAVAILABLE: { kind: 'conflict', status: 422 }, // the version needs a capability this platform does not provide

@@ -22,8 +22,11 @@ const executeContext = z.strictObject({
   trigger: z.enum(TRIGGERS),
 });
 
+/** No execution may be given longer. */
+export const MAX_TIMEOUT_MS = 300_000;
+
 const executeLimits = z.strictObject({
-  timeout_ms: z.int().min(1).max(300_000),
+  timeout_ms: z.int().min(1).max(MAX_TIMEOUT_MS),
   memory_mb: z.int().min(1).max(1024),
   response_bytes: z.int().min(0),
 });

@@ -101,3 +101,17 @@ export interface Check {
 export function pendingSteps<Name extends string>(names: readonly Name[]): Step<Name>[] {
   return names.map((name) => ({ name, status: 'pending', attempts: 0 }));
 }
+
+/**
+ * Steps as they are shown once the workflow that ran them is lost: what ran has failed for that reason, and what had been done of
+ * `undone` is gone again.
+ */
+export function stepsWhenLost<Name extends string>(
+  steps: readonly Step<Name>[],
+  { error, at, undone = [] }: { error: FailureReason; at: string; undone?: readonly Name[] },
+): Step<Name>[] {
+  return steps.map((step) => {
+    if (step.status === 'running') return { ...step, status: 'failed', endedAt: at, error };
+    return step.status === 'done' && undone.includes(step.name) ? { ...step, status: 'undone' } : step;
+  });
+}

@@ -6,20 +6,26 @@ import { createHousekeepingActivities } from '../activities/housekeeping.ts';
 import { createInstallActivities } from '../activities/installs.ts';
 import { createRegistryActivities } from '../activities/registry.ts';
 import { createRunnerActivities } from '../activities/runners.ts';
+import { createSweepActivities } from '../activities/sweeps.ts';
 import { createUploadActivities } from '../activities/uploads.ts';
 import { createVerificationActivities } from '../activities/verification.ts';
 import { LIFECYCLE_TASK_QUEUE, PROBE_TASK_QUEUE, VERIFY_TASK_QUEUE } from '../core/ids.ts';
 import type { LifecycleWorkerConfig } from '../platform/config/worker.ts';
 import { createArtifactStore } from '../platform/db/artifacts.ts';
 import { openDatabase } from '../platform/db/database.ts';
+import { createDraftSweepStore } from '../platform/db/draft-sweep.ts';
 import { createExecutionPartitionStore } from '../platform/db/execution-partitions.ts';
+import { createExecutionSweepStore } from '../platform/db/execution-sweep.ts';
 import { createInstallDraftStore } from '../platform/db/install-drafts.ts';
 import { createInstallOperationStore } from '../platform/db/install-operations.ts';
+import { createInstallSweepStore } from '../platform/db/install-sweep.ts';
 import { createRegistryStore } from '../platform/db/registry.ts';
 import { createUploadStore } from '../platform/db/uploads.ts';
+import { createUploadSweepStore } from '../platform/db/upload-sweep.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
 import { createDataConverter } from '../platform/temporal/data-converter.ts';
+import { createReadWorkflowState } from '../platform/temporal/workflow-state.ts';
 import { failureInterceptor } from './failure-interceptor.ts';
 import { ensureHousekeepingSchedule } from './housekeeping-schedule.ts';
 import type { RunnableWorker } from './runnable-worker.ts';
@@ -37,6 +43,7 @@ export async function createLifecycleWorker(config: LifecycleWorkerConfig): Prom
   const objects = createObjectStore(config.objects);
   const keys = createObjectKeys(config.objects.base);
   const registry = createRegistryStore(db);
+  const client = new Client({ connection, namespace });
   const probing = createRunnerActivities({ gateway: config.gateway });
   const verifying = {
     ...createVerificationActivities({ objects, keys, registry }),
@@ -67,6 +74,15 @@ export async function createLifecycleWorker(config: LifecycleWorkerConfig): Prom
         registry,
       }),
       ...createHousekeepingActivities({ partitions: createExecutionPartitionStore(db) }),
+      ...createSweepActivities({
+        executions: createExecutionSweepStore(db),
+        drafts: createDraftSweepStore(db),
+        uploads: createUploadSweepStore(db),
+        installs: createInstallSweepStore(db),
+        objects,
+        keys,
+        workflowState: createReadWorkflowState(client),
+      }),
     },
   });
   const prober = await Worker.create({
@@ -82,7 +98,7 @@ export async function createLifecycleWorker(config: LifecycleWorkerConfig): Prom
     maxConcurrentActivityTaskExecutions: BUNDLES_AT_ONCE,
   });
   const workers = [worker, prober, verifier];
-  await ensureHousekeepingSchedule(new Client({ connection, namespace }));
+  await ensureHousekeepingSchedule(client);
   return {
     async run() {
       await Promise.all(workers.map((each) => each.run()));

@@ -111,6 +111,25 @@ export interface ConfigureInstallResult {
   secretsVersion: number;
 }
 
+/** Input of `housekeeping`, which a Schedule of that name starts without one. */
+export interface HousekeepingInput {
+  /** Counts what would go, and changes nothing. */
+  dryRun?: boolean;
+}
+
+export type SweepName =
+  'partitions' | 'installs' | 'publishes' | 'uploads' | 'objects' | 'drafts' | 'executions';
+
+/** How much it ended or removed (of a dry run: would), or why it could not. */
+export type SweepOutcome = { count: number } | { error: FailureReason };
+
+export interface HousekeepingResult {
+  executionPartitions: string[];
+  dryRun?: boolean;
+  /** In the order in which they ran. Absent of runs that began with release 0.2.0. */
+  swept?: Partial<Record<SweepName, SweepOutcome>>;
+}
+
 // Signatures of workflows that start each other, by name.
 export type InstallExtension = (input: InstallExtensionInput) => Promise<InstallProgress>;
 export type AwaitConsent = (input: AwaitConsentInput) => Promise<{ status: InstallStatus }>;

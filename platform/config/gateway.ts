@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_TIMEOUT_MS } from '../../core/execute.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import {
   credential,
@@ -33,7 +34,7 @@ export const gatewayEnv = z.object({
   /** Origin that browsers load extension UIs from. */
   RUNNER_PUBLIC_BASE: z.url(),
   /** Upper bound of one execution, milliseconds. */
-  EXT_GATEWAY_TIMEOUT_MS: z.coerce.number().int().min(100).max(300_000).default(30_000),
+  EXT_GATEWAY_TIMEOUT_MS: z.coerce.number().int().min(100).max(MAX_TIMEOUT_MS).default(30_000),
   EXECUTION_TOKEN_PRIVATE_KEY: keySecret,
   RUNNER_SERVICE_TOKEN: credential,
   RUNNER_GATEWAY_TOKEN: credential,

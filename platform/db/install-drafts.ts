@@ -48,22 +48,12 @@ interface DraftRow {
   expires_at: Date;
 }
 
-/** An expired draft says for this long that nothing came of its request, and an applied one that something did. */
-const TOLD_FOR = '1 day';
+/** What an expired draft no longer holds. */
+export const CLEARED = { config: null, secrets: null, digest: null } as const;
 
 export type InstallDraftStore = ReturnType<typeof createInstallDraftStore>;
 
 export function createInstallDraftStore(db: Knex) {
-  /** Of any tenant: what has expired, nobody can use. */
-  async function clearExpired(): Promise<void> {
-    await db('install_draft')
-      .where('expires_at', '<', db.fn.now())
-      .where((held) => void held.whereNotNull('config').orWhereNotNull('secrets').orWhereNotNull('digest'))
-      .update({ config: null, secrets: null, digest: null });
-    await db('install_draft').whereRaw('expires_at < now() - ?::interval', [TOLD_FOR]).delete();
-    await db('install_draft_applied').whereRaw('applied_at < now() - ?::interval', [TOLD_FOR]).delete();
-  }
-
   return {
     /** The draft of the same request that is still good, if there is one. */
     async findByDigest(
@@ -79,7 +69,11 @@ export function createInstallDraftStore(db: Knex) {
 
     /** False, and nothing is written, if the same request has a draft already. */
     async create(tenantId: string, draft: InstallDraft): Promise<boolean> {
-      await clearExpired();
+      // Housekeeping clears what has expired; this one is in the way.
+      await db('install_draft')
+        .where({ tenant_id: tenantId, digest: draft.digest })
+        .where('expires_at', '<=', db.fn.now())
+        .update(CLEARED);
       const created = (await db('install_draft')
         .insert({
           tenant_id: tenantId,

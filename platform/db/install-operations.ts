@@ -233,6 +233,9 @@ async function takeUp(
   if (own.status !== 'installing' || own.pending_version_id !== versionId) {
     throw new PlatformError('STATE_CONFLICT', `the install is ${own.status}`);
   }
+  // Or housekeeping, which looked before this workflow had begun, could still end the row for want of one.
+  const touched = await row().where({ status: 'installing' }).update({ updated_at: running['updated_at'] });
+  if (touched === 0) throw new PlatformError('STATE_CONFLICT', 'the install has ended');
 }
 
 async function lockPending(

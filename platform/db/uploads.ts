@@ -123,7 +123,7 @@ export function createUploadStore(db: Knex) {
       return upload;
     },
 
-    /** Progress of a running publish. An ended one keeps its end: a late attempt cannot open it again. */
+    /** Progress of a running publish. An ended one keeps its end: a late attempt cannot open it again, and is answered false. */
     async saveProgress(
       tenantId: string,
       uploadId: string,
@@ -132,8 +132,8 @@ export function createUploadStore(db: Knex) {
         steps: Step<PublishStepName>[];
         checks: Check[];
       },
-    ): Promise<void> {
-      await row(tenantId, uploadId)
+    ): Promise<boolean> {
+      const updated = await row(tenantId, uploadId)
         .whereIn('status', ['verifying', 'precompiling', 'registering'])
         .update({
           status: progress.status,
@@ -141,6 +141,7 @@ export function createUploadStore(db: Knex) {
           checks: JSON.stringify(progress.checks),
           ...touch(db),
         } as never);
+      return updated > 0;
     },
 
     /** Ends a publish. The first end stays; a repeat changes nothing. */

@@ -1,5 +1,6 @@
 import { executionQueries } from './executions.ts';
 import type { HotQuery } from './hot-query.ts';
+import { housekeepingQueries } from './housekeeping.ts';
 import { installQueries } from './installs.ts';
 import { recordQueries } from './records.ts';
 import { accessQueries, registryQueries } from './registry.ts';
@@ -12,5 +13,6 @@ export function hotQueries(): HotQuery[] {
     ...executionQueries(),
     ...recordQueries(),
     ...registryQueries(),
+    ...housekeepingQueries(),
   ];
 }

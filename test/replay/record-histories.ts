@@ -4,6 +4,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import type { SweepActivities } from '../../activities/sweeps.ts';
 import { PlatformError } from '../../core/errors.ts';
 import { consentWorkflowId, LIFECYCLE_TASK_QUEUE, precompileWorkflowId } from '../../core/ids.ts';
 import { startRecompile } from '../../platform/temporal/start-recompile.ts';
@@ -39,11 +40,21 @@ interface Recordable {
   fetchHistory(): Promise<Parameters<typeof historyToJSON>[0]>;
 }
 
+const SWEEPS = [
+  'sweepInstalls',
+  'sweepPublishes',
+  'sweepUploads',
+  'sweepObjects',
+  'sweepDrafts',
+  'sweepExecutions',
+] as const satisfies readonly (keyof SweepActivities)[];
+
 const install = fakeInstallActivities();
 const publish = fakePublishActivities();
 const environment = await startWorkflowEnvironment({
   ...install.activities,
   ...publish.activities,
+  ...Object.fromEntries(SWEEPS.map((name) => [name, () => Promise.resolve({ count: 1 })])),
   prepareExecutionPartitions: () => Promise.resolve({ made: ['extension_execution_log_20260101'] }),
 });
 const { client } = environment;

@@ -1,0 +1,182 @@
+import { MAX_TIMEOUT_MS, START_WITHIN_MS } from '../core/execute.ts';
+import { consentWorkflowId, installWorkflowId, publishWorkflowId } from '../core/ids.ts';
+import { stepsWhenLost, type FailureReason, type InstallStepName } from '../core/progress.ts';
+import type { DraftSweepStore } from '../platform/db/draft-sweep.ts';
+import type { ExecutionSweepStore } from '../platform/db/execution-sweep.ts';
+import type { InstallSweepStore, QuietInstall } from '../platform/db/install-sweep.ts';
+import type { QuietPublish, UploadSweepStore } from '../platform/db/upload-sweep.ts';
+import type { ObjectKeys } from '../platform/objects/keys.ts';
+import type { ObjectStore } from '../platform/objects/object-store.ts';
+import type { ReadWorkflowState, WorkflowState } from '../platform/temporal/workflow-state.ts';
+import { withHeartbeat } from './heartbeat.ts';
+
+/** Past every deadline of an execution, the grace of its token, all tries to write its end, and what clocks may differ by. */
+const EXECUTION_AGE_MS = START_WITHIN_MS + MAX_TIMEOUT_MS + 10 * 60 * 1000;
+/** Longer than any write takes: a request has five minutes, an activity thirty. */
+const OBJECT_AGE_MS = 60 * 60 * 1000;
+const OBJECTS_AT_ONCE = 500;
+/** Longer than any activity of a terminated workflow can still be at work. */
+const QUIET_MS = 10 * 60 * 1000;
+
+export interface SweepDeps {
+  executions: ExecutionSweepStore;
+  drafts: DraftSweepStore;
+  uploads: UploadSweepStore;
+  installs: InstallSweepStore;
+  objects: Pick<ObjectStore, 'list' | 'remove' | 'removeUnfinished'>;
+  keys: Pick<ObjectKeys, 'prefixes' | 'uploadOf'>;
+  workflowState: ReadWorkflowState;
+}
+
+export interface SweepInput {
+  /** Counts and changes nothing. */
+  dryRun: boolean;
+}
+
+export interface SweepResult {
+  /** Rows or objects that were left, and of a dry run those that would go. */
+  count: number;
+}
+
+export type SweepActivities = ReturnType<typeof createSweepActivities>;
+
+/** What nobody else ends or removes any more. Each may run at any time, also beside itself. */
+export function createSweepActivities(deps: SweepDeps) {
+  const { executions, drafts, uploads, installs, workflowState, objects, keys } = deps;
+
+  return {
+    /** Executions that are `running` past any deadline: their gateway was lost, or could not write their end. */
+    async sweepExecutions({ dryRun }: SweepInput): Promise<SweepResult> {
+      return withHeartbeat(async (signal) => {
+        let count = 0;
+        for (const slice of await executions.slices(EXECUTION_AGE_MS)) {
+          signal.throwIfAborted();
+          count += await (dryRun ? executions.count(slice) : executions.interrupt(slice));
+          if (!dryRun) await executions.markDone(slice);
+        }
+        return { count };
+      });
+    },
+
+    /** Drafts that expired, or whose install has ended. */
+    async sweepDrafts({ dryRun }: SweepInput): Promise<SweepResult> {
+      if (dryRun) return { count: await drafts.count() };
+      return untilNone(() => drafts.clear());
+    },
+
+    /** Uploads that expired without being finalized. */
+    async sweepUploads({ dryRun }: SweepInput): Promise<SweepResult> {
+      if (dryRun) return { count: await uploads.countUnfinalized() };
+      const message = 'the upload was not finalized before it expired; begin a new one';
+      return untilNone(() => uploads.endUnfinalized({ code: 'OPERATION_EXPIRED', message }));
+    },
+
+    /** Publishes whose workflow is no more. */
+    async sweepPublishes({ dryRun }: SweepInput): Promise<SweepResult> {
+      return sweepQuiet(
+        (after: QuietPublish | undefined) => uploads.listQuiet(QUIET_MS, after),
+        ({ uploadId }) => [publishWorkflowId(uploadId)],
+        (publish, error) => {
+          if (dryRun) return Promise.resolve(true);
+          const at = new Date().toISOString();
+          const done = publish.steps.map((step) =>
+            step.status === 'running' ? { ...step, status: 'done' as const, endedAt: at } : step,
+          );
+          const failed = stepsWhenLost(publish.steps, { error, at });
+          return uploads.endQuiet(publish, { published: { steps: done }, failed: { steps: failed } }, error);
+        },
+        'begin a new upload',
+      );
+    },
+
+    /** Installs on their way whose workflow is no more, nor the one that waits for consent. */
+    async sweepInstalls({ dryRun }: SweepInput): Promise<SweepResult> {
+      return sweepQuiet(
+        (after: QuietInstall | undefined) => installs.listQuiet(QUIET_MS, after),
+        ({ tenantId, extensionId, installId, versionId, status }) => [
+          installWorkflowId(tenantId, extensionId),
+          ...(status === 'awaiting-consent' ? [consentWorkflowId(installId, versionId)] : []),
+        ],
+        (install, error) => {
+          if (dryRun) return Promise.resolve(true);
+          const lost = { error, at: new Date().toISOString(), undone: UNDONE };
+          return installs.endQuiet(install, { steps: stepsWhenLost(install.steps, lost), error });
+        },
+        'nothing of it stays, install it again',
+      );
+    },
+
+    /** Bytes in staging that no upload waits for, and what writes left behind that were cut off. */
+    async sweepObjects({ dryRun }: SweepInput): Promise<SweepResult> {
+      return withHeartbeat(async (signal) => {
+        const before = new Date(Date.now() - OBJECT_AGE_MS);
+        let count = 0;
+        for (const prefix of Object.values(keys.prefixes)) {
+          count += await objects.removeUnfinished(prefix, { before, dryRun });
+        }
+        for await (const found of inGroups(objects.list(keys.prefixes.staging), OBJECTS_AT_ONCE)) {
+          signal.throwIfAborted();
+          const old = found.filter(({ modifiedAt }) => modifiedAt < before);
+          const staged = old.flatMap(({ key }) => {
+            const upload = keys.uploadOf(key);
+            return upload ? [{ key, ...upload }] : [];
+          });
+          const open = await uploads.stillOpen(staged);
+          const left = staged.filter(({ uploadId }) => !open.has(uploadId));
+          if (!dryRun) for (const { key } of left) await objects.remove(key);
+          count += left.length;
+        }
+        return { count };
+      });
+    },
+  };
+
+  async function sweepQuiet<Row>(
+    list: (after: Row | undefined) => Promise<Row[]>,
+    workflowsOf: (row: Row) => string[],
+    end: (row: Row, error: FailureReason) => Promise<boolean>,
+    advice: string,
+  ): Promise<SweepResult> {
+    return withHeartbeat(async (signal) => {
+      let count = 0;
+      for (let page = await list(undefined); page.length > 0; page = await list(page.at(-1))) {
+        for (const row of page) {
+          signal.throwIfAborted();
+          const states = await Promise.all(workflowsOf(row).map(workflowState));
+          if (states.includes('running')) continue;
+          const error = { code: 'OPERATION_LOST', message: `${whyLost(states)}; ${advice}` } as const;
+          if (await end(row, error)) count += 1;
+        }
+      }
+      return { count };
+    });
+  }
+}
+
+const UNDONE: readonly InstallStepName[] = ['open', 'consent', 'configure', 'activate'];
+
+function whyLost(states: readonly WorkflowState[]): string {
+  return states.includes('terminated') ? 'an operator terminated its workflow' : 'its workflow is gone';
+}
+
+async function untilNone(some: () => Promise<number>): Promise<SweepResult> {
+  return withHeartbeat(async (signal) => {
+    let count = 0;
+    for (let changed = await some(); changed > 0; changed = await some()) {
+      signal.throwIfAborted();
+      count += changed;
+    }
+    return { count };
+  });
+}
+
+async function* inGroups<Item>(items: AsyncIterable<Item>, size: number): AsyncGenerator<Item[]> {
+  let group: Item[] = [];
+  for await (const item of items) {
+    group.push(item);
+    if (group.length < size) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
+}
