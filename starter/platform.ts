@@ -48,12 +48,13 @@ export async function startPlatform(options: StartOptions): Promise<StartedPlatf
   const firstStart = !existsSync(exampleMark);
   const address = await exampleAddress();
 
-  const [database, temporal, workflows, bundle] = await Promise.all([
+  const [database, temporal, workflows] = await Promise.all([
     provideDatabase(options, secrets, ports),
     provideTemporal(options, ports),
     buildWorkflows(log),
-    firstStart ? packExample(path.join(dataDir, 'built-examples'), log) : undefined,
   ]);
+  // Not beside the rest: compiling holds this thread for seconds, and connections that are being made would run out of their time.
+  const bundle = firstStart ? await packExample(path.join(dataDir, 'built-examples'), log) : undefined;
 
   const roles: Supervised[] = await Promise.all(
     createRoleSpecs({

@@ -54,6 +54,13 @@ describe('npm start', () => {
     }
   }, 900_000);
 
+  // Compiling holds the starter's thread for longer than a connection to the database may take.
+  it('compiles the example only when the database is ready', () => {
+    const said = starter.output();
+    expect(said).toContain('applied');
+    expect(said.indexOf('built ')).toBeGreaterThan(said.indexOf('applied'));
+  });
+
   it('prints a line that can be pasted', async () => {
     const printed = async (): Promise<string> => {
       await waitFor(() => starter.output().includes('curl'), 10_000);
