@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startPlatform, type TestPlatform } from '../support/platform.ts';
+import { storm } from '../storm/storm.ts';
+
+// The short form of `npm run storm`; that one prints what it met and keeps the platform's data.
+describe('a platform whose processes are killed and frozen at work', () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'alga-storm-'));
+  let platform: TestPlatform;
+
+  beforeAll(async () => {
+    platform = await startPlatform();
+  }, 900_000);
+  afterAll(async () => {
+    await platform.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('loses nothing, does nothing twice, tells nothing untrue and leaves nothing behind', async () => {
+    const { evidence, findings } = await storm({
+      platform,
+      seed: '1',
+      seconds: 30,
+      recoverWithinMs: 3_000,
+      recordFile: path.join(folder, 'requests.jsonl'),
+      log: () => undefined,
+    });
+    const met = evidence.disturbed.filter(({ pid }) => pid !== undefined);
+    expect(met.some(({ freezeMs }) => freezeMs === undefined)).toBe(true);
+    expect(met.some(({ freezeMs }) => freezeMs !== undefined)).toBe(true);
+    expect(evidence.sent.some(({ kind, status }) => kind === 'call' && status === 200)).toBe(true);
+    expect(findings.filter(({ violations }) => violations.length > 0)).toEqual([]);
+  }, 420_000);
+});

@@ -1,0 +1,206 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Evidence } from '../evidence.ts';
+import type { Kind, Sent } from '../record.ts';
+import { calm, INSTALL, record, TENANT, UPLOAD } from './calm.ts';
+import { checkAll } from './index.ts';
+
+/** The request of a kind, the first of its kind. */
+function of(evidence: Evidence, kind: Kind): Sent {
+  const found = evidence.sent.find((sent) => sent.kind === kind);
+  if (!found) throw new Error(`nothing was sent of ${kind}`);
+  return found;
+}
+
+function answers(kind: Kind, status: number | undefined, code?: string) {
+  return (evidence: Evidence): void => {
+    for (const sent of evidence.sent.filter((one) => one.kind === kind)) {
+      if (status === undefined) delete sent.status;
+      else sent.status = status;
+      if (code !== undefined) sent.code = code;
+    }
+  };
+}
+
+const first = <Row>(rows: readonly Row[]): Row => {
+  const [row] = rows;
+  if (row === undefined) throw new Error('there is no row');
+  return row;
+};
+
+/** What is spoiled, and the invariant that must tell. */
+const CASES: [string, (evidence: Evidence) => void][] = [
+  [
+    'a call answered 200 ran exactly once, and its effect is there',
+    ({ records }) => (first(records).value = '2'),
+  ],
+  ['a call answered 200 ran exactly once, and its effect is there', ({ records }) => records.splice(0, 1)],
+  [
+    'a call whose outcome is unknown ran at most once',
+    (evidence) => {
+      answers('call', undefined)(evidence);
+      first(evidence.records).value = '2';
+    },
+  ],
+  ['a call answered 4xx or 503 did not run', answers('call', 503, 'RUNNER_UNAVAILABLE')],
+  ['a counter that many count up loses none and doubles none', ({ records }) => records.splice(1, 1)],
+  [
+    'a counter that many count up loses none and doubles none',
+    ({ records }) => ((records[1] = record(TENANT, INSTALL, 'south.shared')), (records[1].value = '3')),
+  ],
+  [
+    'an answer is to what was asked, and the own tenant’s',
+    (evidence) => (of(evidence, 'call').answer = { tenant: 'tenant-2', count: 1, greeting: '' }),
+  ],
+  ['an answer is to what was asked, and the own tenant’s', (evidence) => (of(evidence, 'echo').answer = {})],
+  [
+    'the row of an execution says what its caller was told',
+    ({ executions }) => (first(executions).status = 'running'),
+  ],
+  [
+    'the row of an execution says what its caller was told',
+    ({ executions }) => executions.push(first(executions)),
+  ],
+  ['the row of an execution says what its caller was told', ({ executions }) => executions.splice(0, 1)],
+  [
+    'an extension serves once the storm is over',
+    (evidence) => ((evidence.sent.at(-1) ?? first(evidence.sent)).status = 404),
+  ],
+  [
+    'the config of an install is the last that was acknowledged, or one of unknown outcome',
+    ({ installs }) => (first(installs).config = { greeting: 'north.at-first' }),
+  ],
+  [
+    'the secret of an install is the last that was acknowledged, or one of unknown outcome',
+    ({ secrets }) => secrets.splice(0, 1),
+  ],
+  [
+    'the stamps of config and secrets count the changes that were applied, and no refused one',
+    ({ installs }) => (first(installs).configVersion = 3),
+  ],
+  [
+    'an acknowledged change of config is shown, and its stamp is above those before',
+    (evidence) => {
+      const config = of(evidence, 'config');
+      (evidence.sent as Sent[]).push({ ...config, n: 99, answer: { version: 1 } });
+    },
+  ],
+  [
+    'calls with the same config stamp were given the same config, and never a refused one',
+    answers('config', 503),
+  ],
+  [
+    'calls with the same config stamp were given the same config, and never a refused one',
+    (evidence) =>
+      (of(evidence, 'count').answer = { tenant: TENANT, greeting: 'north.other, you!', count: 1 }),
+  ],
+  [
+    'what was acknowledged is there, and what was refused is not: tenants, keys, uploads',
+    ({ keys }) => keys.pop(),
+  ],
+  [
+    'what was acknowledged is there, and what was refused is not: tenants, keys, uploads',
+    answers('tenant', 503),
+  ],
+  [
+    'a publish that was acknowledged made its version once, one that was refused made none',
+    ({ versions }) => versions.push(first(versions)),
+  ],
+  [
+    'a publish that was acknowledged made its version once, one that was refused made none',
+    answers('publish', 503),
+  ],
+  [
+    'an install that was acknowledged is there with its config and secret, one that was refused is not',
+    ({ secrets }) => secrets.pop(),
+  ],
+  [
+    'an install that was acknowledged is there with its config and secret, one that was refused is not',
+    answers('install', 503),
+  ],
+  [
+    'the same install, sent again, joins the first',
+    (evidence) => {
+      const again = { ...of(evidence, 'install'), answer: { installId: 'install-9' } };
+      (evidence.sent as Sent[]).push(again);
+    },
+  ],
+  [
+    'a decision on consent that was acknowledged is what happened, one that was refused did nothing',
+    answers('consent', 503),
+  ],
+  [
+    'no disturbance fails what is good for good: bundles are published, installs end as their admin decided',
+    ({ uploads }) =>
+      Object.assign(first(uploads), { status: 'failed', error: { code: 'INTERNAL', message: '' } }),
+  ],
+  ['the URL of every 202 is there at once, and shows an end when the storm is over', answers('read', 404)],
+  ['a key opens from the moment it is shown until it is revoked', answers('read', 200)],
+  [
+    'after the storm every process is ready, and no workflow runs but for a person',
+    ({ noise }) => noise.push('gateway is not ready'),
+  ],
+  [
+    'a wait for consent belongs to an install that waits, and every such install has its wait',
+    ({ running }) => running.pop(),
+  ],
+  [
+    'no row is on its way without a workflow that moves it',
+    ({ uploads }) => (first(uploads).status = 'verifying'),
+  ],
+  [
+    'a draft is left only by a request of unknown outcome or one that waits for a person, and not past its hour',
+    ({ drafts }) =>
+      drafts.push({
+        tenantId: TENANT,
+        installId: INSTALL,
+        kind: 'configure',
+        config: { greeting: 'north.config' },
+        ageMs: 1,
+        expired: false,
+      }),
+  ],
+  ['what an install is counted to store is the sum of its records', ({ usage }) => (first(usage).bytes = 3)],
+  [
+    'staging holds the bytes of open uploads alone',
+    ({ staged }) => staged.push(`staging/${TENANT}/${UPLOAD}`),
+  ],
+  [
+    'no sandbox and no precompile child outlives its parent',
+    ({ orphans }) => orphans.push({ pid: 9, parent: 1, command: 'node', residentBytes: 1 }),
+  ],
+  ['a process holds less than 1500 MiB and 1000 open files', ({ roles }) => (first(roles).openFiles = 2_000)],
+  [
+    'what a tenant holds is its own: records, config, secrets',
+    ({ records }) => records.push(record(TENANT, INSTALL, 'south.call')),
+  ],
+  [
+    'nobody is told of an internal error: every disturbance has a code of its own',
+    answers('upload', 500, 'INTERNAL'),
+  ],
+];
+
+describe('the checker of a storm', () => {
+  it('finds nothing where everything went well, and looks at something for each invariant but leftovers', () => {
+    const findings = checkAll(calm());
+    expect(findings.flatMap(({ violations }) => violations)).toEqual([]);
+    const idle = findings.filter(({ count }) => count === 0).map(({ name }) => name);
+    expect(idle).toEqual([
+      'a call whose outcome is unknown ran at most once',
+      'a call answered 4xx or 503 did not run',
+      'a draft is left only by a request of unknown outcome or one that waits for a person, and not past its hour',
+      'staging holds the bytes of open uploads alone',
+    ]);
+  });
+
+  it.each(CASES)('finds a violation of: %s', (name, spoil) => {
+    const evidence = calm();
+    spoil(evidence);
+    const violated = checkAll(evidence).filter(({ violations }) => violations.length > 0);
+    expect(violated.map((finding) => finding.name)).toContain(name);
+  });
+
+  it('has a case for every invariant', () => {
+    const names = checkAll(calm()).map(({ name }) => name);
+    expect(new Set(CASES.map(([name]) => name))).toEqual(new Set(names));
+  });
+});

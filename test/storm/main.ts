@@ -1,0 +1,38 @@
+import { mkdtempSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { startPlatform } from '../support/platform.ts';
+import { printReport } from './report.ts';
+import { storm } from './storm.ts';
+
+// `npm run storm -- --seed 7 --seconds 240`: disturbs a platform of its own at work and checks what is left. Exits with 1 on a violation.
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: String(Date.now()) },
+    seconds: { type: 'string', default: '120' },
+  },
+});
+const seconds = z.coerce.number().positive().parse(values.seconds);
+
+const log = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
+const folder = mkdtempSync(path.join(os.tmpdir(), 'alga-storm-'));
+const recordFile = path.join(folder, `requests-${values.seed}.jsonl`);
+log('starting a platform');
+const platform = await startPlatform();
+let failed = true;
+try {
+  const report = await storm({ platform, seed: values.seed, seconds, recordFile, log });
+  printReport(report);
+  failed = report.findings.some(({ violations }) => violations.length > 0);
+} finally {
+  console.log(`\nseed ${values.seed}; every request and its answer: ${recordFile}`);
+  if (failed) {
+    platform.starter.signal('SIGTERM');
+    await platform.starter.ended;
+    console.log(`the platform's data: DATA_DIR=${platform.starter.dataDir} npm start`);
+  } else await platform.close();
+}
+process.exitCode = failed ? 1 : 0;

@@ -1,0 +1,55 @@
+import { LIFECYCLE_TASK_QUEUE, PRECOMPILE_TASK_QUEUE, PROBE_TASK_QUEUE } from '../../core/ids.ts';
+import { workerPolls } from '../../starter/services/temporal-server.ts';
+import { waitFor } from '../../starter/wait-for.ts';
+import type { TestPlatform } from '../support/platform.ts';
+import { runningWorkflows } from './temporal.ts';
+import type { TemporalConnection } from '../../platform/temporal/client.ts';
+
+/** A publish may have four more before it, and a killed worker's tasks come back to another one only after their time. */
+const QUIET_WITHIN_MS = 240_000;
+const STEP_MS = 500;
+/** What the schedule started within the last moment is no leftover. */
+const HOUSEKEEPING = 'housekeeping';
+
+/** Waits until every process is ready and nothing runs but what waits for a person. Answers what keeps it from being quiet; nothing if it is. */
+export async function untilQuiet(platform: TestPlatform, temporal: TemporalConnection): Promise<string[]> {
+  let noise: string[] = [];
+  await waitFor(
+    async () => {
+      noise = await noiseOf(platform, temporal).catch((err: unknown) => [String(err)]);
+      return noise.length === 0;
+    },
+    QUIET_WITHIN_MS,
+    STEP_MS,
+  );
+  return noise;
+}
+
+async function noiseOf(platform: TestPlatform, temporal: TemporalConnection): Promise<string[]> {
+  const { local } = platform;
+  const processes = platform.processes();
+  const ready = await Promise.all([
+    answersOk('gateway', `${local.gateway}/readyz`),
+    answersOk('runner', `${local.runner}/readyz`),
+    ...[
+      ['lifecycle-worker', LIFECYCLE_TASK_QUEUE],
+      ['lifecycle-worker', PROBE_TASK_QUEUE],
+      ['precompile-worker', PRECOMPILE_TASK_QUEUE],
+    ].map(async ([name = '', queue = '']) => {
+      const pid = processes[name];
+      const polls = pid !== undefined && (await workerPolls(local.temporal, queue, pid));
+      return polls ? [] : [`${name} takes no tasks of ${queue}`];
+    }),
+  ]);
+  const running = await runningWorkflows(temporal);
+  const working = running.filter(({ type }) => type !== 'awaitConsent' && type !== HOUSEKEEPING);
+  return [...ready.flat(), ...working.map(({ workflowId }) => `${workflowId} runs`)];
+}
+
+async function answersOk(name: string, url: string): Promise<string[]> {
+  const ok = await fetch(url, { signal: AbortSignal.timeout(5_000) }).then(
+    async (response) => (await response.arrayBuffer(), response.ok),
+    () => false,
+  );
+  return ok ? [] : [`${name} is not ready`];
+}

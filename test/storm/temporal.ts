@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import { SecretValue } from '../../core/secret-value.ts';
+import { connectTemporal, type TemporalConnection } from '../../platform/temporal/client.ts';
+import type { TestPlatform } from '../support/platform.ts';
+
+const secretsFile = z.object({
+  payloadCodecKey: z.string(),
+  secretsSealing: z.object({ privateKey: z.string() }),
+});
+
+/** Keys of the platform's own that only a checker may use. */
+export function readSecrets(dataDir: string): z.infer<typeof secretsFile> {
+  return secretsFile.parse(JSON.parse(readFileSync(path.join(dataDir, 'secrets.json'), 'utf8')));
+}
+
+export function connectTo({ local, starter }: TestPlatform): TemporalConnection {
+  const { address, namespace } = local.temporal;
+  const codecKey = new SecretValue(readSecrets(starter.dataDir).payloadCodecKey);
+  return connectTemporal({ address, namespace, codecKey });
+}
+
+export interface RunningWorkflow {
+  workflowId: string;
+  type: string;
+  startedAt: Date;
+}
+
+/** Of the schedule's own: it runs for ever. */
+const SCHEDULER = 'temporal-sys-scheduler-workflow';
+
+export async function runningWorkflows({ client }: TemporalConnection): Promise<RunningWorkflow[]> {
+  const running: RunningWorkflow[] = [];
+  for await (const { workflowId, type, startTime } of client.workflow.list({
+    query: `ExecutionStatus = 'Running'`,
+  })) {
+    if (type !== SCHEDULER) running.push({ workflowId, type, startedAt: startTime });
+  }
+  return running;
+}
