@@ -58,7 +58,7 @@ export function createGateway(
   const db = openDatabase({ ...config.database, statementTimeoutMs: STATEMENT_TIMEOUT_MS });
   const changes = listenForRowChanges({ url: config.database.url, logger });
   const temporal = connectTemporal(config.temporal);
-  const runners = createSingleRunner(config.runner);
+  const runners = createSingleRunner(config.runner, logger);
   const tokenKey = readPrivateKey(config.executionTokenKey.reveal());
   const { secretsPublicKey } = config;
   const secretsKeyId = keyIdOf(secretsPublicKey);

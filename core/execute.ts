@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { CAPABILITY_NAMES } from './capabilities.ts';
 import { isContentHash } from './ids.ts';
 
-// The wire contract of the runner's POST /v1/execute. Snake case: it exists already.
+// The wire contract of the runner's POST /v1/execute. Snake case: it exists already. A peer may be newer: members it sends that are not named
+// here are ignored, but for those of `limits` and `providers`, which a runner refuses because it would not heed them.
 
 export const TRIGGERS = ['http', 'ui-proxy', 'probe', 'warm', 'event', 'schedule'] as const;
 export type Trigger = (typeof TRIGGERS)[number];
@@ -10,7 +11,9 @@ export type Trigger = (typeof TRIGGERS)[number];
 const headerMap = z.record(z.string(), z.union([z.string(), z.array(z.string())]));
 export type HeaderMap = z.infer<typeof headerMap>;
 
-const executeContext = z.strictObject({
+const config = z.record(z.string(), z.json());
+
+const executeContext = z.object({
   request_id: z.string().min(1).max(128),
   execution_id: z.uuid(),
   tenant_id: z.uuid(),
@@ -20,6 +23,8 @@ const executeContext = z.strictObject({
   content_hash: z.string().refine(isContentHash, 'sha256:<64 hex>'),
   config_version: z.int().nonnegative(),
   trigger: z.enum(TRIGGERS),
+  /** Where older callers put it. */
+  config: config.optional(),
 });
 
 /** No execution may be given longer. */
@@ -29,17 +34,28 @@ const executeLimits = z.strictObject({
   timeout_ms: z.int().min(1).max(MAX_TIMEOUT_MS),
   memory_mb: z.int().min(1).max(1024),
   response_bytes: z.int().min(0),
+  /** Taken and not enforced: nothing counts instructions yet. A runner that does announces it. */
+  fuel: z.int().min(1).optional(),
+  /** Kept whatever it is: no capability lets a guest send anything out yet. */
+  egress_bytes: z.int().min(0).optional(),
 });
 
-const provider = z.strictObject({
-  capability: z.enum(CAPABILITY_NAMES),
-  scope: z.record(z.string(), z.array(z.string())),
-});
+/** With or without `cap:`. */
+const capability = z
+  .string()
+  .transform((name) => name.replace(/^cap:/, ''))
+  .pipe(z.enum(CAPABILITY_NAMES));
+
+/** A name alone is the whole capability. */
+const provider = z.union([
+  capability.transform((name) => ({ capability: name, scope: {} })),
+  z.strictObject({ capability, scope: z.record(z.string(), z.array(z.string())) }),
+]);
 
 /** HPKE (RFC 9180), base mode, as envelopes name it. */
 export const SEALING_ALGORITHM = 'HPKE-X25519-HKDF-SHA256-AES-256-GCM';
 
-export const secretEnvelope = z.strictObject({
+export const secretEnvelope = z.object({
   version: z.int(),
   algorithm: z.literal(SEALING_ALGORITHM),
   expires_at: z.iso.datetime(),
@@ -49,7 +65,7 @@ export const secretEnvelope = z.strictObject({
 /** Secrets sealed one by one to the runner's key. */
 export type SecretEnvelope = z.infer<typeof secretEnvelope>;
 
-const executeUser = z.strictObject({
+const executeUser = z.object({
   user_id: z.string(),
   user_email: z.string(),
   user_name: z.string(),
@@ -60,22 +76,57 @@ const executeUser = z.strictObject({
 });
 
 /** Body of `POST /v1/execute`; `http.body_b64` is absent when the body travels as bytes in a framed request. */
-export const executeRequest = z.strictObject({
-  context: executeContext,
-  http: z.strictObject({
-    method: z.string().min(1).max(16),
-    path: z.string().startsWith('/'),
-    query: z.string(),
-    headers: headerMap,
-    body_b64: z.base64().optional(),
-  }),
-  limits: executeLimits,
-  config: z.record(z.string(), z.json()),
-  providers: z.array(provider),
-  secret_envelope: secretEnvelope.optional(),
-  user: executeUser.optional(),
+export const executeRequest = z
+  .object({
+    context: executeContext,
+    http: z.object({
+      method: z.string().min(1).max(16),
+      path: z.string().startsWith('/'),
+      query: z.string(),
+      headers: headerMap,
+      body_b64: z.base64().optional(),
+    }),
+    limits: executeLimits,
+    config: config.optional(),
+    providers: z.array(provider),
+    secret_envelope: secretEnvelope.optional(),
+    user: executeUser.optional(),
+  })
+  .transform(({ context: { config: older = {}, ...context }, config: given = older, ...rest }) => ({
+    context,
+    config: given,
+    ...rest,
+  }));
+/** As a runner works with it: in one form, which is one that may be sent. */
+export type ExecuteRequest = z.output<typeof executeRequest>;
+/** In any form that may be sent. */
+export type SentExecuteRequest = z.input<typeof executeRequest>;
+
+/**
+ * What a runner says of itself in the body of /readyz: the limits it enforces and the capabilities it serves. A gateway sends no others, so
+ * that either may be of a newer release. A runner of a release that said nothing has the defaults.
+ */
+export const runnerAnnouncement = z.object({
+  limits: z.array(z.string()).default(['timeout_ms', 'memory_mb', 'response_bytes']),
+  capabilities: z
+    .array(z.string())
+    .default(['context.read', 'log.emit', 'user.read', 'config.read', 'secrets.get', 'storage.kv']),
 });
-export type ExecuteRequest = z.infer<typeof executeRequest>;
+export type RunnerAnnouncement = z.output<typeof runnerAnnouncement>;
+
+/** What this release's runner announces of the limits; of capabilities, it is those it has. */
+export const ENFORCED_LIMITS = [
+  'timeout_ms',
+  'memory_mb',
+  'response_bytes',
+  'egress_bytes',
+] as const satisfies (keyof ExecuteRequest['limits'])[];
+
+/** Body of `POST /v1/warm`. */
+export const warmRequest = z.object({
+  tenant_id: z.uuid(),
+  content_hash: z.string().refine(isContentHash, 'sha256:<64 hex>'),
+});
 
 /** What happened to the guest. The runner's own HTTP status speaks about the runner alone. */
 export const executeResponse = z.object({

@@ -1,11 +1,13 @@
 import type { RunnerConfig } from '../platform/config/runner.ts';
 import { ACCEPTED_ARTIFACT_TARGETS, ARTIFACT_TARGET } from '../core/artifact-target.ts';
+import { ENFORCED_LIMITS } from '../core/execute.ts';
 import { DEFAULT_BUNDLE_LIMITS } from '../core/tar/limits.ts';
 import { createHttpServer } from '../platform/http/http-server.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
 import { readPublicKey } from '../platform/tokens/ed25519.ts';
+import { SERVED_CAPABILITIES } from './capabilities/index.ts';
 import { createArtifactRequests } from './cache/artifact-requests.ts';
 import { createBundleCache } from './cache/bundle-cache.ts';
 import { openDiskCache } from './cache/disk-cache.ts';
@@ -70,6 +72,7 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
     }),
     warm: createWarmHandler({ pool, bundles }),
     isReady: () => !draining,
+    announcement: { limits: [...ENFORCED_LIMITS], capabilities: SERVED_CAPABILITIES },
     logger,
   });
   const uiServer = createHttpServer(createUiApp({ gateway, bundles, logger, now: Date.now }));

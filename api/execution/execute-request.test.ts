@@ -1,7 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CapabilityName } from '../../core/capabilities.ts';
+import { runnerAnnouncement } from '../../core/execute.ts';
 import { executionInput, hydratedInstall } from '../../test/support/hydrated-install.ts';
+import { firstExecuteRequest } from '../../test/support/first-execute-contract.ts';
 import { executeRequestOf } from './execute-request.ts';
+
+const FIRST = runnerAnnouncement.parse({});
+const KNOWN = { secretsKeyId: 'now', now: 0, announced: FIRST };
 
 const install = hydratedInstall({
   config: { greeting: 'Hello' },
@@ -14,7 +19,7 @@ const install = hydratedInstall({
 
 function requestWith(...grants: CapabilityName[]): ReturnType<typeof executeRequestOf> {
   const granted = { ...install, grants: grants.map((capability) => ({ capability, scope: {} })) };
-  return executeRequestOf(granted, executionInput(), { secretsKeyId: 'now', now: 0 });
+  return executeRequestOf(granted, executionInput(), KNOWN);
 }
 
 describe('what a runner is sent', () => {
@@ -46,10 +51,7 @@ describe('what a runner is sent', () => {
       executeRequestOf(
         { ...both, grants: [{ capability: 'secrets.get', scope: { names } }] },
         executionInput(),
-        {
-          secretsKeyId: 'now',
-          now: 0,
-        },
+        KNOWN,
       );
     expect(granted(['API_KEY', 'OLD', 'UNSET']).secret_envelope?.entries).toEqual({ API_KEY: 'present' });
     expect(granted(['OLD', 'UNSET'])).not.toHaveProperty('secret_envelope');
@@ -59,5 +61,49 @@ describe('what a runner is sent', () => {
   it('has the capabilities that everyone has, each once', () => {
     const names = requestWith('user.read').providers.map(({ capability }) => capability);
     expect(names.sort()).toEqual(['context.read', 'log.emit', 'user.read']);
+  });
+
+  describe('beside a runner of another release', () => {
+    const granted = {
+      ...install,
+      limits: { ...install.limits, fuel: 5_000 },
+      grants: (['http.fetch', 'storage.kv', 'secrets.get'] as const).map((capability) => ({
+        capability,
+        scope: {},
+      })),
+    };
+    const sentTo = (announced: typeof FIRST) =>
+      executeRequestOf(granted, executionInput(), { ...KNOWN, announced });
+    const namesOf = ({ providers }: ReturnType<typeof sentTo>) =>
+      providers.map(({ capability }) => capability).sort();
+
+    it('is what the first release takes, if it announces nothing', () => {
+      const request = sentTo(FIRST);
+      expect(firstExecuteRequest.parse(request)).toEqual(request);
+      expect(namesOf(request)).toEqual([
+        'context.read',
+        'log.emit',
+        'secrets.get',
+        'storage.kv',
+        'user.read',
+      ]);
+    });
+
+    it('has what a newer one announces', () => {
+      const newer = {
+        limits: [...FIRST.limits, 'fuel'],
+        capabilities: [...FIRST.capabilities, 'http.fetch'],
+      };
+      const request = sentTo(newer);
+      expect(request.limits.fuel).toBe(5_000);
+      expect(namesOf(request)).toContain('http.fetch');
+    });
+
+    it('has nothing of a capability that an older one lacks, though everyone is granted it', () => {
+      const older = { ...FIRST, capabilities: ['context.read', 'storage.kv'] };
+      const request = sentTo(older);
+      expect(namesOf(request)).toEqual(['context.read', 'storage.kv']);
+      expect(request).not.toHaveProperty('secret_envelope');
+    });
   });
 });

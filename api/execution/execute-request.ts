@@ -1,5 +1,11 @@
 import { ALWAYS_GRANTED, type Grant } from '../../core/capabilities.ts';
-import { START_WITHIN_MS, type ExecuteRequest, type HeaderMap, type Trigger } from '../../core/execute.ts';
+import {
+  START_WITHIN_MS,
+  type ExecuteRequest,
+  type HeaderMap,
+  type RunnerAnnouncement,
+  type Trigger,
+} from '../../core/execute.ts';
 import type { HydratedInstall } from '../../platform/db/hydration.ts';
 import { secretEnvelopeOf } from './secret-envelope.ts';
 
@@ -22,13 +28,16 @@ export interface ExecutionInput {
   timeoutMs: number;
 }
 
-/** What the runner is sent: nothing of the install that its grants do not open. */
+/** What the runner is sent: nothing of the install that its grants do not open, and nothing that the runner does not know. */
 export function executeRequestOf(
-  install: HydratedInstall,
+  hydrated: HydratedInstall,
   input: ExecutionInput,
-  { secretsKeyId, now }: { secretsKeyId: string; now: number },
+  { secretsKeyId, now, announced }: { secretsKeyId: string; now: number; announced: RunnerAnnouncement },
 ): ExecuteRequest {
-  const providers = withAlwaysGranted(install.grants);
+  const isKnown = ({ capability }: Grant): boolean => announced.capabilities.includes(capability);
+  const install = { ...hydrated, grants: hydrated.grants.filter(isKnown) };
+  const providers = withAlwaysGranted(install.grants).filter(isKnown);
+  const { memoryMb, responseBytes, fuel } = install.limits;
   const expiresAt = now + START_WITHIN_MS + input.timeoutMs + ENVELOPE_GRACE_MS;
   const envelope = secretEnvelopeOf(install, { secretsKeyId, expiresAt });
   return {
@@ -46,8 +55,9 @@ export function executeRequestOf(
     http: { method: input.method, path: input.path, query: input.query, headers: input.headers },
     limits: {
       timeout_ms: input.timeoutMs,
-      memory_mb: install.limits.memoryMb,
-      response_bytes: install.limits.responseBytes,
+      memory_mb: memoryMb,
+      response_bytes: responseBytes,
+      ...(fuel !== undefined && announced.limits.includes('fuel') && { fuel }),
     },
     config: grantedConfig(install),
     providers: providers.map(({ capability, scope }) => ({

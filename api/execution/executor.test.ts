@@ -1,9 +1,11 @@
 import { createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { PlatformError } from '../../core/errors.ts';
+import { runnerAnnouncement, type ExecuteRequest } from '../../core/execute.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { verifyExecutionToken } from '../../platform/tokens/execution-token.ts';
 import { executionInput, hydratedInstall } from '../../test/support/hydrated-install.ts';
+import type { Announcements } from './announcements.ts';
 import { createExecutor } from './executor.ts';
 import type { RunnerAnswer, RunnerClient } from './runner-client.ts';
 
@@ -11,13 +13,18 @@ const { privateKey } = generateKeyPairSync('ed25519');
 const metrics = { duration_ms: 1, cpu_ms: 1, fuel: 0, memory_bytes: 1, egress_bytes: 0 };
 const fine: RunnerAnswer = { answer: { status: 200, headers: {}, metrics }, body: Buffer.from('hello') };
 
-function setup(answer: (runner: string) => Promise<RunnerAnswer> = () => Promise.resolve(fine)) {
-  const sent: { runner: string; token: string }[] = [];
+const ANNOUNCED = runnerAnnouncement.parse({});
+
+function setup(
+  answer: (runner: string, request: ExecuteRequest) => Promise<RunnerAnswer> = () => Promise.resolve(fine),
+  announcements: Announcements = { current: () => ANNOUNCED, renewed: () => Promise.resolve(ANNOUNCED) },
+) {
+  const sent: { runner: string; token: string; request: ExecuteRequest }[] = [];
   const rows = new Map<string, string | undefined>();
   const clientOf = (runner: string): Pick<RunnerClient, 'execute' | 'warm'> => ({
-    execute: (_request, _body, token) => {
-      sent.push({ runner, token });
-      return answer(runner);
+    execute: (request, _body, token) => {
+      sent.push({ runner, token, request });
+      return answer(runner, request);
     },
     warm: () => Promise.resolve(),
   });
@@ -27,7 +34,9 @@ function setup(answer: (runner: string) => Promise<RunnerAnswer> = () => Promise
       end: (_tenantId, executionId, { errorCode }) =>
         Promise.resolve(void rows.set(executionId, errorCode ?? 'succeeded')),
     },
-    runners: { pick: (tenantId) => ({ client: clientOf(tenantId), audience: `http://${tenantId}` }) },
+    runners: {
+      pick: (tenantId) => ({ client: clientOf(tenantId), audience: `http://${tenantId}`, announcements }),
+    },
     tokenKey: privateKey,
     secretsKeyId: 'now',
     logger: createLogger({ level: 'silent', process: 'gateway' }),
@@ -72,5 +81,43 @@ describe('an execution', () => {
     });
     await executor.drain();
     expect([...rows.values()]).toEqual(['RUNNER_BUSY']);
+  });
+
+  describe('on a runner that was rolled back', () => {
+    const newer = { ...ANNOUNCED, capabilities: [...ANNOUNCED.capabilities, 'http.fetch'] };
+    const install = hydratedInstall({ grants: [{ capability: 'http.fetch', scope: {} }] });
+    const refused = new PlatformError('INTERNAL', 'refused', { details: { runnerCode: 'INPUT_INVALID' } });
+    const asks = (request: ExecuteRequest): boolean =>
+      request.providers.some(({ capability }) => capability === 'http.fetch');
+
+    it('is sent once more, with what the runner announces now and a token of its own', async () => {
+      const { executor, sent, rows } = setup(
+        (_runner, request) => (asks(request) ? Promise.reject(refused) : Promise.resolve(fine)),
+        { current: () => newer, renewed: () => Promise.resolve(ANNOUNCED) },
+      );
+      expect(await executor.run(install, executionInput())).toMatchObject({ ok: true });
+      expect(sent.map(({ request }) => asks(request))).toEqual([true, false]);
+      expect(new Set(sent.map(({ token }) => token)).size).toBe(2);
+      await executor.drain();
+      expect([...rows.values()]).toEqual(['succeeded']);
+    });
+
+    it('is not sent a third time', async () => {
+      const { executor, sent, rows } = setup(() => Promise.reject(refused));
+      await expect(executor.run(install, executionInput())).rejects.toMatchObject({ code: 'INTERNAL' });
+      expect(sent).toHaveLength(2);
+      await executor.drain();
+      expect([...rows.values()]).toEqual(['INTERNAL']);
+    });
+  });
+
+  it('of which no runner was ever heard is not sent, and its row says why', async () => {
+    const away = (): Promise<never> => Promise.reject(new PlatformError('RUNNER_UNAVAILABLE', 'away'));
+    const { executor, sent, rows } = setup(undefined, { current: away, renewed: away });
+    await expect(executor.run(hydratedInstall(), executionInput())).rejects.toMatchObject({
+      code: 'RUNNER_UNAVAILABLE',
+    });
+    await executor.drain();
+    expect([sent.length, ...rows.values()]).toEqual([0, 'RUNNER_UNAVAILABLE']);
   });
 });

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isErrorCode, isPlatformError, PlatformError, type ErrorCode } from '../../core/errors.ts';
-import type { ExecuteResponse, HeaderMap } from '../../core/execute.ts';
+import type { ExecuteRequest, ExecuteResponse, HeaderMap, RunnerAnnouncement } from '../../core/execute.ts';
 import type { ExecutionEnd, ExecutionStore } from '../../platform/db/executions.ts';
 import type { HydratedInstall } from '../../platform/db/hydration.ts';
 import type { Logger } from '../../platform/logger.ts';
@@ -56,11 +56,17 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const { tenantId } = install;
     const { executionId } = input;
     const { secretsKeyId } = deps;
-    const request = executeRequestOf(install, input, { secretsKeyId, now: Date.now() });
-    const { client, audience } = deps.runners.pick(tenantId, install.contentHash);
+    const { client, audience, announcements } = deps.runners.pick(tenantId, install.contentHash);
+    const prepare = async (
+      announcement: RunnerAnnouncement | Promise<RunnerAnnouncement>,
+    ): Promise<{ request: ExecuteRequest; token: string }> => {
+      const known = { secretsKeyId, now: Date.now(), announced: await announcement };
+      const request = executeRequestOf(install, input, known);
+      return { request, token: await mintExecutionToken(deps.tokenKey, audience, request) };
+    };
     // Side by side, and both before the runner is asked.
-    const [minted, begun] = await Promise.allSettled([
-      mintExecutionToken(deps.tokenKey, audience, request),
+    const [prepared, begun] = await Promise.allSettled([
+      prepare(announcements.current()),
       deps.executions.begin(tenantId, {
         executionId,
         installId: install.installId,
@@ -79,9 +85,16 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const started = performance.now();
     const elapsed = (): number => performance.now() - started;
     try {
-      if (minted.status === 'rejected') throw minted.reason;
-      const token = minted.value;
-      const { answer, body } = await client.execute(request, input.body, token);
+      if (prepared.status === 'rejected') throw prepared.reason;
+      const { request, token } = prepared.value;
+      const { answer, body } = await client
+        .execute(request, input.body, token)
+        .catch(async (err: unknown) => {
+          if (!refusedToBegin(err)) throw err;
+          // It was rolled back since it was last asked.
+          const again = await prepare(announcements.renewed());
+          return client.execute(again.request, input.body, again.token);
+        });
       const result = resultOf(answer, body, elapsed());
       recordEnd(tenantId, executionId, endOf(result, answer));
       return result;
@@ -117,6 +130,11 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       await Promise.all(ending);
     },
   };
+}
+
+/** What it was sent was none to it, which it says before anything has begun. */
+function refusedToBegin(err: unknown): boolean {
+  return isPlatformError(err) && err.details['runnerCode'] === 'INPUT_INVALID';
 }
 
 async function persistently(write: () => Promise<void>): Promise<void> {

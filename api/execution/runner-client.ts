@@ -4,9 +4,11 @@ import { isErrorCode, kindOf, PlatformError, type ErrorCode } from '../../core/e
 import {
   EXECUTE_FRAME_TYPE,
   executeResponse,
+  runnerAnnouncement,
   START_WITHIN_MS,
   type ExecuteRequest,
   type ExecuteResponse,
+  type RunnerAnnouncement,
 } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
@@ -15,6 +17,7 @@ const CONNECTIONS = 256;
 /** The runner refuses what cannot begin, stops the guest at its deadline and says so; this is for the way there and back. */
 const TRANSPORT_MS = 2_000;
 const WARM_DEADLINE_MS = 55_000;
+const ANNOUNCEMENT_DEADLINE_MS = 5_000;
 /** A guest's largest response body, and room for its head. */
 const MAX_ANSWER_BYTES = 33 * 1024 * 1024;
 
@@ -30,6 +33,8 @@ export interface RunnerClient {
   execute(request: ExecuteRequest, body: Uint8Array, token: string): Promise<RunnerAnswer>;
   /** Also throws what kept the version from being loaded: BUNDLE_UNAVAILABLE, ARTIFACT_INVALID, GUEST_TRAPPED, GUEST_TIMEOUT. */
   warm(version: { tenantId: string; contentHash: string }): Promise<void>;
+  /** What it takes of limits and capabilities. Throws RUNNER_UNAVAILABLE. */
+  announcement(): Promise<RunnerAnnouncement>;
   close(): Promise<void>;
 }
 
@@ -93,6 +98,16 @@ export function createRunnerClient(options: { baseUrl: string; serviceToken: Sec
         WARM_DEADLINE_MS,
       );
       if (response.statusCode !== 200) throw refusal(response.statusCode, bytes);
+    },
+
+    async announcement() {
+      try {
+        const signal = AbortSignal.timeout(ANNOUNCEMENT_DEADLINE_MS);
+        const { body } = await pool.request({ method: 'GET', path: `${prefix}/readyz`, signal });
+        return runnerAnnouncement.parse(await body.json());
+      } catch (cause) {
+        throw new PlatformError('RUNNER_UNAVAILABLE', 'the runner cannot be reached; try again', { cause });
+      }
     },
 
     close: () => pool.close(),

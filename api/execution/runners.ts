@@ -1,10 +1,13 @@
 import type { SecretValue } from '../../core/secret-value.ts';
+import type { Logger } from '../../platform/logger.ts';
+import { createAnnouncements, type Announcements } from './announcements.ts';
 import { createRunnerClient, type RunnerClient } from './runner-client.ts';
 
-/** A runner, and the audience that tokens for it name. */
+/** A runner, the audience that tokens for it name, and what it may be sent. */
 export interface Runner {
   client: Pick<RunnerClient, 'execute' | 'warm'>;
   audience: string;
+  announcements: Announcements;
 }
 
 /** The one place that knows which runners there are. */
@@ -15,8 +18,16 @@ export interface Runners {
 }
 
 /** One runner, for everything. */
-export function createSingleRunner(config: { baseUrl: string; serviceToken: SecretValue }): Runners {
+export function createSingleRunner(
+  config: { baseUrl: string; serviceToken: SecretValue },
+  logger: Logger,
+): Runners {
   const client = createRunnerClient(config);
-  const runner = { client, audience: config.baseUrl };
+  const announcements = createAnnouncements({
+    ask: () => client.announcement(),
+    logger,
+    now: () => performance.now(),
+  });
+  const runner = { client, audience: config.baseUrl, announcements };
   return { pick: () => runner, close: () => client.close() };
 }

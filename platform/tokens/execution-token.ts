@@ -3,7 +3,7 @@ import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import { PlatformError } from '../../core/errors.ts';
-import { START_WITHIN_MS, type ExecuteRequest } from '../../core/execute.ts';
+import { START_WITHIN_MS, type ExecuteRequest, type SentExecuteRequest } from '../../core/execute.ts';
 
 const ISSUER = 'alga-gateway';
 const ALGORITHM = 'EdDSA';
@@ -20,7 +20,7 @@ const claims = z.object({
   hash: z.string(),
   execution: z.uuid(),
   user: z.string().optional(),
-  /** sha256 of the canonical JSON of those parts of the body. */
+  /** sha256 of the canonical JSON of those parts of the body, as they are sent. */
   providers: z.string(),
   limits: z.string(),
   envelope: z.string(),
@@ -35,9 +35,18 @@ function digest(value: unknown): string {
     .digest('base64url');
 }
 
+/** The parts of a request that a token covers by digest, as they were sent: with what their reader does not know, and in any form. */
+export interface CoveredParts {
+  providers?: unknown;
+  limits?: unknown;
+  secret_envelope?: unknown;
+}
+
 /** What a token says of the request it is made for. */
-function claimsOf(request: ExecuteRequest): Omit<ExecutionClaims, 'jti' | 'exp'> {
-  const { context } = request;
+function claimsOf(
+  { context, user }: Pick<SentExecuteRequest, 'context' | 'user'>,
+  sent: CoveredParts,
+): Omit<ExecutionClaims, 'jti' | 'exp'> {
   return {
     tenant: context.tenant_id,
     extension: context.extension_id,
@@ -45,10 +54,10 @@ function claimsOf(request: ExecuteRequest): Omit<ExecutionClaims, 'jti' | 'exp'>
     version: context.version_id,
     hash: context.content_hash,
     execution: context.execution_id,
-    user: request.user?.user_id,
-    providers: digest(request.providers),
-    limits: digest(request.limits),
-    envelope: digest(request.secret_envelope),
+    user: user?.user_id,
+    providers: digest(sent.providers),
+    limits: digest(sent.limits),
+    envelope: digest(sent.secret_envelope),
   };
 }
 
@@ -56,9 +65,9 @@ function claimsOf(request: ExecuteRequest): Omit<ExecutionClaims, 'jti' | 'exp'>
 export async function mintExecutionToken(
   key: KeyObject,
   audience: string,
-  request: ExecuteRequest,
+  request: SentExecuteRequest,
 ): Promise<string> {
-  return new SignJWT(claimsOf(request))
+  return new SignJWT(claimsOf(request, request))
     .setProtectedHeader({ alg: ALGORITHM })
     .setIssuer(ISSUER)
     .setAudience(audience)
@@ -92,9 +101,13 @@ export async function verifyExecutionToken(
   }
 }
 
-/** Throws TOKEN_INVALID if the body is not the one the gateway signed for. */
-export function checkBodyAgainstClaims(request: ExecuteRequest, token: ExecutionClaims): void {
-  const expected = claimsOf(request);
+/** Throws TOKEN_INVALID if the body, read as `request`, is not the one the gateway signed for. */
+export function checkBodyAgainstClaims(
+  request: ExecuteRequest,
+  sent: CoveredParts,
+  token: ExecutionClaims,
+): void {
+  const expected = claimsOf(request, sent);
   for (const [name, value] of Object.entries(expected)) {
     if (token[name as keyof typeof expected] !== value) {
       throw new PlatformError(

@@ -21,6 +21,9 @@ const CAPABILITIES: readonly Capability[] = [
   storageCapability,
 ];
 
+/** What this runner announces to gateways. */
+export const SERVED_CAPABILITIES = CAPABILITIES.map(({ name }) => name);
+
 export interface BoundHost {
   call: (interfaceName: string, functionName: string, args: readonly WitValue[]) => Promise<HostReply>;
   /** Answers that stay the same for the whole execution, by `interface.function`. */

@@ -1,7 +1,13 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { PlatformError } from '../../core/errors.ts';
-import { EXECUTE_FRAME_TYPE, type ExecuteRequest, type ExecuteResponse } from '../../core/execute.ts';
+import {
+  EXECUTE_FRAME_TYPE,
+  SEALING_ALGORITHM,
+  type ExecuteRequest,
+  type ExecuteResponse,
+  type SentExecuteRequest,
+} from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { createLogger } from '../../platform/logger.ts';
@@ -67,6 +73,7 @@ async function setup(run: Runs = () => Promise.resolve(fine)) {
     execute,
     warm: (_req, res) => void res.end(),
     isReady: () => ready,
+    announcement: { limits: ['timeout_ms'], capabilities: ['log.emit'] },
     logger,
   });
   const port = await server.listen({ host: '127.0.0.1', port: 0 });
@@ -79,9 +86,9 @@ async function setup(run: Runs = () => Promise.resolve(fine)) {
       headers: { authorization: 'Bearer service', 'content-type': 'application/json', ...headers },
       body: typeof body === 'string' ? body : new Blob([new Uint8Array(body)]),
     });
-  const token = (request: ExecuteRequest, audience = AUDIENCE, key = keys.privateKey) =>
+  const token = (request: SentExecuteRequest, audience = AUDIENCE, key = keys.privateKey) =>
     mintExecutionToken(key, audience, request);
-  const send = async (request: ExecuteRequest, headers: Record<string, string> = {}) =>
+  const send = async (request: SentExecuteRequest, headers: Record<string, string> = {}) =>
     post(JSON.stringify(request), { 'x-execution-token': await token(request), ...headers });
   return { base, inputs, post, send, token, setReady: (value: boolean) => (ready = value) };
 }
@@ -212,6 +219,51 @@ describe('POST /v1/execute', () => {
     expect(inputs).toEqual([]);
   });
 
+  it('takes every form of the contract, with a token over the parts as they were sent', async () => {
+    const { send, inputs } = await setup();
+    const { context, http, limits } = executeRequest();
+    const response = await send({
+      context: { ...context, config: { greeting: 'Hello' } },
+      http,
+      limits: { ...limits, fuel: 1_000_000, egress_bytes: 0 },
+      providers: ['cap:storage.kv'],
+    });
+    expect(response.status).toBe(200);
+    const providers = [{ capability: 'storage.kv', scope: {} }];
+    expect(inputs[0]?.request).toMatchObject({ config: { greeting: 'Hello' }, providers });
+  });
+
+  it('ignores what a newer gateway says besides, though its token covers that too', async () => {
+    const { send, inputs } = await setup();
+    const secret_envelope = {
+      version: 1,
+      algorithm: SEALING_ALGORITHM,
+      expires_at: '2030-01-01T00:00:00.000Z',
+      entries: {},
+      key_id: 'k',
+    } as const;
+    const request = executeRequest({ secret_envelope });
+    const newer = { of: 'a newer release' };
+    const sent = {
+      ...request,
+      newer,
+      context: { ...request.context, newer },
+      http: { ...request.http, newer },
+      secret_envelope: { ...secret_envelope, newer },
+    };
+    expect((await send(sent)).status).toBe(200);
+    expect(inputs[0]?.request).toEqual(request);
+  });
+
+  it('refuses a limit that it does not know, by its path', async () => {
+    const { send, inputs } = await setup();
+    const limits = { ...executeRequest().limits, gpu_ms: 5 };
+    const response = await send({ ...executeRequest(), limits });
+    expect(await response.clone().json()).toMatchObject({ issues: [{ path: 'limits.gpu_ms' }] });
+    expect(await problemOf(response)).toEqual([400, 'INPUT_INVALID']);
+    expect(inputs).toEqual([]);
+  });
+
   it.each([
     ['that is not JSON', '{', {}, [400, 'INPUT_INVALID']],
     ['of a wrong shape', '{}', {}, [400, 'INPUT_INVALID']],
@@ -244,10 +296,13 @@ describe('POST /v1/execute', () => {
 });
 
 describe('the private listener', () => {
-  it('tells its health without a credential, and when it drains', async () => {
+  it('tells its health and what it knows without a credential, and when it drains', async () => {
     const { base, setReady } = await setup();
     expect((await fetch(`${base}/healthz`)).status).toBe(200);
-    expect((await fetch(`${base}/readyz`)).status).toBe(200);
+    const ready = await fetch(`${base}/readyz`);
+    expect(ready.status).toBe(200);
+    const known = { limits: ['timeout_ms'], capabilities: ['log.emit'] };
+    expect(await ready.json()).toEqual({ status: 'ready', ...known });
     setReady(false);
     expect((await fetch(`${base}/readyz`)).status).toBe(503);
   });

@@ -32,6 +32,8 @@ export interface ExecuteDeps {
 
 interface Input {
   request: ExecuteRequest;
+  /** What it was read from: a token covers that, and not our reading of it. */
+  sent: object;
   body: Uint8Array | undefined;
   framed: boolean;
 }
@@ -44,11 +46,11 @@ export function createExecuteHandler(
 
   return async (req, res) => {
     const started = performance.now();
-    const { request, body, framed } = await readInput(req);
+    const { request, sent, body, framed } = await readInput(req);
     const token = req.headers['x-execution-token'];
     const executionToken = typeof token === 'string' ? token : '';
     const claims = await verifyExecutionToken(deps.tokenKey, executionToken, deps.audience);
-    checkBodyAgainstClaims(request, claims);
+    checkBodyAgainstClaims(request, sent, claims);
     refuseReplay(claims);
 
     const result = await deps.runExecution({ request, body, executionToken });
@@ -71,23 +73,25 @@ async function readInput(req: IncomingMessage): Promise<Input> {
   if (type === EXECUTE_FRAME_TYPE) {
     const frame = decodeFrame(await readBody(req, MAX_FRAMED_BYTES));
     if (frame === undefined) throw new PlatformError('INPUT_INVALID', 'the body is no execute frame');
-    const request = parseRequest(frame.head);
+    const { request, sent } = parseRequest(frame.head);
     if (request.http.body_b64 !== undefined) {
       throw new PlatformError('INPUT_INVALID', 'a framed request carries its body as bytes, not as body_b64');
     }
     // A frame cannot tell an empty body from none; to a guest they are the same.
-    return { request, body: frame.body.byteLength > 0 ? frame.body : undefined, framed: true };
+    return { request, sent, body: frame.body.byteLength > 0 ? frame.body : undefined, framed: true };
   }
   if (type !== 'application/json') {
     throw new PlatformError('MEDIA_TYPE_UNSUPPORTED', `send application/json or ${EXECUTE_FRAME_TYPE}`);
   }
-  const request = parseRequest(parseJson(await readBody(req, MAX_JSON_BYTES)));
+  const { request, sent } = parseRequest(parseJson(await readBody(req, MAX_JSON_BYTES)));
   const encoded = request.http.body_b64;
-  return { request, body: encoded === undefined ? undefined : Buffer.from(encoded, 'base64'), framed: false };
+  const body = encoded === undefined ? undefined : Buffer.from(encoded, 'base64');
+  return { request, sent, body, framed: false };
 }
 
-function parseRequest(value: unknown): ExecuteRequest {
-  return parseInput(executeRequest, value, 'the body is no execute request');
+function parseRequest(value: unknown): Pick<Input, 'request' | 'sent'> {
+  const request = parseInput(executeRequest, value, 'the body is no execute request');
+  return { request, sent: value as object }; // or the schema had refused it
 }
 
 function toAnswer(

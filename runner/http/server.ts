@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import type { RunnerAnnouncement } from '../../core/execute.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { createHttpServer, type HttpServer } from '../../platform/http/http-server.ts';
 import type { Logger } from '../../platform/logger.ts';
@@ -15,6 +16,8 @@ export interface PrivateServerDeps {
   warm: Handler;
   /** Whether new executions would be taken. */
   isReady: () => boolean;
+  /** What gateways may send it. */
+  announcement: RunnerAnnouncement;
   logger: Logger;
 }
 
@@ -31,7 +34,7 @@ export function createPrivateServer(deps: PrivateServerDeps): HttpServer {
       open: true,
       handle: (_req, res) => {
         const ready = deps.isReady();
-        sendJson(res, ready ? 200 : 503, { status: ready ? 'ready' : 'draining' });
+        sendJson(res, ready ? 200 : 503, { status: ready ? 'ready' : 'draining', ...deps.announcement });
       },
     },
   };

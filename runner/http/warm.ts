@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { z } from 'zod';
 import { PlatformError } from '../../core/errors.ts';
-import { isContentHash } from '../../core/ids.ts';
+import { warmRequest } from '../../core/execute.ts';
 import { parseInput } from '../../core/issues.ts';
 import type { BundleCache } from '../cache/bundle-cache.ts';
 import { parseJson, readBody } from './body.ts';
@@ -10,11 +9,6 @@ import { SandboxLostError } from '../sandbox/sandbox.ts';
 import { sendJson } from './server.ts';
 
 const MAX_BODY_BYTES = 4096;
-
-const warmRequest = z.strictObject({
-  tenant_id: z.uuid(),
-  content_hash: z.string().refine(isContentHash, 'sha256:<64 hex>'),
-});
 
 export interface WarmDeps {
   pool: Pick<SandboxPool, 'admit' | 'acquire'>;

@@ -1,6 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
+import type { ExecuteRequest } from '../../core/execute.ts';
 import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import { createObjectKeys } from '../../platform/objects/keys.ts';
 import { precompiledComponent } from '../support/components.ts';
@@ -37,6 +38,33 @@ describe('the runner', () => {
     expect(first.head).toMatchObject({ status: 200, headers: { 'content-type': 'application/json' } });
     expect(JSON.parse(first.body)).toEqual({ greeting: 'Hello, Ada!', tenant: A, count: 1 });
     expect(JSON.parse((await call()).body)).toMatchObject({ count: 2 });
+  });
+
+  it('runs what older callers send: config in the context, capabilities by name, limits that it does not count', async () => {
+    const { head, body } = await runner.execute({
+      contentHash: hello.contentHash,
+      tenantId: B,
+      url: '/hello/Ada',
+      form: ({ context, http, limits }) => ({
+        context: { ...context, config: { greeting: 'Good day' } },
+        http,
+        limits: { ...limits, fuel: 1_000_000_000, egress_bytes: 0 },
+        providers: ['cap:storage.kv', 'cap:config.read'],
+      }),
+    });
+    expect(head.status).toBe(200);
+    expect(JSON.parse(body)).toMatchObject({ greeting: 'Good day, Ada!', tenant: B });
+  });
+
+  it('announces the limits that it enforces and the capabilities that it serves, and refuses others', async () => {
+    expect(await runner.announcement()).toEqual({
+      status: 'ready',
+      limits: ['timeout_ms', 'memory_mb', 'response_bytes', 'egress_bytes'],
+      capabilities: ['context.read', 'config.read', 'log.emit', 'user.read', 'secrets.get', 'storage.kv'],
+    });
+    const form = (request: ExecuteRequest) => ({ ...request, providers: ['cap:http.fetch'] });
+    const { httpStatus, head } = await runner.execute({ contentHash: hello.contentHash, form });
+    expect([httpStatus, head.code]).toEqual([400, 'INPUT_INVALID']);
   });
 
   it('hands bodies on as they are, and logs what the guest says apart from its own lines', async () => {

@@ -6,6 +6,7 @@ import {
   executeRequest,
   type ExecuteRequest,
   type ExecuteResponse,
+  type RunnerAnnouncement,
 } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 
@@ -24,6 +25,8 @@ export interface FakeRunner {
   url: string;
   seen: SeenExecution[];
   warmed: unknown[];
+  /** What it says of itself; at first what a runner of the first release says. */
+  announces: Partial<RunnerAnnouncement>;
   /** Decides on the next executions and warm-ups. */
   reply: (seen: SeenExecution) => RunnerReply | Promise<RunnerReply>;
   close(): Promise<void>;
@@ -36,6 +39,11 @@ export async function startFakeRunner(): Promise<FakeRunner> {
   const server = createServer((req, res) => {
     void (async () => {
       const bytes = await buffer(req);
+      if (req.url === '/readyz') {
+        res.writeHead(200, { 'content-type': 'application/json' });
+        res.end(JSON.stringify({ status: 'ready', ...fake.announces }));
+        return;
+      }
       if (req.url === '/v1/warm') {
         fake.warmed.push(JSON.parse(bytes.toString('utf8')));
         res.writeHead(200, { 'content-type': 'application/json' }).end('{"loaded":true}');
@@ -67,6 +75,7 @@ export async function startFakeRunner(): Promise<FakeRunner> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen: [],
     warmed: [],
+    announces: {},
     reply: () => ({ body: 'hello', headers: { 'content-type': 'text/plain' } }),
     close: () =>
       new Promise((resolve) => {

@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
 import type { CapabilityName, CapabilityScope } from '../../core/capabilities.ts';
-import { EXECUTE_FRAME_TYPE, type ExecuteRequest, type ExecuteResponse } from '../../core/execute.ts';
+import {
+  EXECUTE_FRAME_TYPE,
+  type ExecuteRequest,
+  type ExecuteResponse,
+  type SentExecuteRequest,
+} from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import { packArtifact, type PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import { signArtifact, statementDigest } from '../../platform/component/artifact-signature.ts';
@@ -31,6 +36,8 @@ export interface ExecuteOptions {
   body?: Uint8Array;
   grants?: Partial<Record<CapabilityName, CapabilityScope>>;
   limits?: Partial<ExecuteRequest['limits']>;
+  /** In which form it is sent, where that is not ours. */
+  form?: (request: ExecuteRequest) => SentExecuteRequest;
 }
 
 export interface Execution {
@@ -46,6 +53,8 @@ export interface TestRunner {
   log: Record<string, unknown>[];
   publish(artifact: PrecompiledArtifact): Promise<void>;
   execute(options: ExecuteOptions): Promise<Execution>;
+  /** What it says of itself at /readyz. */
+  announcement(): Promise<unknown>;
   warm(
     tenantId: string,
     contentHash: string,
@@ -98,7 +107,7 @@ export async function startRunner(): Promise<TestRunner> {
       await objects.put(KEYS.signature(contentHash, statementDigest(facts, keyId)), Buffer.from(envelope));
     },
     async execute(options) {
-      const request = executeRequest(options);
+      const request = (options.form ?? ((ours) => ours))(executeRequest(options));
       const response = await fetch(`${base}/v1/execute`, {
         method: 'POST',
         headers: {
@@ -119,6 +128,9 @@ export async function startRunner(): Promise<TestRunner> {
         head: frame?.head as Execution['head'],
         body: Buffer.from(frame?.body ?? []).toString(),
       };
+    },
+    async announcement() {
+      return (await fetch(`${base}/readyz`)).json();
     },
     async warm(tenantId, contentHash) {
       const response = await fetch(`${base}/v1/warm`, {
