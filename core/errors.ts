@@ -92,7 +92,7 @@ const CODES = {
   COMPONENT_TOOL_CRASHED: { kind: 'internal' }, // the process that inspects or precompiles was killed, crashed or could not start
   TARGET_UNAVAILABLE: { kind: 'unavailable' }, // no precompile worker of the release that makes this artifact target took the task
   SECRET_UNREADABLE: { kind: 'internal' }, // sealed to another key, tenant, install or name, or damaged
-  RUNNER_BUSY: { kind: 'unavailable' }, // runner has no free sandbox, or is draining
+  RUNNER_BUSY: { kind: 'unavailable' }, // runner has no free sandbox, has too much to unpack, or is draining
   RUNNER_UNAVAILABLE: { kind: 'unavailable' }, // runner could not be reached: nothing was sent to it
   OUTCOME_UNKNOWN: { kind: 'unavailable', status: 504 }, // the runner was lost after the call had been sent to it
   GATEWAY_UNAVAILABLE: { kind: 'unavailable' }, // worker or runner could not reach the gateway

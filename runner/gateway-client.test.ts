@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, RequestListener } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { SecretValue } from '../core/secret-value.ts';
@@ -51,6 +52,20 @@ describe("the gateway's client", () => {
     );
     expect(await client.call('storage/get', {}, call)).toEqual({ code: 'STORAGE_MISSING' });
     expect(await client.call('storage/put', {}, call)).toEqual({ code: 'INTERNAL' });
+  });
+
+  it('lets no host call wait behind questions about UIs', async () => {
+    const { client, call, seen, stop } = await setup((path) =>
+      path.includes('/host/') ? [200, {}] : undefined,
+    );
+    const questions = Array.from({ length: 200 }, () => client.uiInstall(randomUUID(), HASH));
+    let answered = 0;
+    const ends = Promise.all(questions.map((question) => question.catch(() => (answered += 1))));
+    expect(await client.call('storage/get', {}, call)).toEqual({ body: {} });
+    expect([answered, seen.length < 100]).toEqual([0, true]);
+    await stop();
+    cleanups.shift();
+    await ends;
   });
 
   it('says when the gateway is away', async () => {

@@ -7,6 +7,8 @@ import type { Logger } from '../platform/logger.ts';
 import type { CallContext, HostApi } from './capabilities/capability.ts';
 
 const CONNECTIONS = 64;
+/** Strangers ask about UIs: host calls do not wait behind them. */
+const UI_CONNECTIONS = 8;
 const UI_TIMEOUT_MS = 5_000;
 /** The gateway answers once Temporal has taken the request. */
 const PRECOMPILE_TIMEOUT_MS = 15_000;
@@ -36,17 +38,19 @@ export function createGatewayClient(
   const base = new URL(options.baseUrl);
   const prefix = base.pathname.replace(/\/$/, '');
   const pool = new Pool(base.origin, { connections: CONNECTIONS, maxResponseSize: MAX_ANSWER_BYTES });
+  const uiPool = new Pool(base.origin, { connections: UI_CONNECTIONS, maxResponseSize: MAX_ANSWER_BYTES });
   const authorization = `Bearer ${options.token.reveal()}`;
 
   const request = async (
     path: string,
     init: { method: 'GET' | 'POST'; headers?: Record<string, string>; body?: string; signal: AbortSignal },
+    through = pool,
   ): Promise<Answer> => {
     let status: number;
     let text: string;
     try {
       const { headers, ...rest } = init;
-      const answer = await pool.request({
+      const answer = await through.request({
         ...rest,
         path: `${prefix}${path}`,
         headers: { ...headers, authorization, accept: 'application/json' },
@@ -80,10 +84,9 @@ export function createGatewayClient(
     },
     async uiInstall(extensionId, contentHash) {
       const query = new URLSearchParams({ extensionId, contentHash });
-      const { status, body } = await request(`${readUiInstall.path}?${query.toString()}`, {
-        method: 'GET',
-        signal: AbortSignal.timeout(UI_TIMEOUT_MS),
-      });
+      const signal = AbortSignal.timeout(UI_TIMEOUT_MS);
+      const path = `${readUiInstall.path}?${query.toString()}`;
+      const { status, body } = await request(path, { method: 'GET', signal }, uiPool);
       if (status === 404) return undefined;
       const parsed = uiInstall.safeParse(body);
       if (status === 200 && parsed.success) return parsed.data;
@@ -104,7 +107,7 @@ export function createGatewayClient(
       );
     },
     async close() {
-      await pool.close();
+      await Promise.all([pool.close(), uiPool.close()]);
     },
   };
 }

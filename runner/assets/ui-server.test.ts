@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -250,7 +250,9 @@ describe('the UI listener', () => {
   it('says when the gateway is away, and asks again at once', async () => {
     const { ui, answerWith } = await setup();
     answerWith(new PlatformError('GATEWAY_UNAVAILABLE', 'away'));
-    await expectRefusal(await ui('/app.js'), 503);
+    const response = await ui('/app.js');
+    expect(response.headers.get('retry-after')).toBe('1');
+    await expectRefusal(response, 503);
     answerWith({ entry: 'index.html', csp: {} });
     expect((await ui('/app.js')).status).toBe(200);
   });
@@ -286,6 +288,18 @@ describe('the UI listener', () => {
   it('serves nothing of a bundle whose manifest cannot be read', async () => {
     const { ui } = await setup({ manifest: { assets: 'ui/**' } });
     await expectRefusal(await ui('/'), 500);
+  });
+
+  it('refuses a stranger who asks for too much that is not there, and serves what is', async () => {
+    const { ui, get, hash, answerWith } = await setup();
+    await ui('/app.js');
+    answerWith(undefined);
+    const ofNobody = () => get(`/ext-ui/${randomUUID()}/${hash}/app.js`);
+    for (let index = 0; index < 20; index += 1) await expectRefusal(await ofNobody(), 404);
+    const response = await ofNobody();
+    expect(response.headers.get('retry-after')).toBe('1');
+    await expectRefusal(response, 429);
+    expect((await ui('/app.js')).status).toBe(200);
   });
 
   it('serves nothing of a bundle whose bytes are not those of its hash', async () => {

@@ -1,16 +1,12 @@
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
-import type { UiInstall } from '../../core/api/internal.ts';
 import { isPlatformError } from '../../core/errors.ts';
 import { contentHashHex, isContentHash, isUuid } from '../../core/ids.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { BundleCache } from '../cache/bundle-cache.ts';
 import type { GatewayClient } from '../gateway-client.ts';
+import { networkOf } from './allowance.ts';
+import { createServedUis } from './served-uis.ts';
 import { contentSecurityPolicy, mediaHeaders, UI_SECURITY_HEADERS } from './ui-headers.ts';
-
-/** How long an answer of the gateway holds: withdrawn UIs go soon, new ones come sooner. */
-const KNOWN_MS = 10_000;
-const UNKNOWN_MS = 2_000;
-const MAX_ANSWERS = 10_000;
 
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 
@@ -26,7 +22,7 @@ export function createUiApp({ gateway, bundles, logger, now }: UiAppDeps): Expre
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
-  const uiInstall = rememberAnswers(gateway, now);
+  const findUi = createServedUis({ gateway, now });
 
   app.use((req, res, next) => {
     res.set(UI_SECURITY_HEADERS);
@@ -40,9 +36,9 @@ export function createUiApp({ gateway, bundles, logger, now }: UiAppDeps): Expre
       refuse(res, 404);
       return;
     }
-    const install = await uiInstall(extensionId, contentHash);
-    if (install === undefined) {
-      refuse(res, 404);
+    const install = await findUi(extensionId, contentHash, networkOf(req.socket.remoteAddress ?? ''));
+    if (typeof install === 'number') {
+      refuse(res, install);
       return;
     }
     const asked = (path ?? []).join('/');
@@ -72,7 +68,8 @@ export function createUiApp({ gateway, bundles, logger, now }: UiAppDeps): Expre
       return;
     }
     const status = statusOf(err);
-    if (status >= 500) logger.error({ err }, 'UI file could not be served');
+    const isBusy = isPlatformError(err) && err.code === 'RUNNER_BUSY'; // as often as strangers like
+    if (status >= 500 && !isBusy) logger.error({ err }, 'UI file could not be served');
     refuse(res, status);
   });
   return app;
@@ -80,6 +77,7 @@ export function createUiApp({ gateway, bundles, logger, now }: UiAppDeps): Expre
 
 function refuse(res: Response, status: number): void {
   for (const name of ['etag', 'content-disposition', 'content-security-policy']) res.removeHeader(name);
+  if (status === 429 || status === 503) res.set('retry-after', '1');
   res.status(status).set('cache-control', 'no-store').type('text/plain');
   res.send(status === 404 ? 'not found' : status === 416 ? 'range not satisfiable' : `error ${status}`);
 }
@@ -94,29 +92,4 @@ function statusOf(err: unknown): number {
   if (code === 'EISDIR') return 404;
   if (status === 416 || status === 412) return status;
   return typeof status === 'number' && status >= 400 && status < 500 ? 404 : 500;
-}
-
-type FindUi = (extensionId: string, contentHash: string) => Promise<UiInstall | undefined>;
-
-function rememberAnswers(gateway: Pick<GatewayClient, 'uiInstall'>, now: () => number): FindUi {
-  const answers = new Map<string, { answer: ReturnType<FindUi>; until: number }>();
-
-  return (extensionId, contentHash) => {
-    const key = `${extensionId} ${contentHash}`;
-    const known = answers.get(key);
-    if (known !== undefined && known.until > now()) return known.answer;
-    answers.delete(key);
-    const [oldest] = answers.keys();
-    if (answers.size >= MAX_ANSWERS && oldest !== undefined) answers.delete(oldest);
-    // Callers share the question while it is open.
-    const entry = { answer: gateway.uiInstall(extensionId, contentHash), until: Infinity };
-    answers.set(key, entry);
-    entry.answer.then(
-      (answer) => {
-        entry.until = now() + (answer === undefined ? UNKNOWN_MS : KNOWN_MS);
-      },
-      () => answers.delete(key), // the caller gets the error; the next one asks again
-    );
-    return entry.answer;
-  };
 }

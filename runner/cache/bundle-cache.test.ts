@@ -37,6 +37,12 @@ async function setup({ folder = '' } = {}) {
   const reads: string[] = [];
   const asked: string[] = [];
   let isAway = false;
+  let gate: Promise<unknown> = Promise.resolve();
+  const hold = (): (() => void) => {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    gate = promise;
+    return () => resolve(undefined);
+  };
   const publish = async ({
     target = TARGETS[0],
     signer = signing.privateKey,
@@ -59,11 +65,12 @@ async function setup({ folder = '' } = {}) {
   const open = (artifactKeys: [KeyObject, ...KeyObject[]] = [signing.publicKey, previous.publicKey]) =>
     createBundleCache({
       objects: {
-        read: (key) => {
-          if (isAway) return Promise.reject(new PlatformError('OBJECT_STORE_UNAVAILABLE', 'away'));
+        read: async (key) => {
+          if (isAway) throw new PlatformError('OBJECT_STORE_UNAVAILABLE', 'away');
           reads.push(key);
+          await gate;
           const found = objects.get(key);
-          return Promise.resolve(found && { size: found.length, body: Readable.from([found]) });
+          return found && { size: found.length, body: Readable.from([found]) };
         },
       },
       keys,
@@ -74,7 +81,7 @@ async function setup({ folder = '' } = {}) {
       bundleLimits: DEFAULT_BUNDLE_LIMITS,
       logger,
     });
-  return { objects, reads, asked, disk, open, publish, setAway: (away: boolean) => (isAway = away) };
+  return { objects, reads, asked, disk, open, publish, hold, setAway: (away: boolean) => (isAway = away) };
 }
 
 const glueOf = ({ glue }: { glue: Uint8Array }): string => Buffer.from(glue).toString();
@@ -141,6 +148,27 @@ describe('the bundle cache', () => {
     setAway(true);
     await expect(open().artifact(HASH)).rejects.toMatchObject({ code: 'OBJECT_STORE_UNAVAILABLE' });
     expect(asked).toEqual([]);
+  });
+});
+
+describe('unpacking UIs', () => {
+  const hashAt = (n: number): string => `sha256:${String(n).padStart(64, '0')}`;
+
+  it('does two at once, lets some wait, and refuses more than those', async () => {
+    const { open, reads, hold } = await setup();
+    const release = hold();
+    const bundles = open();
+    const asked = Array.from({ length: 34 }, (_, n) => bundles.uiFolder(hashAt(n)));
+    await expect(bundles.uiFolder(hashAt(34))).rejects.toMatchObject({ code: 'RUNNER_BUSY' });
+    expect(reads).toHaveLength(2);
+    // Whoever asks for one that is under way or waits shares it.
+    asked.push(bundles.uiFolder(hashAt(0)), bundles.uiFolder(hashAt(33)));
+    release();
+    const ends = await Promise.allSettled(asked);
+    const codes = ends.map((end) => (end as { reason?: { code?: string } }).reason?.code);
+    expect(codes).toEqual(Array(36).fill('BUNDLE_UNAVAILABLE'));
+    expect(reads).toHaveLength(34);
+    await expect(bundles.uiFolder(hashAt(34))).rejects.toMatchObject({ code: 'BUNDLE_UNAVAILABLE' });
   });
 });
 

@@ -16,6 +16,9 @@ import { loadArtifact, type LoadArtifactDeps } from './load-artifact.ts';
 const MEMORY_BYTES = 128 * 1024 * 1024;
 const FETCH_TIMEOUT_MS = 60_000;
 const UI_PREFIX = 'ui/';
+/** UIs unpacked at once, each of which takes about a core, and those that wait for their turn. Anybody may ask for any that is served. */
+const UNPACKED_AT_ONCE = 2;
+const WAITING_TO_UNPACK = 32;
 
 export type BundleCacheDeps = LoadArtifactDeps;
 
@@ -23,13 +26,17 @@ export type BundleCacheDeps = LoadArtifactDeps;
 export interface BundleCache {
   /** Verified whenever it comes from disk or store. Throws BUNDLE_UNAVAILABLE, OBJECT_STORE_UNAVAILABLE. */
   artifact(contentHash: string): Promise<EngineArtifact>;
-  /** A folder of the UI files that the manifest serves, and no other. Throws BUNDLE_UNAVAILABLE, BUNDLE_CORRUPT, OBJECT_STORE_UNAVAILABLE. */
+  /**
+   * A folder of the UI files that the manifest serves, and no other. Throws BUNDLE_UNAVAILABLE, BUNDLE_CORRUPT,
+   * OBJECT_STORE_UNAVAILABLE, RUNNER_BUSY.
+   */
   uiFolder(contentHash: string): Promise<string>;
 }
 
 export function createBundleCache(deps: BundleCacheDeps): BundleCache {
   const memory = createArtifactMemory(MEMORY_BYTES);
   const once = createCoalescer();
+  const fewAtOnce = createFewAtOnce({ atOnce: UNPACKED_AT_ONCE, waiting: WAITING_TO_UNPACK });
 
   return {
     async artifact(contentHash) {
@@ -44,7 +51,7 @@ export function createBundleCache(deps: BundleCacheDeps): BundleCache {
     async uiFolder(contentHash) {
       // A name of its own: folders called `ui-…`, of a release that did not heed `assets`, hold every file.
       const name = `assets-${contentHashHex(contentHash)}`;
-      return deps.disk.find(name) ?? once(name, () => unpackUi(deps, contentHash, name));
+      return deps.disk.find(name) ?? once(name, () => fewAtOnce(() => unpackUi(deps, contentHash, name)));
     },
   };
 }
@@ -123,6 +130,27 @@ function createArtifactMemory(maxBytes: number): ArtifactMemory {
         total -= bytesOf(oldest);
       }
     },
+  };
+}
+
+/** Runs at most `atOnce` works, the others in their turn; with `waiting` behind them it refuses more. */
+function createFewAtOnce(limit: {
+  atOnce: number;
+  waiting: number;
+}): <Result>(work: () => Promise<Result>) => Promise<Result> {
+  const queue: (() => void)[] = [];
+  let running = 0;
+  return async (work) => {
+    if (running < limit.atOnce) running += 1;
+    else if (queue.length < limit.waiting) await new Promise<void>((begin) => queue.push(begin));
+    else throw new PlatformError('RUNNER_BUSY', 'too many UIs wait to be unpacked');
+    try {
+      return await work();
+    } finally {
+      const next = queue.shift();
+      if (next) next();
+      else running -= 1;
+    }
   };
 }
 
