@@ -15,7 +15,7 @@ import type { RegistryStore } from '../platform/db/registry.ts';
 
 export interface InstallDeps {
   operations: InstallOperationStore;
-  drafts: Pick<InstallDraftStore, 'remove'>;
+  drafts: Pick<InstallDraftStore, 'remove' | 'fail'>;
   registry: Pick<RegistryStore, 'findVersionById'>;
 }
 
@@ -62,6 +62,11 @@ export interface GrantCapabilitiesInput extends InstallRef {
 
 export interface DraftRef extends InstallRef {
   draftId: string;
+}
+
+export interface DiscardDraftInput extends DraftRef {
+  /** Why a change comes to nothing, for whoever asked for it; absent where something else says so. */
+  error?: FailureReason;
 }
 
 export interface ApplyDraftResult {
@@ -133,9 +138,9 @@ export function createInstallActivities({ operations, drafts, registry }: Instal
       await operations.clearSettings(tenantId, installId);
     },
 
-    /** Removes a draft that nobody will apply; nothing to remove is no error. */
-    async discardDraft({ tenantId, draftId }: DraftRef): Promise<void> {
-      await drafts.remove(tenantId, draftId);
+    /** Removes or empties a draft that nobody will apply; nothing to remove is no error. */
+    async discardDraft({ tenantId, draftId, error }: DiscardDraftInput): Promise<void> {
+      await (error ? drafts.fail(tenantId, draftId, error) : drafts.remove(tenantId, draftId));
     },
 
     /** The version serves from here on. */

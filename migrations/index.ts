@@ -12,6 +12,7 @@ import * as findDraftsByRequest from './20261121T190000-find-drafts-by-request.t
 import * as countStorage from './20261121T200000-count-storage.ts';
 import * as rememberAppliedDrafts from './20261121T210000-remember-applied-drafts.ts';
 import * as findWhatIsLeft from './20261121T220000-find-what-is-left.ts';
+import * as tellWhatBecameOfChanges from './20261121T230000-tell-what-became-of-changes.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -31,4 +32,5 @@ export const migrations: Migrations = {
   '20261121T200000-count-storage': countStorage,
   '20261121T210000-remember-applied-drafts': rememberAppliedDrafts,
   '20261121T220000-find-what-is-left': findWhatIsLeft,
+  '20261121T230000-tell-what-became-of-changes': tellWhatBecameOfChanges,
 };

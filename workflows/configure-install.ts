@@ -1,5 +1,6 @@
 import { allHandlersFinished, CancellationScope, condition, proxyActivities } from '@temporalio/workflow';
 import type { InstallActivities } from '../activities/installs.ts';
+import { failureReason } from './failure-reason.ts';
 import { answerOpened } from './install-operation.ts';
 import type { ConfigureInstallInput, ConfigureInstallResult } from './messages.ts';
 import { createOpening } from './opening.ts';
@@ -24,7 +25,8 @@ export async function configureInstall(input: ConfigureInstallInput): Promise<Co
     describeWorkflow({ ExtPhase: 'configured' });
     return { configVersion, secretsVersion };
   } catch (err) {
-    await CancellationScope.nonCancellable(() => discardDraft(ref));
+    const error = failureReason(err);
+    await CancellationScope.nonCancellable(() => discardDraft({ ...ref, error }));
     opening.failed(err);
     describeWorkflow({ ExtPhase: 'failed' });
     throw err;

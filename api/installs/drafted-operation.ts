@@ -29,7 +29,7 @@ export type DraftedOperation = (
   install: { tenantId: string; extensionId: string },
   change: DraftContent,
   start: (ids: Ids) => Promise<Partial<Ids>>,
-) => Promise<{ installId: string; begun: boolean }>;
+) => Promise<Ids & { begun: boolean }>;
 
 export function createDraftedOperation({
   writeDraft,
@@ -65,13 +65,13 @@ export function createDraftedOperation({
       const started = await onceSettled(install, () => start(ids));
       const joined = started.draftId !== undefined && started.draftId !== ids.draftId;
       if (joined && created) await drafts.withdraw(install.tenantId, ids.draftId);
-      return { installId: started.installId ?? ids.installId, begun: true };
+      return { ...ids, ...started, begun: true };
     } catch (err) {
       const isUnknown = isPlatformError(err) && err.code === 'TEMPORAL_OUTCOME_UNKNOWN';
-      if (isUnknown) return { installId: ids.installId, begun: false };
+      if (isUnknown) return { ...ids, begun: false };
       const nothing = await onceBegun(cameToNothing());
       if (nothing === true) throw err;
-      return { installId: ids.installId, begun: nothing === false };
+      return { ...ids, begun: nothing === false };
     }
   };
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { isPlatformError, PlatformError, type ErrorCode } from '../../core/errors.ts';
 import { installWorkflowId } from '../../core/ids.ts';
-import { checkSecrets, validateConfig } from '../../core/install-config.ts';
+import { checkSecrets, defaultConfig, validateConfig } from '../../core/install-config.ts';
 import { matchVersion } from '../../core/version.ts';
-import type { InstallDraftStore } from '../../platform/db/install-drafts.ts';
+import type { ConfigStamps, InstallDraftStore } from '../../platform/db/install-drafts.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
 import type { ExtensionVersion, RegistryStore } from '../../platform/db/registry.ts';
 import type { ConsentDecision } from '../../workflows/messages.ts';
@@ -33,16 +33,22 @@ export interface InstallRequest {
 export interface InstallServiceDeps {
   registry: Pick<RegistryStore, 'findExtension' | 'publishedVersions' | 'findVersion' | 'findVersionById'>;
   installs: Pick<InstallStore, 'find' | 'findByExtension' | 'secretNames'>;
-  drafts: Pick<InstallDraftStore, 'findInstall'>;
+  drafts: Pick<InstallDraftStore, 'findInstall' | 'stampsOf'>;
   draftedOperation: DraftedOperation;
   inputDigest: InputDigest;
   workflows: Pick<WorkflowStarter, 'startInstall' | 'configureInstall' | 'decideConsent'>;
 }
 
-/** A change of config or secrets: `install` as it is with the change, absent while nobody can tell whether it was applied. */
+/** A change of config or secrets: the stamps it led to, absent while nobody can tell whether it was applied. */
 export interface Configured {
   workflowId: string;
-  install?: Install;
+  changeId: string;
+  applied?: ConfigStamps;
+}
+
+/** The config that was asked for: another request may have changed it since. */
+export interface ConfigChanged extends Configured {
+  config: Record<string, unknown>;
 }
 
 export type InstallService = ReturnType<typeof createInstallService>;
@@ -82,7 +88,7 @@ export function createInstallService(deps: InstallServiceDeps) {
     return version;
   }
 
-  /** Runs a change of config or secrets as a workflow and answers the install after it, if that is known. */
+  /** Runs a change of config or secrets as a workflow and answers what it led to, if that is known. */
   async function configure(
     { tenantId, keyId: requestedBy }: Principal,
     { installId, extensionId, versionId }: Install,
@@ -90,7 +96,7 @@ export function createInstallService(deps: InstallServiceDeps) {
   ): Promise<Configured> {
     const asked = { installId, versionId, ...change };
     const digest = inputDigest({ ...asked, secrets: revealed(change.secrets) });
-    const { begun } = await draftedOperation(
+    const { begun, draftId: changeId } = await draftedOperation(
       { tenantId, extensionId },
       { ...asked, kind: 'configure', digest },
       async ({ draftId }) => {
@@ -98,8 +104,8 @@ export function createInstallService(deps: InstallServiceDeps) {
         return { draftId };
       },
     );
-    const install = begun ? await onceBegun(find(tenantId, installId)) : undefined;
-    return { workflowId: installWorkflowId(tenantId, extensionId), ...(install && { install }) };
+    const applied = begun ? await onceBegun(drafts.stampsOf(tenantId, changeId)) : undefined;
+    return { workflowId: installWorkflowId(tenantId, extensionId), changeId, ...(applied && { applied }) };
   }
 
   async function findConfigurable(tenantId: string, installId: string): Promise<Install> {
@@ -177,17 +183,19 @@ export function createInstallService(deps: InstallServiceDeps) {
       return { workflowId: installWorkflowId(tenantId, extensionId), ...(await begin(1)) };
     },
 
-    async replaceConfig(principal: Principal, installId: string, values: unknown): Promise<Configured> {
+    async replaceConfig(principal: Principal, installId: string, values: unknown): Promise<ConfigChanged> {
       const install = await findConfigurable(principal.tenantId, installId);
       const { manifest } = await versionOf(install);
       const config = validateConfig(manifest.settings, values);
-      return configure(principal, install, { config, replaceSecrets: false });
+      return { config, ...(await configure(principal, install, { config, replaceSecrets: false })) };
     },
 
     /** The manifest's defaults, and no secrets. */
-    async reset(principal: Principal, installId: string): Promise<Configured> {
+    async reset(principal: Principal, installId: string): Promise<ConfigChanged> {
       const install = await findConfigurable(principal.tenantId, installId);
-      return configure(principal, install, { reset: true, secrets: {}, replaceSecrets: true });
+      const config = defaultConfig((await versionOf(install)).manifest.settings);
+      const change = { reset: true, secrets: {}, replaceSecrets: true };
+      return { config, ...(await configure(principal, install, change)) };
     },
 
     /** Secrets that are not named stay. */

@@ -7,7 +7,7 @@ import type { RowChanges } from '../../platform/db/row-changes.ts';
 import { answer, onWire } from '../answer.ts';
 import type { SendEvents } from '../event-streams.ts';
 import { answerBegun, answerInstall, installBody, isSettled } from '../installs/install-answer.ts';
-import type { Configured, InstallService } from '../installs/install-service.ts';
+import type { ConfigChanged, Configured, InstallService } from '../installs/install-service.ts';
 import { installEvent, watchedInstall } from '../installs/watched-install.ts';
 import { jsonBody } from '../json-body.ts';
 import { pageBody } from '../page-body.ts';
@@ -54,7 +54,8 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
   );
 
   router.get('/:installId/config', mayInstall, async (req, res) => {
-    answerConfig(res, await findInstall(req, res));
+    const { config = {}, configVersion: version, changes } = await findInstall(req, res);
+    answer(res, readConfig, 200, { config, version, ...(changes && { changes }) });
   });
 
   router.put('/:installId/config', mayInstall, jsonBody, async (req, res) => {
@@ -98,19 +99,19 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
     watchedInstall(service, principalOf(res).tenantId, installIdOf(req));
   const findInstall = (req: Request, res: Response): Promise<Install> => watched(req, res).read();
 
-  async function answerSecretsChange(
-    req: Request,
-    res: Response,
-    { install, workflowId }: Configured,
-  ): Promise<void> {
-    const body = install && (await onceBegun(secretsBody(install)));
+  async function answerSecretsChange(req: Request, res: Response, changed: Configured): Promise<void> {
+    const body = changed.applied && (await onceBegun(findInstall(req, res).then(secretsBody)));
     if (body) answer(res, changeSecrets, 200, body);
-    else answerUnderWay(req, res, workflowId);
+    else answerUnderWay(req, res, changed);
   }
 
   async function secretsBody(install: Install): Promise<SecretsAnswer> {
-    const secrets = await service.describeSecrets(install.tenantId, install);
-    return { secrets, version: install.secretsVersion };
+    const { tenantId, secretsVersion: version, changes } = install;
+    return {
+      secrets: await service.describeSecrets(tenantId, install),
+      version,
+      ...(changes && { changes }),
+    };
   }
 
   return router;
@@ -120,19 +121,16 @@ function installIdOf(req: Request): string {
   return inputOf(readInstall.params, req.params).installId;
 }
 
-function answerConfig(res: Response, { config = {}, configVersion }: Install): void {
-  answer(res, readConfig, 200, { config, version: configVersion });
+function answerConfigChange(req: Request, res: Response, changed: ConfigChanged): void {
+  const { config, applied } = changed;
+  if (applied) answer(res, replaceConfig, 200, { config, version: applied.configVersion });
+  else answerUnderWay(req, res, changed);
 }
 
-function answerConfigChange(req: Request, res: Response, { install, workflowId }: Configured): void {
-  if (install) answerConfig(res, install);
-  else answerUnderWay(req, res, workflowId);
-}
-
-/** The change may have been taken and nobody can tell yet: the resource shows it once it is applied. */
-function answerUnderWay(req: Request, res: Response, workflowId: string): void {
+/** The change may have been taken and nobody can tell yet: the resource shows it, and what becomes of it. */
+function answerUnderWay(req: Request, res: Response, { changeId, workflowId }: Configured): void {
   const url = `${req.baseUrl}${req.path}`;
-  answer(res.location(url), replaceConfig, 202, { status: 'configuring', url, workflowId });
+  answer(res.location(url), replaceConfig, 202, { status: 'configuring', changeId, url, workflowId });
 }
 
 /** The row shows the decision only once the workflow's next step has begun. */

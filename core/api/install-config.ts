@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { SecretValue } from '../secret-value.ts';
 import type { Route } from './route.ts';
-import { installRef, time, workUnderWay } from './values.ts';
+import { configChange, installRef, time, uuid, workUnderWay } from './values.ts';
 
 const MAX_SECRET_LENGTH = 16 * 1024;
 
@@ -12,19 +12,23 @@ export const secretValue = z
   .max(MAX_SECRET_LENGTH)
   .transform((text) => new SecretValue(text));
 
+const changes = z.array(configChange).optional();
+
 const config = z.object({
   config: z.record(z.string(), z.unknown()),
   version: z.int().nonnegative(),
+  changes,
 });
 
 /** Which are set, and since when. Never values. */
 const secrets = z.object({
   secrets: z.record(z.string(), z.object({ set: z.boolean(), updatedAt: time.optional() })),
   version: z.int().nonnegative(),
+  changes,
 });
 
-/** Temporal may have taken the change; `url` shows it once it is applied. */
-const underWay = z.object({ status: z.literal('configuring'), ...workUnderWay.shape });
+/** Temporal may have taken the change; among the `changes` at `url` it shows until it is applied, or as failed. */
+const underWay = z.object({ status: z.literal('configuring'), changeId: uuid, ...workUnderWay.shape });
 
 const CONFIG = '/api/v1/installs/{installId}/config';
 const SECRETS = '/api/v1/installs/{installId}/secrets';

@@ -6,7 +6,7 @@ import { listQuery, pageOf } from './page.ts';
 import { problem } from './problem.ts';
 import { nothing, type Route } from './route.ts';
 import { secretValue } from './install-config.ts';
-import { failureReason, grant, installRef, step, time, uuid, workUnderWay } from './values.ts';
+import { configChange, failureReason, grant, installRef, step, time, uuid, workUnderWay } from './values.ts';
 
 /** `status` says what is served; `operation` what changes it now; `pending` what waits to be served. */
 export const install = z.object({
@@ -28,6 +28,8 @@ export const install = z.object({
   operation: z
     .object({ kind: z.string(), workflowId: z.string(), steps: z.array(step), startedAt: time })
     .optional(),
+  /** Changes of config or secrets that are not applied, the latest first; absent if there are none. */
+  changes: z.array(configChange).optional(),
   /** While it serves one. */
   uiUrl: z.string().optional(),
   previousVersions: z.array(z.string()),

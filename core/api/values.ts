@@ -46,5 +46,16 @@ export const permission = grant.extend({
   reason: z.string().optional(),
 });
 
+/**
+ * A change of config or secrets that was asked for and has not been applied: under way, or failed for good, which is told for a day. One
+ * that is no longer here was applied.
+ */
+export const configChange = z.object({
+  changeId: uuid,
+  status: z.enum(['configuring', 'failed']),
+  requestedAt: time,
+  error: failureReason.optional(),
+});
+
 /** What stands beside a resource in a 202: where to look for the end, and the workflow that works on it. */
 export const workUnderWay = z.object({ url: z.string(), workflowId: z.string() });

@@ -2,13 +2,7 @@ import type { Knex } from 'knex';
 import { PlatformError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 import { checkSecrets, defaultConfig, validateConfig } from '../../core/install-config.ts';
-import { takeDraft, wasApplied, type InstallDraft } from './install-drafts.ts';
-
-/** Stamps of what an install is configured with; each only rises. 0: never set. */
-export interface ConfigStamps {
-  configVersion: number;
-  secretsVersion: number;
-}
+import { stampsOf, takeDraft, wasApplied, type ConfigStamps, type InstallDraft } from './install-drafts.ts';
 
 interface LockedInstall {
   active_version_id: string | null;
@@ -28,23 +22,30 @@ export async function applyDraft(
       .forUpdate()
       .first('active_version_id', 'pending_version_id')) as LockedInstall | undefined;
     if (!install) throw new PlatformError('NOT_FOUND', `there is no install ${installId}`);
-    if (!(await wasApplied(trx, tenantId, draftId))) {
-      const draft = await takeDraft(trx, tenantId, draftId);
-      if (draft?.installId !== installId) throw outdated('have expired');
-      const { active_version_id: active, pending_version_id: pending } = install;
-      if (draft.versionId !== active && draft.versionId !== pending) {
-        throw outdated('are for a version that this install no longer has');
-      }
-      const manifest = await manifestOf(trx, draft.versionId);
-      await applyConfig(trx, tenantId, draft, manifest);
-      await applySecrets(trx, tenantId, draft, manifest);
-      await trx('install_draft').where({ tenant_id: tenantId, draft_id: draftId }).delete();
-      await trx('install_draft_applied').insert({ tenant_id: tenantId, draft_id: draftId });
-      await trx('tenant_extension_install')
-        .where({ tenant_id: tenantId, install_id: installId })
-        .update({ updated_at: trx.fn.now() });
+    if (await wasApplied(trx, tenantId, draftId)) {
+      return (await stampsOf(trx, tenantId, draftId)) ?? readVersions(trx, tenantId, installId);
     }
-    return readVersions(trx, tenantId, installId);
+    const draft = await takeDraft(trx, tenantId, draftId);
+    if (draft?.installId !== installId) throw outdated('have expired');
+    const { active_version_id: active, pending_version_id: pending } = install;
+    if (draft.versionId !== active && draft.versionId !== pending) {
+      throw outdated('are for a version that this install no longer has');
+    }
+    const manifest = await manifestOf(trx, draft.versionId);
+    await applyConfig(trx, tenantId, draft, manifest);
+    await applySecrets(trx, tenantId, draft, manifest);
+    await trx('install_draft').where({ tenant_id: tenantId, draft_id: draftId }).delete();
+    await trx('tenant_extension_install')
+      .where({ tenant_id: tenantId, install_id: installId })
+      .update({ updated_at: trx.fn.now() });
+    const stamps = await readVersions(trx, tenantId, installId);
+    await trx('install_draft_applied').insert({
+      tenant_id: tenantId,
+      draft_id: draftId,
+      config_version: stamps.configVersion,
+      secrets_version: stamps.secretsVersion,
+    });
+    return stamps;
   });
 }
 

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { extensionAddress } from '../../core/ids.ts';
-import type { InstallOperationKind } from '../../core/progress.ts';
+import type { FailureReason, InstallOperationKind } from '../../core/progress.ts';
 
 /** Config and sealed secrets on their way into an install. A secret of null is to be removed. */
 export interface InstallDraft {
@@ -46,6 +46,12 @@ interface DraftRow {
   config: Record<string, unknown> | null;
   secrets: { entries: NonNullable<InstallDraft['secrets']>; replace: boolean } | null;
   expires_at: Date;
+}
+
+/** Stamps of what an install is configured with; each only rises. 0: never set. */
+export interface ConfigStamps {
+  configVersion: number;
+  secretsVersion: number;
 }
 
 /** What an expired draft no longer holds. */
@@ -130,6 +136,22 @@ export function createInstallDraftStore(db: Knex) {
       return wasApplied(db, tenantId, draftId);
     },
 
+    /** The stamps that a draft led to which was applied within the last day. */
+    async stampsOf(tenantId: string, draftId: string): Promise<ConfigStamps | undefined> {
+      return stampsOf(db, tenantId, draftId);
+    },
+
+    /** Nothing will come of a change: it says why, and holds nothing any more. One that was applied stays so. */
+    async fail(tenantId: string, draftId: string, reason: FailureReason): Promise<void> {
+      await db('install_draft')
+        .where({ tenant_id: tenantId, draft_id: draftId })
+        .update({
+          ...CLEARED,
+          error: JSON.stringify(reason),
+          expires_at: db.raw('least(expires_at, now())'),
+        });
+    },
+
     /** Nothing to remove is no error. */
     async remove(tenantId: string, draftId: string): Promise<void> {
       await db('install_draft').where({ tenant_id: tenantId, draft_id: draftId }).delete();
@@ -143,6 +165,18 @@ export async function wasApplied(db: Knex, tenantId: string, draftId: string): P
     .where({ tenant_id: tenantId, draft_id: draftId })
     .first('draft_id')) as unknown;
   return row !== undefined;
+}
+
+export async function stampsOf(
+  db: Knex,
+  tenantId: string,
+  draftId: string,
+): Promise<ConfigStamps | undefined> {
+  return (await db('install_draft_applied')
+    .where({ tenant_id: tenantId, draft_id: draftId })
+    .whereNotNull('config_version') // written by the release before
+    .first({ configVersion: 'config_version', secretsVersion: 'secrets_version' })) as
+    ConfigStamps | undefined;
 }
 
 /** The draft if it is there and has not expired, locked for the transaction. */

@@ -8,7 +8,8 @@ import type {
   InstallStepName,
   Step,
 } from '../../core/progress.ts';
-import { applyDraft, clearSettings, type ConfigStamps } from './apply-draft.ts';
+import { applyDraft, clearSettings } from './apply-draft.ts';
+import type { ConfigStamps } from './install-drafts.ts';
 
 type Steps = Step<InstallStepName>[];
 

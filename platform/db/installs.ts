@@ -12,6 +12,17 @@ import {
 } from '../../core/progress.ts';
 import { fetchPage, type Page, type PageRequest } from './page.ts';
 
+/** A change of config or secrets that waits for its workflow, or will not be applied: then `error` says why. */
+export interface ConfigChange {
+  changeId: string;
+  status: 'configuring' | 'failed';
+  requestedAt: Date;
+  error?: FailureReason;
+}
+
+/** Changes that an install shows. */
+const CHANGES_SHOWN = 20;
+
 /** One extension in one tenant, from its first step to its end; a reinstall is another one. */
 export interface Install {
   tenantId: string;
@@ -41,6 +52,8 @@ export interface Install {
   configVersion: number;
   secretsVersion: number;
   grants: Grant[];
+  /** The latest ones that are not applied, newest first; absent if there are none. */
+  changes?: ConfigChange[];
   createdAt: Date;
   updatedAt: Date;
 }
@@ -68,6 +81,7 @@ interface InstallRow {
   config_stamp: number | null;
   secrets_version: number;
   grants: Grant[] | null;
+  changes: { changeId: string; requestedAt: string; expired: boolean; error: FailureReason | null }[] | null;
   created_at: Date;
   updated_at: Date;
 }
@@ -108,6 +122,14 @@ export function createInstallStore(db: Knex) {
             db.raw(`(select jsonb_agg(jsonb_build_object('capability', g.capability, 'scope', g.scope) order by g.capability)
           from tenant_extension_grant g
           where g.tenant_id = i.tenant_id and g.install_id = i.install_id and g.version_id = v.version_id)`),
+          changes: db.raw(
+            `(select jsonb_agg(jsonb_build_object('changeId', d.draft_id, 'requestedAt', d.created_at, 'error', d.error,
+                                                  'expired', d.expires_at <= now()) order by d.created_at desc)
+          from (select * from install_draft d
+                 where d.tenant_id = i.tenant_id and d.install_id = i.install_id and d.kind = 'configure'
+                 order by d.created_at desc limit ?) d)`,
+            [CHANGES_SHOWN],
+          ),
         },
       );
 
@@ -169,7 +191,21 @@ function toInstall(row: InstallRow): Install {
     configVersion: row.config_stamp ?? 0,
     secretsVersion: row.secrets_version,
     grants: row.grants ?? [],
+    ...(row.changes && { changes: row.changes.map(toChange) }),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
+}
+
+function toChange({
+  changeId,
+  requestedAt,
+  expired,
+  error,
+}: NonNullable<InstallRow['changes']>[number]): ConfigChange {
+  const change = { changeId, requestedAt: new Date(requestedAt) };
+  if (error) return { ...change, status: 'failed', error };
+  if (!expired) return { ...change, status: 'configuring' };
+  const message = 'no worker took the change up in time; send it again';
+  return { ...change, status: 'failed', error: { code: 'OPERATION_EXPIRED', message } };
 }

@@ -68,12 +68,12 @@ export function installQueries(): HotQuery[] {
     },
     {
       name: 'install: by id',
-      rows: 7,
+      rows: 8,
       run: (db) => createInstallStore(db).find(usual.tenantId, usual.installId),
     },
     {
       name: 'install: by extension',
-      rows: 7,
+      rows: 8,
       run: (db) => createInstallStore(db).findByExtension(usual.tenantId, everywhere.extensionId),
     },
     {
@@ -114,6 +114,7 @@ export function installQueries(): HotQuery[] {
         });
         await createInstallDraftStore(db).findByDigest(usual.tenantId, draftId);
         await createInstallDraftStore(db).findInstall(usual.tenantId, installId);
+        await createInstallDraftStore(db).stampsOf(usual.tenantId, draftId);
         await operations(db).applyDraft(usual.tenantId, installId, draftId);
         await operations(db).activate(usual.tenantId, installId, unwanted.versionId, steps);
         await operations(db).deactivate(usual.tenantId, installId);

@@ -54,10 +54,13 @@ describe('a change of settings', () => {
     ]);
   });
 
-  it('tells its caller what it failed with, and discards the draft', async () => {
+  it('tells its caller what it failed with, and leaves the reason with the draft', async () => {
     fakes.script({ applyDraft: () => Promise.reject(new PlatformError('STATE_CONFLICT', 'draft expired')) });
     expect(await failureCode(beginConfigure(client, configureInput()))).toBe('STATE_CONFLICT');
     expect(fakes.names()).toEqual(['applyDraft', 'discardDraft']);
+    expect(fakes.inputOf('discardDraft')).toMatchObject({
+      error: { code: 'STATE_CONFLICT', message: 'draft expired' },
+    });
   });
 
   it('is refused while the extension is being installed, and says so', async () => {
