@@ -102,15 +102,22 @@ export type ExecuteRequest = z.output<typeof executeRequest>;
 /** In any form that may be sent. */
 export type SentExecuteRequest = z.input<typeof executeRequest>;
 
+const names = z.array(z.string().max(64)).max(256);
+
 /**
  * What a runner says of itself in the body of /readyz: the limits it enforces and the capabilities it serves. A gateway sends no others, so
  * that either may be of a newer release. A runner of a release that said nothing has the defaults.
  */
 export const runnerAnnouncement = z.object({
-  limits: z.array(z.string()).default(['timeout_ms', 'memory_mb', 'response_bytes']),
-  capabilities: z
-    .array(z.string())
-    .default(['context.read', 'log.emit', 'user.read', 'config.read', 'secrets.get', 'storage.kv']),
+  limits: names.default(['timeout_ms', 'memory_mb', 'response_bytes']),
+  capabilities: names.default([
+    'context.read',
+    'log.emit',
+    'user.read',
+    'config.read',
+    'secrets.get',
+    'storage.kv',
+  ]),
 });
 export type RunnerAnnouncement = z.output<typeof runnerAnnouncement>;
 

@@ -1,6 +1,6 @@
 import type { ManifestInput } from './manifest.ts';
 
-/** A manifest with every field, for documentation and tests. */
+/** A manifest with every field of the format, for documentation and tests. `unsupported.ts` says which are refused at publish so far. */
 export const completeManifestExample: ManifestInput = {
   name: 'com.example.time-sheets',
   publisher: 'Example Software',

@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { listInstalls, readInstall } from '../../core/api/installs.ts';
-import { bundleOf, createTenant, expectStatus, install, publish } from '../support/extensions.ts';
+import {
+  bundleOf,
+  createTenant,
+  expectStatus,
+  install,
+  publish,
+  publishAndInstall,
+} from '../support/extensions.ts';
 import { send, startPlatform, type TestPlatform } from '../support/platform.ts';
 
 const HELLO = 'alga.hello';
@@ -70,6 +77,17 @@ describe('the platform after its first start', () => {
     expect(page.headers.get('cache-control')).toContain('immutable');
     expect(page.headers.get('etag')).toMatch(/^"[0-9a-f]{64}"$/);
     expect((await send(`${location}.nowhere`, 'GET')).status).toBe(404);
+  });
+
+  it('serves of a bundle only what its manifest names under assets', async () => {
+    const changes = { name: 'hello-assets', assets: ['ui/index.html', 'ui/*.css'] };
+    const extension = 'alga.hello-assets';
+    await publishAndInstall(platform, await bundleOf('hello', changes), { extension });
+    const statuses = ['index.html', 'style.css', 'main.js'].map(async (file) => {
+      const { headers } = await platform.request('GET', `/ext-ui/${extension}/${file}`, { key: user });
+      return (await send(headers.get('location') ?? '', 'GET')).status;
+    });
+    expect(await Promise.all(statuses)).toEqual([200, 200, 404]);
   });
 
   describe('refuses', () => {
@@ -180,14 +198,17 @@ describe('the platform after its first start', () => {
       expect(versions.text).not.toContain('9.0.0');
     });
 
-    it('a manifest with a fault with 422, naming its path', async () => {
+    it.each([
+      ['with a fault', 'runtime', { runtime: 'jvm' }],
+      ['that asks for what is not done yet', 'limits.fuel', { limits: { fuel: 1_000 } }],
+    ])('a manifest %s with 422, naming its path', async (_what, path, changes) => {
       const answer = await publish(
         platform,
         admin,
-        await bundleOf('hello', { version: '9.0.1', runtime: 'jvm' }),
+        await bundleOf('hello', { version: '9.0.1', ...changes }),
       );
-      expect(answer.status).toBe(422);
-      expect(answer.text).toContain('runtime');
+      expect(answer).toMatchObject(problem(422, 'MANIFEST_INVALID'));
+      expect(answer.text).toContain(path);
     });
   });
 
