@@ -8,11 +8,13 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR) {
   process.exit(1);
 }
 
+const { logFormat } = await import('../platform/logger.ts');
+const { createOutput } = await import('./output.ts');
 const { runStarter } = await import('./run.ts');
 process.exit(
   await runStarter({
     environment: process.env,
-    log: (line) => console.log(line),
+    output: createOutput(process.stdout, logFormat(process.env['LOG_FORMAT'], process.stdout)),
     onStopSignal: (listener) => {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, listener);
     },

@@ -6,6 +6,7 @@ import { createFetchTransport } from '../platform/http/fetch-transport.ts';
 import { buildWorkflows } from '../scripts/build-workflows.ts';
 import { exampleAddress, findExample, packExample, publishAndInstall } from './first-extension.ts';
 import type { LocalFile } from './local-file.ts';
+import type { Output } from './output.ts';
 import { choosePorts } from './ports.ts';
 import type { Supervised, Supervisor } from './processes/supervisor.ts';
 import { createRoleSpecs } from './roles.ts';
@@ -22,7 +23,7 @@ const CALL_TIMEOUT_MS = 120_000;
 export interface StartOptions {
   config: StarterConfig;
   supervisor: Supervisor;
-  log: (line: string) => void;
+  output: Output;
   signal: AbortSignal;
 }
 
@@ -40,7 +41,8 @@ interface Process {
 
 /** Brings everything up, in parallel where one does not need the other. What it started is the supervisor's to stop. */
 export async function startPlatform(options: StartOptions): Promise<StartedPlatform> {
-  const { config, supervisor, log } = options;
+  const { config, supervisor, output } = options;
+  const { log, during } = output;
   const { dataDir, environment } = config;
   const secrets = loadLocalSecrets(path.join(dataDir, 'secrets.json'), log);
   const ports = await choosePorts(portWishes(config), log);
@@ -49,12 +51,14 @@ export async function startPlatform(options: StartOptions): Promise<StartedPlatf
   const address = await exampleAddress();
 
   const [database, temporal, workflows] = await Promise.all([
-    provideDatabase(options, secrets, ports),
-    provideTemporal(options, ports),
-    buildWorkflows(log),
+    during('starting PostgreSQL', () => provideDatabase(options, secrets, ports)),
+    during('starting Temporal', () => provideTemporal(options, ports)),
+    during('bundling the workflows', () => buildWorkflows(log)),
   ]);
   // Not beside the rest: compiling holds this thread for seconds, and connections that are being made would run out of their time.
-  const bundle = firstStart ? await packExample(path.join(dataDir, 'built-examples'), log) : undefined;
+  const bundle = firstStart
+    ? await during('building the example', () => packExample(path.join(dataDir, 'built-examples'), log))
+    : undefined;
 
   const roles: Supervised[] = await Promise.all(
     createRoleSpecs({
@@ -72,15 +76,14 @@ export async function startPlatform(options: StartOptions): Promise<StartedPlatf
         },
       },
       workflowBundle: workflows.file,
-    }).map((spec) => supervisor.start(spec)),
+    }).map((spec) => during(`starting the ${spec.name}`, () => supervisor.start(spec))),
   );
 
   const gateway = `http://127.0.0.1:${ports.GATEWAY_PORT}`;
   const token = new SecretValue(secrets.apiKeys.admin);
   const call = createApiClient(createFetchTransport({ baseUrl: gateway, token, timeoutMs: CALL_TIMEOUT_MS }));
   if (bundle) {
-    log('publishing and installing the example');
-    await publishAndInstall(call, address, bundle);
+    await during('publishing and installing the example', () => publishAndInstall(call, address, bundle));
     writeFileSync(exampleMark, `${address}\n`);
   }
   const example = await findExample(call, address);
@@ -122,7 +125,7 @@ function portWishes({
 }
 
 async function provideDatabase(
-  { config, supervisor, log }: StartOptions,
+  { config, supervisor, output: { log } }: StartOptions,
   secrets: LocalSecrets,
   ports: Ports,
 ): Promise<{ url: string; processes: Process[] }> {
@@ -143,7 +146,7 @@ async function provideDatabase(
 }
 
 async function provideTemporal(
-  { config, supervisor, log, signal }: StartOptions,
+  { config, supervisor, output: { log, during }, signal }: StartOptions,
   ports: Ports,
 ): Promise<{
   connection: { address: string; namespace: string };
@@ -155,7 +158,7 @@ async function provideTemporal(
     await prepareTemporal(address, namespace);
     return { connection: { address, namespace }, ui, processes: [] };
   }
-  const cli = await findTemporalCli({ environment: config.environment, log, signal });
+  const cli = await findTemporalCli({ environment: config.environment, log, during, signal });
   const dataDir = path.join(config.dataDir, 'temporal');
   const server = await startTemporal({
     cli,

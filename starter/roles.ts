@@ -37,6 +37,11 @@ export function roleMark(dataDir: string): string {
   return `--data-dir=${dataDir}`;
 }
 
+/** Holds what the roles are handed, while they run. */
+export function credentialsFolder(dataDir: string): string {
+  return path.join(dataDir, 'credentials');
+}
+
 /** The four processes of the platform. The runner's has no database and no Temporal in it. */
 export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
   const { environment, dataDir, secrets, addresses, workflowBundle } = options;
@@ -64,7 +69,7 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
     env: {
       ...pick(environment, [...MACHINE, ...Object.keys(schema.shape).filter((key) => !isSecret(key))]),
       ...storage,
-      ...secretsInFiles(path.join(dataDir, 'credentials'), own),
+      ...secretsInFiles(credentialsFolder(dataDir), own),
       LOG_FORMAT: 'json', // what the starter shows, it formats itself
     },
     cwd: ROOT,

@@ -1,18 +1,20 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Environment } from '../platform/config/environment.ts';
 import { readLocalFile, removeLocalFile, writeLocalFile, type LocalFile } from './local-file.ts';
+import type { Output } from './output.ts';
 import { startPlatform, type StartedPlatform } from './platform.ts';
 import { stopLeftovers } from './leftovers.ts';
 import { createLedger } from './processes/ledger.ts';
 import { createSupervisor } from './processes/supervisor.ts';
 import { loadStarterConfig, type StarterConfig } from './config.ts';
+import { credentialsFolder } from './roles.ts';
 import { takeStartLock, type StartLock } from './start-lock.ts';
 import { waitFor } from './wait-for.ts';
 
 export interface StarterDeps {
   environment: Environment;
-  log: (line: string) => void;
+  output: Output;
   /** The listener is called for each request to stop. */
   onStopSignal: (listener: () => void) => void;
 }
@@ -20,7 +22,8 @@ export interface StarterDeps {
 const FORCED = 130;
 
 /** Everything `npm start` does. Answers the exit code. */
-export async function runStarter({ environment, log, onStopSignal }: StarterDeps): Promise<number> {
+export async function runStarter({ environment, output, onStopSignal }: StarterDeps): Promise<number> {
+  const { log } = output;
   let config: StarterConfig;
   try {
     config = loadStarterConfig(environment);
@@ -32,27 +35,31 @@ export async function runStarter({ environment, log, onStopSignal }: StarterDeps
   mkdirSync(dataDir, { recursive: true });
   const localFile = path.join(dataDir, 'local.json');
 
-  const found = await lockOrRunning(path.join(dataDir, 'starter.lock'), localFile, log);
+  const found = await lockOrRunning(path.join(dataDir, 'starter.lock'), localFile, output);
   if ('local' in found) {
-    for (const line of describe(found.local, localFile)) log(line);
+    announce(output, found.local, localFile);
     return 0;
   }
   const { lock } = found;
-  await stopLeftovers(dataDir, log);
+  await output.during('stopping leftovers of an earlier start', () => stopLeftovers(dataDir, log));
   removeLocalFile(localFile);
 
   const supervisor = createSupervisor({
     ledger: createLedger(path.join(dataDir, 'processes.json'), log),
     logsFolder: path.join(dataDir, 'logs'),
     log,
-    echo: (name, line) => log(`[${name}] ${line}`),
+    echo: output.echo,
   });
+  const forget = (): void => {
+    removeLocalFile(localFile);
+    rmSync(credentialsFolder(dataDir), { recursive: true, force: true });
+  };
   const stop = new AbortController();
   const stopAsked = new Promise<void>((resolve) => {
     onStopSignal(() => {
       if (stop.signal.aborted) {
         supervisor.killAll();
-        removeLocalFile(localFile);
+        forget();
         process.exit(FORCED);
       }
       log('stopping (once more to stop at once)');
@@ -63,12 +70,12 @@ export async function runStarter({ environment, log, onStopSignal }: StarterDeps
 
   let code = 0;
   try {
-    const starting = startPlatform({ config, supervisor, log, signal: stop.signal });
+    const starting = startPlatform({ config, supervisor, output, signal: stop.signal });
     const started = await Promise.race([starting, stopAsked]);
     if (started) {
       const local = { ...started.local, pid: process.pid };
       writeLocalFile(localFile, local);
-      for (const line of describe(local, localFile, started.example)) log(line);
+      announce(output, local, localFile, started.example);
       await stopAsked;
     }
     starting.catch(() => undefined); // a start that was given up fails, of course
@@ -77,7 +84,8 @@ export async function runStarter({ environment, log, onStopSignal }: StarterDeps
     code = 1;
   }
   removeLocalFile(localFile);
-  await supervisor.stopAll();
+  await output.during('stopping', () => supervisor.stopAll());
+  forget();
   lock.release();
   log(code === 0 ? 'stopped' : 'nothing runs');
   return code;
@@ -87,7 +95,7 @@ export async function runStarter({ environment, log, onStopSignal }: StarterDeps
 async function lockOrRunning(
   lockFile: string,
   localFile: string,
-  log: (line: string) => void,
+  { log }: Output,
 ): Promise<{ lock: StartLock } | { local: LocalFile }> {
   let said = false;
   let found: { lock: StartLock } | { local: LocalFile } | undefined;
@@ -122,17 +130,29 @@ async function answers(gateway: string): Promise<boolean> {
   }
 }
 
-function describe(local: LocalFile, localFile: string, example?: StartedPlatform['example']): string[] {
-  const lines = ['', `The platform runs (pid ${local.pid}).`, `  gateway      ${local.gateway}`];
-  if (local.temporal.ui !== undefined) lines.push(`  Temporal UI  ${local.temporal.ui}`);
-  if (example?.page !== undefined) lines.push(`  example      ${example.page}`);
+function announce(
+  { log }: Output,
+  local: LocalFile,
+  localFile: string,
+  example?: StartedPlatform['example'],
+): void {
+  const { gateway, temporal } = local;
+  const key = `$(node -p "require('${localFile}').keys.user")`;
+  const fields = {
+    gateway,
+    ...(temporal.ui !== undefined && { temporalUi: temporal.ui }),
+    ...(example?.page !== undefined && { example: example.page }),
+    local: localFile,
+    ...(example && {
+      call: `curl -H "authorization: Bearer ${key}" ${gateway}/api/ext/${example.address}/hello/world`,
+    }),
+  };
+  const lines = [`  gateway      ${gateway}`];
+  if (fields.temporalUi !== undefined) lines.push(`  Temporal UI  ${fields.temporalUi}`);
+  if (fields.example !== undefined) lines.push(`  example      ${fields.example}`);
   lines.push(`  keys, addresses and process ids: ${localFile}`);
-  if (example) {
-    const key = `$(node -p "require('${localFile}').keys.user")`;
-    const url = `${local.gateway}/api/ext/${example.address}/hello/world`;
-    lines.push('', 'Call the example:', `  curl -H "authorization: Bearer ${key}" ${url}`);
-  }
-  return [...lines, ''];
+  if (fields.call !== undefined) lines.push('', 'Call the example:', `  ${fields.call}`);
+  log(`The platform runs (pid ${local.pid}).`, { fields, lines: [...lines, ''] });
 }
 
 function messageOf(cause: unknown): string {

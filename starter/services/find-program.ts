@@ -2,10 +2,10 @@ import { accessSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync } fro
 import os from 'node:os';
 import path from 'node:path';
 import type { Environment } from '../../platform/config/environment.ts';
+import type { Output } from '../output.ts';
 import { isSecret } from '../credentials.ts';
 import { runCommand } from './run-command.ts';
 
-const PROGRESS_EVERY_MS = 30_000;
 const VERSION_WITHIN_MS = 20_000;
 
 /** A program that is not of ours and comes as a binary. */
@@ -26,6 +26,7 @@ export interface ProgramOptions {
   /** The program's variable, PATH, XDG_CACHE_HOME and HOME are read; downloads and compilers get all of it but our secrets (proxies, certificates). */
   environment: Environment;
   log: (line: string) => void;
+  during: Output['during'];
   /** Aborted: downloads and compilers are stopped. */
   signal?: AbortSignal;
 }
@@ -41,7 +42,7 @@ export interface Obtain {
 /** The program its variable names, or else the first fit one on PATH or in our cache. Throws if the named one is unfit. */
 export async function findProgram(
   program: Program,
-  { environment, log }: ProgramOptions,
+  { environment, log }: Pick<ProgramOptions, 'environment' | 'log'>,
 ): Promise<string | undefined> {
   const named = environment[program.variable];
   if (named !== undefined && named !== '') {
@@ -62,7 +63,7 @@ export async function findProgram(
 export async function obtainProgram(
   program: Program,
   ways: readonly Obtain[],
-  { environment, log, signal }: ProgramOptions,
+  { environment, log, during, signal }: ProgramOptions,
 ): Promise<string> {
   const target = cachedProgram(program, environment);
   const parent = path.dirname(path.dirname(target));
@@ -78,10 +79,9 @@ export async function obtainProgram(
     const seconds = (): string => `${Math.round((performance.now() - startedAt) / 1000)} s`;
     // Its own folder, then renamed: several starts may do this at once.
     const folder = mkdtempSync(path.join(parent, '.obtaining-'));
-    const progress = setInterval(() => log(`still ${what} (${seconds()})`), PROGRESS_EVERY_MS);
     try {
       log(what);
-      await into(folder, { env, ...(signal && { signal }) });
+      await during(what, () => into(folder, { env, ...(signal && { signal }) }));
       const file = path.join(folder, program.name);
       const fault = await faultOf(program, file);
       if (fault !== undefined) throw new Error(fault);
@@ -93,9 +93,10 @@ export async function obtainProgram(
       signal?.throwIfAborted();
       const reason = cause instanceof Error ? cause.message : String(cause);
       faults.push(`  ${what}: ${reason}`);
-      log(`that did not work (${seconds()}): ${reason.split('\n', 1)[0] ?? ''}`);
+      // A compiler says what failed last.
+      const last = reason.split('\n').findLast((line) => line.trim() !== '') ?? '';
+      log(`that did not work (${seconds()}): ${last}`);
     } finally {
-      clearInterval(progress);
       rmSync(folder, { recursive: true, force: true });
     }
   }

@@ -58,9 +58,14 @@ export function runCommand(
     });
     child.once('close', (code, signal) => {
       settle();
-      if (code === 0) resolve(stdout);
-      else if (late) reject(new Error(`took longer than ${(withinMs ?? 0) / 1000} s`));
-      else reject(new Error(`ended with ${signal ?? `code ${code ?? 'unknown'}`}: ${tail.trim()}`));
+      if (code === 0) {
+        resolve(stdout);
+        return;
+      }
+      const how = late
+        ? `took longer than ${(withinMs ?? 0) / 1000} s`
+        : `ended with ${signal ?? `code ${code ?? 'unknown'}`}`;
+      reject(new Error(tail.trim() === '' ? how : `${how}: ${tail.trim()}`));
     });
   });
 }

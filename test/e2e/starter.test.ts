@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
@@ -17,7 +17,9 @@ import {
 import type { LocalFile } from '../../starter/local-file.ts';
 
 const run = promisify(execFile);
+const secrets = z.object({ tokens: z.record(z.string(), z.string()) });
 const counted = z.object({ count: z.int() });
+const printed = z.object({ level: z.string(), process: z.string(), call: z.string().optional() });
 const NAMES = ['gateway', 'lifecycle-worker', 'postgres', 'precompile-worker', 'runner', 'temporal'];
 
 // One story in the order a person lives it; each test begins where the one before ended.
@@ -62,23 +64,24 @@ describe('npm start', () => {
   });
 
   it('prints a line that can be pasted', async () => {
-    const printed = async (): Promise<string> => {
-      await waitFor(() => starter.output().includes('curl'), 10_000);
-      return (
-        starter
-          .output()
-          .split('\n')
-          .find((line) => line.includes('curl ')) ?? ''
-      );
-    };
-    const { stdout } = await run('bash', ['-c', await printed()]);
+    await waitFor(() => starter.output().includes('curl'), 10_000);
+    // Into a pipe, as here, every line is JSON.
+    const lines = starter
+      .output()
+      .trimEnd()
+      .split('\n')
+      .map((line) => printed.parse(JSON.parse(line)));
+    const { stdout } = await run('bash', ['-c', lines.find(({ call }) => call !== undefined)?.call ?? '']);
     expect(JSON.parse(stdout)).toMatchObject({ greeting: 'Hello, world!' });
   });
 
-  it('gives the runner no database and no Temporal', () => {
+  it('gives the runner no database and no Temporal, and what is secret in files', () => {
     const pid = processesOf(dataDir)['runner'] ?? -1;
     const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
     expect(environment).toContain('GATEWAY_BASE_URL');
+    expect(environment).toContain(`RUNNER_SERVICE_TOKEN_FILE=${dataDir}`);
+    const { tokens } = secrets.parse(JSON.parse(readFileSync(path.join(dataDir, 'secrets.json'), 'utf8')));
+    for (const token of Object.values(tokens)) expect(environment).not.toContain(token);
     expect(environment).not.toMatch(
       /DATABASE|POSTGRES|TEMPORAL|EXECUTION_TOKEN_PRIVATE|ARTIFACT_SIGNING_PRIVATE/,
     );
@@ -101,13 +104,14 @@ describe('npm start', () => {
     await removeDataDir(other);
   });
 
-  it('recovers by itself after kill -9, leftovers included, with its data', async () => {
+  it('recovers by itself after kill -9, leftovers included, with its data and without its ledger', async () => {
     const before = processesOf(dataDir);
     starter.signal('SIGKILL');
     await starter.ended;
     // What needs the starter leaves with it; the services stay until the next start finds them.
     expect(await waitFor(() => alive(before).length === 2, 30_000)).toBe(true);
     expect(alive(before)).toEqual(['postgres', 'temporal']);
+    writeFileSync(path.join(dataDir, 'processes.json'), '[{"name": "postg');
     const startedAt = Date.now();
     starter = runStarter(dataDir);
     local = await starter.ready();

@@ -54,7 +54,11 @@ export function runStarter(dataDir: string, environment: Record<string, string> 
   const child: ChildProcess = spawn(
     process.execPath,
     // Over IPC, and leaving with its end: a test run that is killed leaves no platform behind.
-    ['--import', path.join(ROOT, 'starter', 'leave-with-starter.ts'), path.join(ROOT, 'starter', 'main.ts')],
+    [
+      '--disable-warning=ExperimentalWarning',
+      ...['--import', path.join(ROOT, 'starter', 'leave-with-starter.ts')],
+      path.join(ROOT, 'starter', 'main.ts'),
+    ],
     {
       env: {
         ...env,

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { createOutput } from '../../starter/output.ts';
 import { freePort } from '../../starter/ports.ts';
 import { createLedger } from '../../starter/processes/ledger.ts';
 import { createSupervisor } from '../../starter/processes/supervisor.ts';
@@ -11,7 +12,7 @@ import { findTemporalCli } from '../../starter/services/temporal-cli.ts';
 import { startTemporal } from '../../starter/services/temporal-server.ts';
 import type { TestServices, Wanted } from './integration-services.ts';
 
-const log = (line: string): void => console.log(line);
+const { log, during } = createOutput(process.stdout, 'text');
 const wanted = process.argv.slice(2) as Wanted[];
 const folder = mkdtempSync(path.join(os.tmpdir(), 'alga-test-'));
 const supervisor = createSupervisor({
@@ -37,7 +38,7 @@ async function providePostgres(): Promise<string> {
 }
 
 async function provideTemporal(): Promise<string> {
-  const cli = await findTemporalCli({ environment: process.env, log, signal: stop.signal });
+  const cli = await findTemporalCli({ environment: process.env, log, during, signal: stop.signal });
   const dataDir = path.join(folder, 'temporal');
   const [port, uiPort] = [await freePort(), await freePort()];
   const server = await startTemporal({ cli, dataDir, namespace: 'default', port, uiPort, supervisor });

@@ -1,4 +1,5 @@
 import type { Environment } from '../../platform/config/environment.ts';
+import { createOutput } from '../../starter/output.ts';
 import {
   compileWithGo,
   findProgram,
@@ -19,7 +20,8 @@ const VERSITYGW: Program = {
 
 /** An S3 server to test against, compiled once if need be. Undefined where there is neither one nor Go. */
 export async function findVersityGw(environment: Environment): Promise<string | undefined> {
-  const options = { environment, log: console.log };
+  const { log, during } = createOutput(process.stdout, 'text');
+  const options = { environment, log, during };
   const found = await findProgram(VERSITYGW, options);
   if (found !== undefined || !isOnPath('go', environment)) return found;
   const compile = {
