@@ -9,6 +9,7 @@ import { finalizeUpload, initiateUpload, uploadProxy } from '../core/api/uploads
 import { extensionAddress, publisherSlug } from '../core/ids.ts';
 import { packTarZst } from '../platform/bundle/pack.ts';
 import { buildExample } from '../scripts/build-example.ts';
+import { whileAway } from './while-away.ts';
 
 const FOLDER = path.resolve(import.meta.dirname, '..', 'examples', 'hello');
 const WAIT = { wait: 60 };
@@ -31,12 +32,13 @@ export async function packExample(cacheDir: string, log: (line: string) => void)
 
 /** Publishes and installs the bundle like anybody would, over HTTP. What is done already is not done again. */
 export async function publishAndInstall(call: ApiClient, address: string, bundle: Uint8Array): Promise<void> {
-  await publish(call, bundle).catch((err: unknown) => {
+  await whileAway(() => publish(call, bundle), isServerAway).catch((err: unknown) => {
     const there = err instanceof ApiError && err.code === 'VERSION_EXISTS'; // published by an earlier start
     if (!there) throw failure('publishing the example', err);
   });
   const install = { extension: address, consent: 'all' as const };
-  const { status, body } = await call(installExtension, { body: install }, WAIT).catch((err: unknown) => {
+  const installing = whileAway(() => call(installExtension, { body: install }, WAIT), isServerAway);
+  const { status, body } = await installing.catch((err: unknown) => {
     throw failure('installing the example', err);
   });
   if (status === 202) throw new Error(`the example is still ${body.status} after ${WAIT.wait} s`);
@@ -63,6 +65,11 @@ export async function findExample(
   const { items } = (await call(listInstalls, { query: { limit: 200 } })).body;
   const found = items.find(({ extension, status }) => extension === address && status === 'active');
   return found && { address, ...(found.uiUrl !== undefined && { page: found.uiUrl }) };
+}
+
+/** No answer, or one that says that somebody behind the gateway gave none. */
+function isServerAway(err: unknown): boolean {
+  return !(err instanceof ApiError) || err.status >= 502;
 }
 
 function failure(what: string, err: unknown): Error {

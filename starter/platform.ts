@@ -2,6 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createApiClient } from '../core/api/client.ts';
 import { SecretValue } from '../core/secret-value.ts';
+import { isDatabaseAway } from '../platform/db/database.ts';
 import { createFetchTransport } from '../platform/http/fetch-transport.ts';
 import { buildWorkflows } from '../scripts/build-workflows.ts';
 import { exampleAddress, findExample, packExample, publishAndInstall } from './first-extension.ts';
@@ -16,6 +17,7 @@ import { startPostgres } from './services/postgres.ts';
 import { findTemporalCli } from './services/temporal-cli.ts';
 import { prepareTemporal, startTemporal } from './services/temporal-server.ts';
 import { DEFAULT_PORTS, type StarterConfig } from './config.ts';
+import { whileAway } from './while-away.ts';
 
 /** Twice as long as the gateway lets a client wait. */
 const CALL_TIMEOUT_MS = 120_000;
@@ -141,7 +143,7 @@ async function provideDatabase(
     supervisor,
     log,
   });
-  await prepareDatabase(server.url, secrets, log);
+  await whileAway(() => prepareDatabase(server.url, secrets, log), isDatabaseAway);
   return { url: server.url, processes: [{ name: 'postgres', pid: server.pid }] };
 }
 

@@ -1,6 +1,8 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
+import { isDatabaseAway } from '../../platform/db/database.ts';
+import { whileAway } from '../while-away.ts';
 import { freePort } from '../ports.ts';
 import type { Supervisor } from '../processes/supervisor.ts';
 import { freeDataFolder } from './postgres-leftovers.ts';
@@ -76,7 +78,7 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
     ready: () => answers(url('postgres')),
     alive: () => listens(url('postgres')),
   });
-  await createDatabase(url('postgres'));
+  await whileAway(() => createDatabase(url('postgres')), isDatabaseAway);
   return { url: url(DATABASE), pid: server.pid, stop: server.stop };
 }
 
@@ -177,8 +179,9 @@ async function ask(url: string): Promise<'yes' | 'not now' | 'silence'> {
 
 async function createDatabase(adminUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: adminUrl });
-  await client.connect();
+  client.on('error', () => undefined); // the query that meets it fails too
   try {
+    await client.connect();
     const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [DATABASE]);
     if (rowCount === 0) await client.query(`create database ${DATABASE}`);
   } finally {
