@@ -8,6 +8,8 @@ import type { Supervisor } from '../processes/supervisor.ts';
 // A default import because Node finds no named exports in this package.
 const { IndexedValueType, TaskQueueType } = proto.temporal.api.enums.v1;
 
+const ALIVE_WITHIN_MS = 10_000;
+
 export interface TemporalOptions {
   /** The Temporal CLI. */
   cli: string;
@@ -60,15 +62,17 @@ export async function startTemporal(options: TemporalOptions): Promise<LocalTemp
     env: { HOME: dataDir },
     cwd: dataDir,
     ready: () => hasSearchAttributes(address, namespace),
-    alive: () => asking(address, () => Promise.resolve(true)),
+    alive: () => asking(address, () => Promise.resolve(true), ALIVE_WITHIN_MS),
   });
   return { address, ui: `http://127.0.0.1:${uiPort}`, pid: server.pid, stop: server.stop };
 }
 
 /** Makes a Temporal server of somebody else's usable: the namespace must be there, search attributes are added. */
 export async function prepareTemporal(address: string, namespace: string): Promise<void> {
-  const connection = await Connection.connect({ address, connectTimeout: 10_000 });
+  // Lazy, because `connect` leaves a connection that failed open, and it would try on for ever.
+  const connection = Connection.lazy({ address, connectTimeout: 10_000 });
   try {
+    await connection.ensureConnected();
     await connection.workflowService.describeNamespace({ namespace });
     const missing = await missingSearchAttributes(connection, namespace);
     if (missing.length === 0) return;
@@ -110,17 +114,14 @@ function hasSearchAttributes(address: string, namespace: string): Promise<boolea
 async function asking(
   address: string,
   question: (connection: Connection) => Promise<boolean>,
+  connectTimeout = 1_000,
 ): Promise<boolean> {
-  let connection: Connection;
+  const connection = Connection.lazy({ address, connectTimeout });
   try {
-    connection = await Connection.connect({ address, connectTimeout: 1_000 });
-  } catch {
-    return false; // still starting
-  }
-  try {
+    await connection.ensureConnected();
     return await question(connection);
   } catch {
-    return false; // the port answers before the namespace is there
+    return false; // still starting: the port answers before the namespace is there
   } finally {
     await connection.close();
   }

@@ -37,7 +37,7 @@ onDisk('a data folder on a disk that is full', () => {
   function fill(file: string): void {
     const descriptor = openSync(file, 'w');
     try {
-      for (let size = 2 ** 20; size >= 1; ) {
+      for (let size = 2 ** 20; size >= 1;) {
         try {
           writeSync(descriptor, Buffer.alloc(size));
         } catch (cause) {
@@ -51,7 +51,12 @@ onDisk('a data folder on a disk that is full', () => {
   }
 
   it('keeps PostgreSQL from starting again, and no longer once there is room', async () => {
-    const server = await startPostgres({ dataDir: path.join(disk, 'postgres'), password: 'test', supervisor, log });
+    const server = await startPostgres({
+      dataDir: path.join(disk, 'postgres'),
+      password: 'test',
+      supervisor,
+      log,
+    });
     const query = async (sql: string): Promise<unknown[]> => {
       const client = new pg.Client({ connectionString: server.url });
       client.on('error', () => undefined); // the query tells
