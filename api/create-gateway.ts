@@ -56,6 +56,12 @@ export function createGateway(
   given: Partial<Pick<AppDeps, 'workflows'>> = {},
 ): Gateway {
   const db = openDatabase({ ...config.database, statementTimeoutMs: STATEMENT_TIMEOUT_MS });
+  // Apart, so that whatever guests ask, a call still finds a connection to begin and end with.
+  const hostDb = openDatabase({
+    ...config.database,
+    poolMax: config.hostPoolMax,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  });
   const changes = listenForRowChanges({ url: config.database.url, logger });
   const temporal = connectTemporal(config.temporal);
   const runners = createSingleRunner(config.runner, logger);
@@ -88,7 +94,7 @@ export function createGateway(
     executions,
     artifacts: createArtifactStore(db),
     hydration: createHydrationStore(db),
-    records: createStorageRecordStore(db),
+    records: createStorageRecordStore(hostDb),
     objects: createObjectStore(config.objects),
     keys: createObjectKeys(config.objects.base),
     workflows,
@@ -121,7 +127,7 @@ export function createGateway(
       await internalServer.close(INTERNAL_DRAIN_MS);
       await runners.close();
       await temporal.close();
-      await db.destroy();
+      await Promise.all([db.destroy(), hostDb.destroy()]);
     },
   };
 }

@@ -57,6 +57,7 @@ const CODES = {
   UNAUTHENTICATED: { kind: 'unauthenticated' }, // no, unknown, expired or revoked credential
   FORBIDDEN: { kind: 'forbidden' }, // the principal lacks the permission
   CAPABILITY_NOT_GRANTED: { kind: 'forbidden' }, // host API called without a grant
+  EXECUTION_ENDED: { kind: 'forbidden' }, // host API called for an execution that is not in flight
   TOKEN_INVALID: { kind: 'unauthenticated' }, // execution token missing, expired, or disagreeing with the body
 
   // State of the world
@@ -101,7 +102,7 @@ const CODES = {
   DATABASE_UNAVAILABLE: { kind: 'unavailable' }, // it did not answer, or not in time
   OBJECT_STORE_UNAVAILABLE: { kind: 'unavailable' },
   RATE_LIMITED: { kind: 'limit' }, // more requests than are taken in that time
-  CONCURRENCY_LIMITED: { kind: 'limit' }, // too many executions of this tenant or install at once
+  CONCURRENCY_LIMITED: { kind: 'limit' }, // too many executions or host calls of this tenant or install at once
 
   SCHEMA_MISMATCH: { kind: 'internal' }, // the database lacks a migration of this release, or has a breaking one of a newer
   CONFIG_INVALID: { kind: 'invalid' }, // environment of a process failed its schema

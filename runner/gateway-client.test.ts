@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, RequestListener } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { HOST_FRAME_TYPE } from '../core/api/host-storage.ts';
+import { decodeFrame, encodeFrame } from '../core/execute-frame.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { createHttpServer } from '../platform/http/http-server.ts';
 import { createLogger } from '../platform/logger.ts';
@@ -16,11 +19,16 @@ afterEach(async () => {
 });
 
 async function setup(answer: (path: string) => [number, unknown] | undefined) {
-  const seen: { path: string; headers: IncomingHttpHeaders }[] = [];
+  const seen: { path: string; headers: IncomingHttpHeaders; body: Buffer }[] = [];
   const handle: RequestListener = (req, res) => {
-    seen.push({ path: req.url ?? '', headers: req.headers });
-    const given = answer(req.url ?? '');
-    if (given !== undefined) res.writeHead(given[0]).end(JSON.stringify(given[1]));
+    void buffer(req).then((body) => {
+      seen.push({ path: req.url ?? '', headers: req.headers, body });
+      const [status, given] = answer(req.url ?? '') ?? [];
+      if (status === undefined) return;
+      const type = Buffer.isBuffer(given) ? HOST_FRAME_TYPE : 'application/json';
+      res.writeHead(status, { 'content-type': type });
+      res.end(Buffer.isBuffer(given) ? given : JSON.stringify(given));
+    });
   };
   const server = createHttpServer(handle);
   const port = await server.listen({ host: '127.0.0.1', port: 0 });
@@ -44,6 +52,32 @@ describe("the gateway's client", () => {
       path: '/api/internal/host/storage/get',
       headers: { authorization: 'Bearer runner-token', 'x-execution-token': 'execution-token' },
     });
+  });
+
+  it('frames bytes both ways, and sends JSON without them', async () => {
+    const bytes = Buffer.from([0, 255, 1]);
+    const { client, seen, call } = await setup(() => [
+      200,
+      Buffer.concat(encodeFrame({ revision: 1 }, bytes)),
+    ]);
+    const answer = await client.call('storage/put', { key: 'a' }, call, bytes);
+    expect(answer).toMatchObject({ body: { revision: 1 } });
+    expect(Buffer.from((answer as { bytes: Uint8Array }).bytes).equals(bytes)).toBe(true);
+    expect(seen[0]?.headers).toMatchObject({
+      'content-type': HOST_FRAME_TYPE,
+      accept: `${HOST_FRAME_TYPE}, application/json;q=0.5`,
+    });
+    const sent = decodeFrame(seen[0]?.body ?? Buffer.alloc(0));
+    expect(sent?.head).toEqual({ key: 'a' });
+    expect(Buffer.from(sent?.body ?? []).equals(bytes)).toBe(true);
+    await client.call('storage/get', { key: 'a' }, call);
+    expect(seen[1]?.headers['content-type']).toBe('application/json');
+    expect(JSON.parse(String(seen[1]?.body))).toEqual({ key: 'a' });
+  });
+
+  it('takes a frame that is none for a gateway that did not answer', async () => {
+    const { client, call } = await setup(() => [200, Buffer.from('oops')]);
+    expect(await client.call('storage/get', {}, call)).toEqual({ code: 'GATEWAY_UNAVAILABLE' });
   });
 
   it('answers the code of a problem, and INTERNAL for what is none', async () => {

@@ -1,7 +1,9 @@
 import { Pool } from 'undici';
+import { HOST_FRAME_TYPE } from '../core/api/host-storage.ts';
 import { readUiInstall, requestPrecompile, uiInstall, type UiInstall } from '../core/api/internal.ts';
 import { problem } from '../core/api/problem.ts';
 import { PlatformError } from '../core/errors.ts';
+import { decodeFrame, encodeFrame } from '../core/execute-frame.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { CallContext, HostApi } from './capabilities/capability.ts';
@@ -12,7 +14,7 @@ const UI_CONNECTIONS = 8;
 const UI_TIMEOUT_MS = 5_000;
 /** The gateway answers once Temporal has taken the request. */
 const PRECOMPILE_TIMEOUT_MS = 15_000;
-/** A page of storage entries at its largest: 100 values of 64 KiB in base64, and their keys. */
+/** A page of an older gateway at its largest: 100 values of 64 KiB in base64, and their keys. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /** Of a problem, all that a runner acts on. */
@@ -29,6 +31,15 @@ export interface GatewayClient extends HostApi {
 interface Answer {
   status: number;
   body: unknown;
+  /** Those after the head of a framed answer. */
+  bytes?: Uint8Array;
+}
+
+interface Init {
+  method: 'GET' | 'POST';
+  headers?: Record<string, string>;
+  body?: string | Uint8Array;
+  signal: AbortSignal;
 }
 
 export function createGatewayClient(
@@ -41,36 +52,39 @@ export function createGatewayClient(
   const uiPool = new Pool(base.origin, { connections: UI_CONNECTIONS, maxResponseSize: MAX_ANSWER_BYTES });
   const authorization = `Bearer ${options.token.reveal()}`;
 
-  const request = async (
-    path: string,
-    init: { method: 'GET' | 'POST'; headers?: Record<string, string>; body?: string; signal: AbortSignal },
-    through = pool,
-  ): Promise<Answer> => {
+  const request = async (path: string, init: Init, through = pool): Promise<Answer> => {
     let status: number;
-    let text: string;
+    let framed: boolean;
+    let bytes: Uint8Array;
     try {
       const { headers, ...rest } = init;
       const answer = await through.request({
         ...rest,
         path: `${prefix}${path}`,
-        headers: { ...headers, authorization, accept: 'application/json' },
+        headers: { accept: 'application/json', ...headers, authorization },
       });
       status = answer.statusCode;
-      text = await answer.body.text();
+      framed = answer.headers['content-type'] === HOST_FRAME_TYPE;
+      bytes = await answer.body.bytes();
     } catch (cause) {
       throw new PlatformError('GATEWAY_UNAVAILABLE', `the gateway did not answer ${path}`, { cause });
     }
-    return { status, body: text === '' ? {} : parseJson(text, path) };
+    if (framed) return { status, ...parseFrame(bytes, path) };
+    return { status, body: bytes.byteLength === 0 ? {} : parseJson(bytes, path) };
   };
 
   return {
-    async call(path: string, body: unknown, { executionToken, signal }: CallContext) {
+    async call(path: string, body: unknown, { executionToken, signal }: CallContext, bytes?: Uint8Array) {
       let reply: Answer;
       try {
         reply = await request(`/api/internal/host/${path}`, {
           method: 'POST',
-          headers: { 'content-type': 'application/json', 'x-execution-token': executionToken },
-          body: JSON.stringify(body),
+          headers: {
+            'content-type': bytes ? HOST_FRAME_TYPE : 'application/json',
+            accept: `${HOST_FRAME_TYPE}, application/json;q=0.5`,
+            'x-execution-token': executionToken,
+          },
+          body: bytes ? Buffer.concat(encodeFrame(body, bytes)) : JSON.stringify(body),
           signal,
         });
       } catch (err) {
@@ -78,9 +92,9 @@ export function createGatewayClient(
         if (!signal.aborted) logger.warn({ err, path }, 'host call did not reach the gateway');
         return { code: 'GATEWAY_UNAVAILABLE' };
       }
-      const { status, body: answer } = reply;
-      if (status >= 200 && status < 300) return { body: answer };
-      return { code: refusal.safeParse(answer).data?.code ?? 'INTERNAL' };
+      const { status, ...answer } = reply;
+      if (status >= 200 && status < 300) return answer;
+      return { code: refusal.safeParse(answer.body).data?.code ?? 'INTERNAL' };
     },
     async uiInstall(extensionId, contentHash) {
       const query = new URLSearchParams({ extensionId, contentHash });
@@ -112,9 +126,15 @@ export function createGatewayClient(
   };
 }
 
-function parseJson(text: string, path: string): unknown {
+function parseFrame(bytes: Uint8Array, path: string): Pick<Answer, 'body' | 'bytes'> {
+  const frame = decodeFrame(bytes);
+  if (!frame) throw new PlatformError('GATEWAY_UNAVAILABLE', `what answered ${path} sent no frame`);
+  return { body: frame.head, bytes: frame.body };
+}
+
+function parseJson(bytes: Uint8Array, path: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(new TextDecoder().decode(bytes));
   } catch {
     // Not the parser's message: it quotes the answer, which may hold a guest's records.
     throw new PlatformError('GATEWAY_UNAVAILABLE', `what answered ${path} speaks no JSON`);

@@ -23,6 +23,8 @@ import type { LogFormat } from '../logger.ts';
 export const gatewayEnv = z.object({
   ...logging.shape,
   ...database.shape,
+  /** Connections for the host calls of guests, beside DATABASE_POOL_MAX. */
+  DATABASE_HOST_POOL_MAX: z.coerce.number().int().min(1).default(10),
   ...temporal.shape,
   GATEWAY_HOST: z.string().default('127.0.0.1'),
   GATEWAY_PORT: port.default(8080),
@@ -51,6 +53,7 @@ export interface GatewayConfig {
   port: number;
   internal: { host: string; port: number };
   database: DatabaseConfig;
+  hostPoolMax: number;
   temporal: TemporalConfig;
   objects: ObjectStoreConfig;
   runner: { baseUrl: string; publicBase: string; serviceToken: SecretValue };
@@ -70,6 +73,7 @@ export function loadGatewayConfig(env: Environment): GatewayConfig {
     port: v.GATEWAY_PORT,
     internal: { host: v.GATEWAY_INTERNAL_HOST, port: v.GATEWAY_INTERNAL_PORT },
     database: databaseConfig(v),
+    hostPoolMax: v.DATABASE_HOST_POOL_MAX,
     temporal: temporalConfig(v),
     objects: loadObjectStoreConfig(env),
     runner: {

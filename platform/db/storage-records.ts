@@ -1,6 +1,8 @@
 import type { Knex } from 'knex';
+import { PAGE_ENTRIES } from '../../core/api/host-storage.ts';
 import { scopeAllows, type CapabilityScope } from '../../core/capabilities.ts';
 import { PlatformError } from '../../core/errors.ts';
+import { timeOfUuid } from '../../core/ids.ts';
 
 export const STORAGE_LIMITS = {
   namespaces: 32,
@@ -9,7 +11,8 @@ export const STORAGE_LIMITS = {
   totalBytes: 256 * 1024 * 1024,
 } as const;
 
-const PAGE_SIZE = 100;
+/** Values of a piece of a list at most; several of the largest fit. */
+const PIECE_BYTES = 512 * 1024;
 
 export interface StorageRecord {
   key: string;
@@ -23,15 +26,16 @@ export interface StorageOwner {
   installId: string;
 }
 
-/** Which version of it asks: grants are a version's. */
+/** Who asks: grants are a version's, and end with the execution. */
 export interface StorageCaller extends StorageOwner {
   versionId: string;
+  executionId: string;
 }
 
-interface RecordRow {
-  key: string;
-  value: Buffer;
-  revision: number;
+/** Records in the order of their keys' bytes, and whether there are more after the last of them, up to what was asked for. */
+export interface StoragePiece {
+  records: StorageRecord[];
+  more: boolean;
 }
 
 interface Usage {
@@ -40,9 +44,35 @@ interface Usage {
   total: number;
 }
 
+interface Permission {
+  running: boolean;
+  scope: CapabilityScope | null;
+}
+
+/** What a caller may do, in whatever statement asks. */
+const PERMISSION = `
+  exists (select from extension_execution_log
+           where tenant_id = :tenantId and started_at = :startedAt and execution_id = :executionId
+             and install_id = :installId and status = 'running') as running,
+  (select scope from tenant_extension_grant
+    where tenant_id = :tenantId and install_id = :installId and version_id = :versionId
+      and capability = 'storage.kv') as scope`;
+
+// Values are read of the rows that are answered alone: how long one is, is known without it.
+const PIECE = `
+  select key, value, revision, among > count(*) over () as more
+    from (select key, value, revision, count(*) over () as among,
+                 sum(octet_length(value)) over (order by key collate "C" rows unbounded preceding) as upto
+            from (select key, value, revision from extension_storage_record
+                   where tenant_id = :tenantId and install_id = :installId and namespace = :namespace
+                     and key collate "C" > :after
+                   order by key collate "C" limit :limit) page) counted
+   where upto <= :bytes
+   order by key collate "C"`;
+
 export type StorageRecordStore = ReturnType<typeof createStorageRecordStore>;
 
-/** Records that installs keep. Errors: STORAGE_MISSING, STORAGE_CONFLICT, STORAGE_LIMIT, CAPABILITY_NOT_GRANTED. */
+/** Records that installs keep. Errors: STORAGE_MISSING, STORAGE_CONFLICT, STORAGE_LIMIT, CAPABILITY_NOT_GRANTED, EXECUTION_ENDED. */
 export function createStorageRecordStore(db: Knex) {
   const records = (
     conn: Knex,
@@ -103,30 +133,44 @@ export function createStorageRecordStore(db: Knex) {
     });
   }
 
+  /** One row: what the caller may do, with `more` columns from `joined`. */
+  async function permitted<More>(
+    { executionId, ...caller }: StorageCaller,
+    namespace: string,
+    { more = '', joined = '', ...bindings }: { more?: string; joined?: string; key?: string } = {},
+  ): Promise<More> {
+    const startedAt = timeOfUuid(executionId);
+    if (!startedAt) throw executionEnded(); // an id that is none of ours
+    const { rows } = await db.raw<{ rows: [Permission & More] }>(
+      `select ${PERMISSION} ${more} from (select) one ${joined}`,
+      { ...caller, ...bindings, namespace, executionId, startedAt },
+    );
+    const [row] = rows;
+    if (!row.running) throw executionEnded();
+    if (!row.scope || !scopeAllows(row.scope, 'namespaces', namespace)) throw notGranted(namespace);
+    return row;
+  }
+
   return {
-    /** Throws CAPABILITY_NOT_GRANTED if the version has no storage grant, or one that leaves the namespace out. */
-    async checkGrant({ tenantId, installId, versionId }: StorageCaller, namespace: string): Promise<void> {
-      const grant = (await db('tenant_extension_grant')
-        .where({
-          tenant_id: tenantId,
-          install_id: installId,
-          version_id: versionId,
-          capability: 'storage.kv',
-        })
-        .first('scope')) as { scope: CapabilityScope } | undefined;
-      if (!grant || !scopeAllows(grant.scope, 'namespaces', namespace)) {
-        throw new PlatformError(
-          'CAPABILITY_NOT_GRANTED',
-          `storage.kv is not granted for the namespace ${namespace}`,
-        );
-      }
+    /** Throws EXECUTION_ENDED, or CAPABILITY_NOT_GRANTED if the version has no storage grant, or one that leaves the namespace out. */
+    async check(caller: StorageCaller, namespace: string): Promise<void> {
+      await permitted(caller, namespace);
     },
 
-    async get(owner: StorageOwner, namespace: string, key: string): Promise<StorageRecord> {
-      const row = (await records(db, owner, namespace, key).first('key', 'value', 'revision')) as
-        RecordRow | undefined;
-      if (!row) throw missing(namespace, key);
-      return row;
+    /** Throws what `check` does: both are one statement. */
+    async get(caller: StorageCaller, namespace: string, key: string): Promise<StorageRecord> {
+      const { value, revision } = await permitted<{ value: Buffer | null; revision: number }>(
+        caller,
+        namespace,
+        {
+          more: ', r.value, r.revision',
+          joined: `left join extension_storage_record r
+          on r.tenant_id = :tenantId and r.install_id = :installId and r.namespace = :namespace and r.key = :key`,
+          key,
+        },
+      );
+      if (value === null) throw missing(namespace, key);
+      return { key, value, revision };
     },
 
     /** A given revision must be the current one, 0 meaning that there is no record yet. Answers the new revision. */
@@ -151,24 +195,30 @@ export function createStorageRecordStore(db: Knex) {
       if (deleted === 0) throw missing(namespace, key);
     },
 
-    /** Up to 100 records after `cursor`, in the order of their keys' bytes. */
+    /** Up to `limit` records after `after`, in the order of their keys' bytes; fewer than there are if their values are large. */
     async list(
-      { tenantId, installId }: StorageOwner,
+      owner: StorageOwner,
       namespace: string,
-      cursor: string | undefined,
-    ): Promise<StorageRecord[]> {
-      const query = db('extension_storage_record')
-        .where({ tenant_id: tenantId, install_id: installId, namespace })
-        .orderByRaw('key collate "C"')
-        .limit(PAGE_SIZE)
-        .select('key', 'value', 'revision');
-      if (cursor !== undefined) void query.whereRaw('key collate "C" > ?', [cursor]);
-      return (await query) as RecordRow[];
+      { after = '', limit = PAGE_ENTRIES }: { after?: string | undefined; limit?: number } = {},
+    ): Promise<StoragePiece> {
+      const { tenantId, installId } = owner;
+      const { rows } = await db.raw<{ rows: (StorageRecord & { more: boolean })[] }>(PIECE, {
+        tenantId,
+        installId,
+        namespace,
+        after,
+        limit,
+        bytes: PIECE_BYTES,
+      });
+      return {
+        records: rows.map(({ key, value, revision }) => ({ key, value, revision })),
+        more: rows[0]?.more ?? false,
+      };
     },
   };
 }
 
-interface NewRecord {
+export interface NewRecord {
   key: string;
   value: Buffer;
   revision?: number | undefined;
@@ -211,6 +261,17 @@ function refuseOverLimit(
 
 function missing(namespace: string, key: string): PlatformError {
   return new PlatformError('STORAGE_MISSING', `there is no record ${namespace}/${key}`);
+}
+
+function executionEnded(): PlatformError {
+  return new PlatformError('EXECUTION_ENDED', 'the execution has ended, or was never begun');
+}
+
+function notGranted(namespace: string): PlatformError {
+  return new PlatformError(
+    'CAPABILITY_NOT_GRANTED',
+    `storage.kv is not granted for the namespace ${namespace}`,
+  );
 }
 
 function conflict(): PlatformError {

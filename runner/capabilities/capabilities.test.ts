@@ -41,17 +41,14 @@ beforeAll(async () => {
   };
 });
 
-type Gateway = (path: string, body: unknown) => { body: unknown } | { code: string };
-
 interface Setup {
   grants?: Partial<Record<CapabilityName, CapabilityScope>>;
   request?: Partial<ExecuteRequest>;
-  gateway?: Gateway;
   now?: string;
 }
 
-function setup({ grants = {}, request = {}, gateway, now = '2029-01-01T00:00:00Z' }: Setup = {}) {
-  const asked: { path: string; body: unknown }[] = [];
+function setup({ grants = {}, request = {}, now = '2029-01-01T00:00:00Z' }: Setup = {}) {
+  const asked: string[] = [];
   const logged: string[] = [];
   const whole: ExecuteRequest = {
     context,
@@ -73,9 +70,9 @@ function setup({ grants = {}, request = {}, gateway, now = '2029-01-01T00:00:00Z
     },
     {
       hostApi: {
-        call: (path, body) => {
-          asked.push({ path, body });
-          return Promise.resolve(gateway?.(path, body) ?? { code: 'INTERNAL' });
+        call: (path) => {
+          asked.push(path);
+          return Promise.resolve({ code: 'INTERNAL' });
         },
       },
       secretsKey: keys.privateKey,
@@ -228,64 +225,6 @@ describe('the user', () => {
         userType: 'internal',
       },
     });
-  });
-});
-
-describe('storage', () => {
-  const stored = { namespace: 'notes', key: 'a', valueB64: 'AQI=', revision: 3 };
-  const value = { namespace: 'notes', key: 'a', value: Buffer.from([1, 2]), revision: 3n };
-  const granted: Setup = { grants: { 'storage.kv': {} }, gateway: () => ({ body: stored }) };
-
-  it('reads, writes, deletes and lists through the gateway', async () => {
-    const { host, asked } = setup({
-      ...granted,
-      gateway: (path) => ({ body: path === 'storage/list' ? { entries: [stored] } : stored }),
-    });
-    expect(await host('storage', 'get', ['notes', 'a'])).toEqual({ ok: value });
-    expect(await host('storage', 'put', [{ ...value, revision: 2n }])).toEqual({ ok: value });
-    expect(await host('storage', 'delete', ['notes', 'a'])).toEqual({ ok: undefined });
-    expect(await host('storage', 'list-entries', ['notes', 'A'])).toEqual({ ok: [value] });
-    expect(asked).toEqual([
-      { path: 'storage/get', body: { namespace: 'notes', key: 'a' } },
-      { path: 'storage/put', body: { namespace: 'notes', key: 'a', valueB64: 'AQI=', revision: 2 } },
-      { path: 'storage/delete', body: { namespace: 'notes', key: 'a' } },
-      { path: 'storage/list', body: { namespace: 'notes', cursor: 'A' } },
-    ]);
-  });
-
-  it.each([
-    ['STORAGE_MISSING', 'missing'],
-    ['STORAGE_CONFLICT', 'conflict'],
-    ['CAPABILITY_NOT_GRANTED', 'denied'],
-    ['STORAGE_LIMIT', 'internal'],
-    ['constructor', 'internal'],
-  ])('answers %s of the gateway as %s', async (code, err) => {
-    const { host } = setup({ ...granted, gateway: () => ({ code }) });
-    expect(await host('storage', 'get', ['notes', 'a'])).toEqual({ err });
-  });
-
-  it('is denied in a namespace outside its scope, without asking the gateway', async () => {
-    const { host, asked } = setup({ ...granted, grants: { 'storage.kv': { namespaces: ['notes'] } } });
-    expect(await host('storage', 'get', ['other', 'a'])).toEqual({ err: 'denied' });
-    expect(await host('storage', 'put', [{ ...value, namespace: 'other' }])).toEqual({ err: 'denied' });
-    expect(asked).toEqual([]);
-    expect(await host('storage', 'get', ['notes', 'a'])).toEqual({ ok: value });
-  });
-
-  it('knows of no revision beyond what it ever gave out', async () => {
-    const { host, asked } = setup(granted);
-    expect(await host('storage', 'put', [{ ...value, revision: 2n ** 60n }])).toEqual({ err: 'conflict' });
-    expect(asked).toEqual([]);
-  });
-
-  it.each([
-    ['get', ['notes']],
-    ['put', [{ ...value, value: 'text' }]],
-    ['delete', [1, 2]],
-  ] as [string, WitValue[]][])('throws at arguments of a wrong shape: %s', async (name, args) => {
-    const { host, asked } = setup(granted);
-    await expect(host('storage', name, args)).rejects.toThrow();
-    expect(asked).toEqual([]);
   });
 });
 

@@ -36,10 +36,15 @@ export interface CapabilityDeps {
   now: () => number;
 }
 
+export type HostApiAnswer = { body: unknown; bytes?: Uint8Array } | { code: string };
+
 /** The gateway's host API: `POST /api/internal/host/{capability}/{verb}`. */
 export interface HostApi {
-  /** Answers the JSON body of a 200, or the code of a problem; GATEWAY_UNAVAILABLE when it could not be asked. */
-  call(path: string, body: unknown, call: CallContext): Promise<{ body: unknown } | { code: string }>;
+  /**
+   * Sends a JSON body, or the head of a frame if there are bytes too. Answers the JSON of a 200, with the bytes beside it if the gateway
+   * framed it; or the code of a problem, GATEWAY_UNAVAILABLE when it could not be asked.
+   */
+  call(path: string, body: unknown, call: CallContext, bytes?: Uint8Array): Promise<HostApiAnswer>;
 }
 
 /** One thing a guest may be allowed to do. */

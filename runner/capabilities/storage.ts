@@ -1,8 +1,16 @@
 import { z } from 'zod';
-import { listRecords, putRecord, type StorageEntry } from '../../core/api/host-storage.ts';
+import {
+  listRecords,
+  PAGE_ENTRIES,
+  pieceHead,
+  recordHead,
+  storageEntry,
+  type StorageEntry,
+} from '../../core/api/host-storage.ts';
 import { scopeAllows } from '../../core/capabilities.ts';
-import type { HostReply } from '../engine/engine.ts';
-import type { Capability, HostFunction } from './capability.ts';
+import { PlatformError } from '../../core/errors.ts';
+import type { HostReply, WitValue } from '../engine/engine.ts';
+import type { Capability, HostApiAnswer, HostFunction } from './capability.ts';
 
 const U64 = z.bigint().min(0n).max(0xffff_ffff_ffff_ffffn);
 const bytes = z.custom<Uint8Array>((value) => ArrayBuffer.isView(value));
@@ -13,18 +21,24 @@ const put = z.tuple([
 ]);
 const list = z.tuple([z.string(), z.string().optional()]);
 
-// What the gateway answers; a revision is a number in JSON and far below 2^53.
-const entry = putRecord.answers[200];
+// A revision is a number in JSON, and far below 2^53.
 const entries = listRecords.answers[200];
 
 const ERRORS = new Map([
   ['STORAGE_MISSING', 'missing'],
   ['STORAGE_CONFLICT', 'conflict'],
   ['CAPABILITY_NOT_GRANTED', 'denied'],
+  ['EXECUTION_ENDED', 'denied'],
 ]);
 
-function toGuest({ namespace, key, valueB64, revision }: StorageEntry) {
-  return { namespace, key, value: Buffer.from(valueB64, 'base64'), revision: BigInt(revision) };
+type Answer = Exclude<HostApiAnswer, { code: string }>;
+
+/** As the guest's interface has it. */
+interface Entry extends Record<string, WitValue> {
+  namespace: string;
+  key: string;
+  value: Uint8Array;
+  revision: bigint;
 }
 
 /** Records of the install, kept by the gateway. The scope may name the only namespaces. */
@@ -34,38 +48,87 @@ export const storageCapability: Capability = {
     const ask = async (
       verb: string,
       body: { namespace: string } & Record<string, unknown>,
-      answer: (body: unknown) => HostReply,
-    ): Promise<HostReply> => {
-      if (!scopeAllows(scope, 'namespaces', body.namespace)) return { err: 'denied' };
-      const reply = await hostApi.call(`storage/${verb}`, body, call);
-      return 'code' in reply ? { err: ERRORS.get(reply.code) ?? 'internal' } : answer(reply.body);
+      value?: Uint8Array,
+    ): Promise<HostApiAnswer> =>
+      scopeAllows(scope, 'namespaces', body.namespace)
+        ? hostApi.call(`storage/${verb}`, body, call, value)
+        : { code: 'CAPABILITY_NOT_GRANTED' };
+
+    /** Joins the pieces: a guest takes fewer entries than a page has for the end of the namespace. */
+    const readPage = async (namespace: string, cursor: string | undefined): Promise<HostReply> => {
+      const page: Entry[] = [];
+      for (let more = true; more;) {
+        const after = page.at(-1)?.key ?? cursor;
+        const limit = PAGE_ENTRIES - page.length;
+        const answer = await ask('list', { namespace, limit, ...(after !== undefined && { cursor: after }) });
+        if ('code' in answer) return refusal(answer.code);
+        const piece = readPiece(namespace, answer);
+        page.push(...piece.entries.slice(0, limit));
+        more = piece.more && page.length < PAGE_ENTRIES;
+      }
+      return { ok: page };
     };
 
     const functions: Record<string, HostFunction> = {
-      get: (args) => {
+      get: async (args) => {
         const [namespace, name] = key.parse(args);
-        return ask('get', { namespace, key: name }, (body) => ({ ok: toGuest(entry.parse(body)) }));
+        const answer = await ask('get', { namespace, key: name });
+        return 'code' in answer ? refusal(answer.code) : { ok: readEntry(answer) };
       },
-      put: (args) => {
+      put: async (args) => {
         const [{ namespace, key: name, value, revision }] = put.parse(args);
-        const valueB64 = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
         // A revision that JSON cannot hold exactly is none we ever gave out.
         if (revision !== undefined && revision > BigInt(Number.MAX_SAFE_INTEGER)) return { err: 'conflict' };
-        const expected = revision === undefined ? {} : { revision: Number(revision) };
-        return ask('put', { namespace, key: name, valueB64, ...expected }, (body) => ({
-          ok: toGuest(entry.parse(body)),
-        }));
+        const head = { namespace, key: name, ...(revision !== undefined && { revision: Number(revision) }) };
+        let answer = await ask('put', head, value);
+        if ('code' in answer && answer.code === 'INPUT_INVALID') {
+          // A gateway from before frames finds no body in one, and has written nothing.
+          answer = await ask('put', { ...head, valueB64: base64(value) });
+        }
+        if ('code' in answer) return refusal(answer.code);
+        const stored = recordHead.parse(answer.body);
+        return { ok: { namespace, key: name, value, revision: BigInt(stored.revision) } };
       },
-      delete: (args) => {
+      delete: async (args) => {
         const [namespace, name] = key.parse(args);
-        return ask('delete', { namespace, key: name }, () => ({ ok: undefined }));
+        const answer = await ask('delete', { namespace, key: name });
+        return 'code' in answer ? refusal(answer.code) : { ok: undefined };
       },
-      'list-entries': (args) => {
-        const [namespace, cursor] = list.parse(args);
-        const page = cursor === undefined ? { namespace } : { namespace, cursor };
-        return ask('list', page, (body) => ({ ok: entries.parse(body).entries.map(toGuest) }));
-      },
+      'list-entries': (args) => readPage(...list.parse(args)),
     };
     return { storage: functions };
   },
 };
+
+function refusal(code: string): HostReply {
+  return { err: ERRORS.get(code) ?? 'internal' };
+}
+
+function readEntry({ body, bytes: value }: Answer): Entry {
+  if (value === undefined) return fromJson(storageEntry.parse(body));
+  const { namespace, key, revision } = recordHead.parse(body);
+  return { namespace, key, value, revision: BigInt(revision) };
+}
+
+function readPiece(namespace: string, { body, bytes: values }: Answer): { entries: Entry[]; more: boolean } {
+  // A gateway from before frames answers the whole page.
+  if (values === undefined) return { entries: entries.parse(body).entries.map(fromJson), more: false };
+  const { records, more } = pieceHead.parse(body);
+  let offset = 0;
+  const read = records.map(({ key, revision, bytes: length }) => {
+    const value = values.subarray(offset, (offset += length));
+    return { namespace, key, value, revision: BigInt(revision) };
+  });
+  if (offset !== values.byteLength || (more && read.length === 0)) {
+    throw new PlatformError('INTERNAL', 'a piece of a list whose head disagrees with its values');
+  }
+  return { entries: read, more };
+}
+
+function fromJson({ namespace, key, valueB64, revision }: StorageEntry): Entry {
+  return { namespace, key, value: Buffer.from(valueB64, 'base64'), revision: BigInt(revision) };
+}
+
+function base64({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64');
+}

@@ -1,11 +1,10 @@
-import { randomUUID, randomUUIDv7 } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
 import { createExecutionStore, type ExecutionFilter } from '../../platform/db/executions.ts';
 import type { Page, PageRequest } from '../../platform/db/page.ts';
 import {
+  beginExecution,
   busy,
-  everywhere,
-  hashOf,
   HOUR_MS,
   limit,
   nobody,
@@ -16,23 +15,7 @@ import {
 } from './hot-query.ts';
 
 export function executionQueries(): HotQuery[] {
-  const begin = async (db: Knex): Promise<string> => {
-    const executionId = randomUUIDv7();
-    await createExecutionStore(db).begin(usual.tenantId, {
-      executionId,
-      installId: usual.installId,
-      extensionId: everywhere.extensionId,
-      versionId: everywhere.versionId,
-      contentHash: hashOf('bundle-0-3'),
-      requestId: 'explained',
-      trigger: 'http',
-      method: 'GET',
-      path: '/notes',
-      principal: 'explain',
-      requestBytes: 0,
-    });
-    return executionId;
-  };
+  const begin = (db: Knex): Promise<string> => beginExecution(db, usual);
   const list =
     (tenantId: string, filter: ExecutionFilter) =>
     (db: Knex, page: PageRequest): Promise<Page<unknown>> =>

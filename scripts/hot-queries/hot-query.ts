@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUIDv7 } from 'node:crypto';
 import type { Knex } from 'knex';
+import { createExecutionStore } from '../../platform/db/executions.ts';
 import type { Page, PageRequest } from '../../platform/db/page.ts';
 
 /** A call of a store on what fill-database.ts made. */
@@ -30,6 +31,28 @@ export const usual = { tenantId: idOf('tenant-3'), installId: idOf('install-3-0'
 export const everywhere = { extensionId: idOf('extension-0'), versionId: idOf('version-0-3') };
 export const nobody = idOf('nobody');
 export const HOUR_MS = 60 * 60 * 1000;
+
+/** An execution in flight of an install that has the version of `everywhere`; answers its id. */
+export async function beginExecution(
+  db: Knex,
+  { tenantId, installId }: { tenantId: string; installId: string },
+): Promise<string> {
+  const executionId = randomUUIDv7();
+  await createExecutionStore(db).begin(tenantId, {
+    executionId,
+    installId,
+    extensionId: everywhere.extensionId,
+    versionId: everywhere.versionId,
+    contentHash: hashOf('bundle-0-3'),
+    requestId: 'explained',
+    trigger: 'http',
+    method: 'GET',
+    path: '/notes',
+    principal: 'explain',
+    requestBytes: 0,
+  });
+  return executionId;
+}
 
 export const limit = 50;
 /** Of a page, with the one that tells whether there is another. */

@@ -126,7 +126,7 @@ describe('an install', () => {
     await operations.activate(tenantId, again, versionId, []);
     expect((await installs.findByExtension(tenantId, extensionId))?.installId).toBe(again);
     for (const id of [installId, again]) {
-      expect(await records.list({ tenantId, installId: id }, 'notes', undefined)).toEqual([]);
+      expect(await records.list({ tenantId, installId: id }, 'notes')).toEqual({ records: [], more: false });
     }
     expect((await find())?.status).toBe('failed');
   });

@@ -88,7 +88,8 @@ describe('a database of release 0.1.0', () => {
       secrets: [{ name: 'TOKEN', sealed: 'sealed' }],
     });
     const owner = { tenantId, installId: installs.active };
-    expect(await createStorageRecordStore(db).get(owner, 'notes', 'one')).toMatchObject({ revision: 7 });
+    const { records } = await createStorageRecordStore(db).list(owner, 'notes');
+    expect(records).toMatchObject([{ key: 'one', revision: 7 }]);
 
     const log = createExecutionStore(db);
     expect(await log.find(tenantId, executions.failed)).toMatchObject({ errorCode: 'GUEST_TRAPPED' });

@@ -1,5 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { createExecutionStore } from '../../platform/db/executions.ts';
+import { SecretValue } from '../../core/secret-value.ts';
+import { openDatabase } from '../../platform/db/database.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import {
   createStorageRecordStore,
@@ -8,7 +11,7 @@ import {
   type StorageRecordStore,
 } from '../../platform/db/storage-records.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { openInput, seedTenant, seedVersion } from '../support/seed.ts';
+import { openInput, seedExecution, seedTenant, seedVersion } from '../support/seed.ts';
 
 let database: TestDatabase;
 let records: StorageRecordStore;
@@ -24,8 +27,11 @@ beforeEach(async () => {
   const tenantId = await seedTenant(db);
   const { extensionId, versionId } = await seedVersion(db, tenantId, { publisher: tenantId });
   const installId = randomUUID();
-  await createInstallOperationStore(db).open(tenantId, openInput({ installId, extensionId, versionId }));
-  owner = { tenantId, installId, versionId };
+  const install = { installId, extensionId, versionId };
+  const operations = createInstallOperationStore(db);
+  await operations.open(tenantId, openInput(install));
+  await operations.grant(tenantId, installId, [{ capability: 'storage.kv', scope: {} }], 't');
+  owner = { tenantId, installId, versionId, executionId: await seedExecution(db, tenantId, install) };
 });
 
 const value = (text: string): Buffer => Buffer.from(text);
@@ -173,17 +179,72 @@ describe('lists', () => {
   it('page in the order of the keys’ bytes', async () => {
     for (const key of ['b', 'a', 'B', 'é', 'a-1', 'a1']) await put(key, key);
     const keys = async (cursor?: string) =>
-      (await records.list(owner, 'notes', cursor)).map(({ key }) => key);
+      (await records.list(owner, 'notes', { after: cursor })).records.map(({ key }) => key);
     expect(await keys()).toEqual(['B', 'a', 'a-1', 'a1', 'b', 'é']);
     expect(await keys('a-1')).toEqual(['a1', 'b', 'é']);
     expect(await keys('zzzz')).toEqual(['é']);
   });
 
-  it('hold at most 100 records', async () => {
+  it('hold at most 100 records, or fewer that are asked for', async () => {
     await fill({ keys: 150 });
-    const first = await records.list(owner, 'ns1', undefined);
-    expect(first.length).toBe(100);
-    expect((await records.list(owner, 'ns1', first.at(-1)?.key)).length).toBe(50);
+    const first = await records.list(owner, 'ns1');
+    expect(first).toMatchObject({ more: false });
+    expect(first.records.length).toBe(100);
+    const after = first.records.at(-1)?.key;
+    expect((await records.list(owner, 'ns1', { after })).records.length).toBe(50);
+    expect(await records.list(owner, 'ns1', { after, limit: 2 })).toMatchObject({
+      records: [{ key: 'key54' }, { key: 'key55' }],
+      more: false,
+    });
+  });
+
+  it('come in pieces of at most 512 KiB where values are large, and tell whether there is more', async () => {
+    await fill({ keys: 30, bytes: STORAGE_LIMITS.valueBytes });
+    await records.put(owner, 'ns1', { key: 'key2', value: value('small') });
+    const all: string[] = [];
+    const sizes: number[] = [];
+    for (let more = true; more;) {
+      const piece = await records.list(owner, 'ns1', { after: all.at(-1) });
+      expect(piece.records.length).toBeGreaterThan(0);
+      sizes.push(piece.records.reduce((sum, record) => sum + record.value.byteLength, 0));
+      all.push(...piece.records.map(({ key }) => key));
+      more = piece.more;
+    }
+    expect(all).toEqual(Array.from({ length: 30 }, (_, n) => `key${n + 1}`).sort());
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(512 * 1024);
+    expect(sizes.length).toBeLessThan(15);
+  });
+
+  it('read the values that they answer from disk, and no others', async () => {
+    // Values that do not compress lie in pages of their own.
+    await database.db.raw(
+      `insert into extension_storage_record (tenant_id, install_id, namespace, key, value, revision)
+       select ?, ?, 'notes', 'key' || k,
+         (select string_agg(sha512(convert_to(k || '-' || n, 'UTF8')), '') from generate_series(1, 1024) n), 1
+       from generate_series(1, 100) k`,
+      [owner.tenantId, owner.installId],
+    );
+    await database.db.raw('vacuum analyze extension_storage_record');
+    // PostgreSQL counts for each connection, and tells when that says so.
+    const single = openDatabase({ url: new SecretValue(database.url), poolMax: 1 });
+    try {
+      const pagesRead = async (): Promise<number> => {
+        await single.raw('select pg_stat_force_next_flush()');
+        const { rows } = await single.raw<{ rows: [{ pages: number }] }>(
+          `select (toast_blks_hit + toast_blks_read)::int as pages
+             from pg_statio_user_tables where relname = 'extension_storage_record'`,
+        );
+        return rows[0].pages;
+      };
+      const before = await pagesRead();
+      const { records: piece } = await createStorageRecordStore(single).list(owner, 'notes');
+      const bytes = piece.reduce((sum, record) => sum + record.value.byteLength, 0);
+      const read = ((await pagesRead()) - before) * 8 * 1024;
+      expect(read).toBeGreaterThan(bytes);
+      expect(read).toBeLessThan(2 * bytes);
+    } finally {
+      await single.destroy();
+    }
   });
 });
 
@@ -191,38 +252,67 @@ describe('owners', () => {
   it('see nothing of each other’s records', async () => {
     await put('a', 'mine');
     const other = { ...owner, installId: randomUUID() };
-    await expect(records.get(other, 'notes', 'a')).rejects.toMatchObject({ code: 'STORAGE_MISSING' });
     await expect(records.remove(other, 'notes', 'a')).rejects.toMatchObject({ code: 'STORAGE_MISSING' });
-    expect(await records.list(other, 'notes', undefined)).toEqual([]);
+    expect((await records.list(other, 'notes')).records).toEqual([]);
     const elsewhere = { ...owner, tenantId: randomUUID() };
-    await expect(records.get(elsewhere, 'notes', 'a')).rejects.toMatchObject({ code: 'STORAGE_MISSING' });
+    expect((await records.list(elsewhere, 'notes')).records).toEqual([]);
+    // An execution opens no other install, and none of another tenant.
+    for (const caller of [other, elsewhere]) {
+      await expect(records.get(caller, 'notes', 'a')).rejects.toMatchObject({ code: 'EXECUTION_ENDED' });
+    }
+  });
+});
+
+describe('a caller', () => {
+  const grant = async (scope: Record<string, string[]> | undefined): Promise<void> => {
+    const { tenantId, installId } = owner;
+    const grants = scope === undefined ? [] : [{ capability: 'storage.kv' as const, scope }];
+    await createInstallOperationStore(database.db).grant(tenantId, installId, grants, 't');
+  };
+  const refused = async (caller: StorageCaller, code: string): Promise<void> => {
+    await expect(records.check(caller, 'notes')).rejects.toMatchObject({ code });
+    await expect(records.get(caller, 'notes', 'a')).rejects.toMatchObject({ code });
+  };
+  beforeEach(async () => {
+    await put('a', 'one');
   });
 
-  it('without a grant, or with one that leaves the namespace out, are denied', async () => {
-    await expect(records.checkGrant(owner, 'notes')).rejects.toMatchObject({
-      code: 'CAPABILITY_NOT_GRANTED',
-    });
-    const { tenantId, installId } = owner;
-    const grants = createInstallOperationStore(database.db);
-    await grants.grant(
-      tenantId,
-      installId,
-      [{ capability: 'storage.kv', scope: { namespaces: ['other'] } }],
-      't',
-    );
-    await expect(records.checkGrant(owner, 'notes')).rejects.toMatchObject({
-      code: 'CAPABILITY_NOT_GRANTED',
-    });
-    await grants.grant(tenantId, installId, [{ capability: 'storage.kv', scope: {} }], 't');
-    await expect(records.checkGrant(owner, 'notes')).resolves.toBeUndefined();
+  it('reads what is there, and is told what is missing', async () => {
+    await expect(records.check(owner, 'notes')).resolves.toBeUndefined();
+    expect((await records.get(owner, 'notes', 'a')).value.toString()).toBe('one');
+    await expect(records.get(owner, 'notes', 'b')).rejects.toMatchObject({ code: 'STORAGE_MISSING' });
   });
 
-  it('are not opened to one version by the grants of another', async () => {
-    const { tenantId, installId } = owner;
-    const grants = createInstallOperationStore(database.db);
-    await grants.grant(tenantId, installId, [{ capability: 'storage.kv', scope: {} }], 't');
-    await expect(records.checkGrant({ ...owner, versionId: randomUUID() }, 'notes')).rejects.toMatchObject({
-      code: 'CAPABILITY_NOT_GRANTED',
-    });
+  it('without a grant, or with one that leaves the namespace out, is denied', async () => {
+    await grant(undefined);
+    await refused(owner, 'CAPABILITY_NOT_GRANTED');
+    await grant({ namespaces: ['other'] });
+    await refused(owner, 'CAPABILITY_NOT_GRANTED');
+    await grant({ namespaces: ['other', 'notes'] });
+    expect((await records.get(owner, 'notes', 'a')).value.toString()).toBe('one');
+  });
+
+  it('is not opened to one version by the grants of another', async () => {
+    await refused({ ...owner, versionId: randomUUID() }, 'CAPABILITY_NOT_GRANTED');
+  });
+
+  it('is refused once its execution has ended, and if nobody began it', async () => {
+    for (const executionId of [randomUUIDv7(), randomUUID()]) {
+      await refused({ ...owner, executionId }, 'EXECUTION_ENDED');
+    }
+    const executions = createExecutionStore(database.db);
+    for (const status of ['succeeded', 'interrupted'] as const) {
+      const { tenantId, installId, versionId } = owner;
+      const install = { installId, versionId, extensionId: randomUUID() };
+      const executionId = await seedExecution(database.db, tenantId, install);
+      await expect(records.check({ ...owner, executionId }, 'notes')).resolves.toBeUndefined();
+      await executions.end(tenantId, executionId, {
+        status,
+        httpStatus: 200,
+        durationMs: 1,
+        responseBytes: 0,
+      });
+      await refused({ ...owner, executionId }, 'EXECUTION_ENDED');
+    }
   });
 });

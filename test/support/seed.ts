@@ -1,7 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import type { Knex } from 'knex';
 import { parseManifest } from '../../core/manifest/manifest.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
+import { createExecutionStore, type NewExecution } from '../../platform/db/executions.ts';
 import type { OpenInstall } from '../../platform/db/install-operations.ts';
 import { createRegistryStore, type Registration } from '../../platform/db/registry.ts';
 
@@ -76,4 +77,28 @@ export async function seedVersion(
   const registration = registrationOf(tenantId, manifest);
   const registered = await createRegistryStore(db).register(registration);
   return { ...registered, contentHash: registration.contentHash, manifest };
+}
+
+/** An execution of an install that is in flight; answers its id. */
+export async function seedExecution(
+  db: Knex,
+  tenantId: string,
+  install: Pick<NewExecution, 'installId' | 'extensionId' | 'versionId'>,
+): Promise<string> {
+  const { installId, extensionId, versionId } = install;
+  const executionId = randomUUIDv7();
+  await createExecutionStore(db).begin(tenantId, {
+    executionId,
+    installId,
+    extensionId,
+    versionId,
+    contentHash: 'sha256:seed',
+    requestId: 'r',
+    trigger: 'http',
+    method: 'GET',
+    path: '/',
+    principal: 'test',
+    requestBytes: 0,
+  });
+  return executionId;
 }

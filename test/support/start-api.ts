@@ -151,6 +151,7 @@ export async function startApi(
 }
 
 export interface InstalledSample {
+  tenantId: string;
   installId: string;
   extensionId: string;
   versionId: string;
@@ -175,7 +176,7 @@ export async function installSample(
   const grants = version.manifest.capabilities.map(({ name, scope }) => ({ capability: name, scope }));
   await operations.grant(tenantId, installId, grants, 'test');
   await operations.activate(tenantId, installId, versionId, []);
-  return { installId, extensionId, versionId, contentHash };
+  return { tenantId, installId, extensionId, versionId, contentHash };
 }
 
 /** What a problem must look like. */

@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { json } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
+import { HOST_FRAME_TYPE } from '../../core/api/host-storage.ts';
 import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
 import type { CapabilityName, CapabilityScope } from '../../core/capabilities.ts';
 import {
@@ -182,27 +183,30 @@ function executeRequest({
   };
 }
 
-interface StorageCall {
-  namespace: string;
-  key: string;
-  valueB64: string;
-}
-
 /** Records in memory, with the answers of the gateway's host API; one set for all tenants. */
 function createStorageGateway(): RequestListener {
-  const records = new Map<string, StorageCall & { revision: number }>();
+  const records = new Map<
+    string,
+    { head: { namespace: string; key: string; revision: number }; value: Uint8Array }
+  >();
   return (req, res) => {
-    void json(req).then((body) => {
-      const call = body as StorageCall;
-      const name = `${call.namespace}/${call.key}`;
-      const answer = (status: number, value: unknown) => res.writeHead(status).end(JSON.stringify(value));
+    void buffer(req).then((bytes) => {
+      const framed = req.headers['content-type'] === HOST_FRAME_TYPE ? decodeFrame(bytes) : undefined;
+      const { namespace, key } = (framed?.head ?? JSON.parse(bytes.toString())) as {
+        namespace: string;
+        key: string;
+      };
+      const name = `${namespace}/${key}`;
       const known = records.get(name);
-      if (req.url?.endsWith('/put') === true) {
-        const record = { ...call, revision: (known?.revision ?? 0) + 1 };
-        records.set(name, record);
-        answer(200, record);
-      } else if (known === undefined) answer(404, { code: 'STORAGE_MISSING' });
-      else answer(200, known);
+      if (framed) {
+        const head = { namespace, key, revision: (known?.head.revision ?? 0) + 1 };
+        records.set(name, { head, value: framed.body });
+      }
+      const found = records.get(name);
+      if (!found) return res.writeHead(404).end(JSON.stringify({ code: 'STORAGE_MISSING' }));
+      const { head, value } = found;
+      const answer = Buffer.concat(encodeFrame(head, framed ? new Uint8Array() : value));
+      return res.writeHead(200, { 'content-type': HOST_FRAME_TYPE }).end(answer);
     });
   };
 }
