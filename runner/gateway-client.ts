@@ -8,7 +8,8 @@ import type { SecretValue } from '../core/secret-value.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { CallContext, HostApi } from './capabilities/capability.ts';
 
-const CONNECTIONS = 64;
+/** Calls of a tenant wait their turn in the gateway, each on its connection: so many tenants can, and the next still gets one. */
+const CONNECTIONS = 512;
 /** Strangers ask about UIs: host calls do not wait behind them. */
 const UI_CONNECTIONS = 8;
 const UI_TIMEOUT_MS = 5_000;
