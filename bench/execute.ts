@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomUUIDv7 } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Pool } from 'undici';
@@ -9,6 +9,8 @@ import { readInstallConfig } from '../core/api/internal.ts';
 import { decodeFrame, encodeFrame } from '../core/execute-frame.ts';
 import { EXECUTE_FRAME_TYPE, executeRequest, type ExecuteRequest } from '../core/execute.ts';
 import { SecretValue } from '../core/secret-value.ts';
+import { openDatabase } from '../platform/db/database.ts';
+import { createExecutionStore } from '../platform/db/executions.ts';
 import { createFetchTransport } from '../platform/http/fetch-transport.ts';
 import { readPrivateKey } from '../platform/tokens/ed25519.ts';
 import { mintExecutionToken } from '../platform/tokens/execution-token.ts';
@@ -77,12 +79,38 @@ const HELLO: Handler = {
   body: new Uint8Array(),
 };
 
+/** Host calls are for executions in flight alone; answers the id of one. */
+async function beginExecution(hydrated: Hydrated, handler: Handler): Promise<string> {
+  const executionId = randomUUIDv7();
+  const { installId, extensionId, versionId, contentHash } = hydrated;
+  await executions.begin(local.tenantId, {
+    executionId,
+    installId,
+    extensionId,
+    versionId,
+    contentHash,
+    requestId: 'bench',
+    trigger: 'http',
+    method: handler.method,
+    path: handler.path(0),
+    principal: 'bench',
+    requestBytes: handler.body.byteLength,
+  });
+  begun.push(executionId);
+  return executionId;
+}
+
+async function endExecutions(): Promise<void> {
+  const end = { status: 'succeeded', httpStatus: 200, durationMs: 0, responseBytes: 0 } as const;
+  for (const executionId of begun) await executions.end(local.tenantId, executionId, end);
+}
+
 /** What the gateway would send the runner for one call, with a token of its own. */
 async function directCall(hydrated: Hydrated, handler: Handler, index: number): Promise<Call> {
   const request: ExecuteRequest = executeRequest.parse({
     context: {
       request_id: 'bench',
-      execution_id: randomUUID(),
+      execution_id: await beginExecution(hydrated, handler),
       tenant_id: local.tenantId,
       extension_id: hydrated.extensionId,
       install_id: hydrated.installId,
@@ -139,6 +167,9 @@ async function bothLoads(
   return { alone, crowd };
 }
 
+const db = openDatabase({ url: new SecretValue(local.databaseUrl), poolMax: 4 });
+const executions = createExecutionStore(db);
+const begun: string[] = [];
 const gateway = client(local.gateway);
 const runner = client(local.runner);
 const hydrated = await hydrate();
@@ -197,5 +228,6 @@ console.table(
   ),
 );
 
-await Promise.all([gateway.close(), runner.close(), express.close()]);
+await endExecutions();
+await Promise.all([gateway.close(), runner.close(), express.close(), db.destroy()]);
 bare.stop();
