@@ -5,25 +5,28 @@ export interface Measurement {
   perSecond: number;
 }
 
-/** Calls from `clients` loops at once until `calls` are done; each loop waits for its answer before the next call. */
+/**
+ * Calls from `clients` loops at once until `calls` are done, or the time is over; each loop waits for its answer before the next call.
+ */
 export async function measure(
   call: (index: number) => Promise<void>,
-  { calls, clients }: { calls: number; clients: number },
+  { calls, clients, withinMs = Infinity }: { calls: number; clients: number; withinMs?: number },
 ): Promise<Measurement> {
-  const latencies = new Float64Array(calls);
+  const latencies: number[] = [];
   let next = 0;
   const started = performance.now();
   const client = async (): Promise<void> => {
     for (let index = next++; index < calls; index = next++) {
       const begin = performance.now();
+      if (begin - started > withinMs) return;
       await call(index);
-      latencies[index] = performance.now() - begin;
+      latencies.push(performance.now() - begin);
     }
   };
   await Promise.all(Array.from({ length: clients }, client));
   const seconds = (performance.now() - started) / 1000;
-  latencies.sort();
-  const at = (share: number): number =>
-    latencies[Math.min(calls - 1, Math.floor(calls * share))] ?? Number.NaN;
-  return { p50: at(0.5), p99: at(0.99), perSecond: calls / seconds };
+  const done = latencies.length;
+  latencies.sort((a, b) => a - b);
+  const at = (share: number): number => latencies[Math.min(done - 1, Math.floor(done * share))] ?? Number.NaN;
+  return { p50: at(0.5), p99: at(0.99), perSecond: done / seconds };
 }

@@ -25,6 +25,8 @@ const { values: options } = parseArgs({
 });
 const ROUNDS = Number(options.rounds);
 const CALLS = Number(options.calls);
+/** A phase of calls that take seconds ends with those it had. */
+const PHASE_MS = 10_000;
 /** An attack is at its height after this. */
 const WARM_UP_MS = 1_500;
 
@@ -91,7 +93,7 @@ async function phase(use: Use): Promise<Phase> {
       failed += 1;
       if (failed === 1) console.log(String(err));
     });
-  return { ...(await measure(call, use)), failed };
+  return { ...(await measure(call, { ...use, withinMs: PHASE_MS })), failed };
 }
 
 async function under<Result>(attack: string, tally: Tally, work: () => Promise<Result>): Promise<Result> {

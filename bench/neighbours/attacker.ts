@@ -1,10 +1,7 @@
-import { setPriority } from 'node:os';
 import { ATTACKS } from './attacks.ts';
 import type { Field } from './field.ts';
 
 // Attacks from a process of its own, so that its work does not hold up the one that measures; it counts until it is told to stop.
-// With less priority than what it attacks: the load of a real attacker's own machine is not the platform's to bear.
-setPriority(10);
 
 export interface Order {
   attack: string;
@@ -27,7 +24,7 @@ async function attack({ attack: name, field }: Order): Promise<void> {
   const loop = async (client: number): Promise<void> => {
     while (!signal.aborted) {
       await chosen.step({ field, client, signal, tally }).catch((err: unknown) => {
-        if (!signal.aborted) tally((err as { code?: string }).code ?? String(err));
+        tally(signal.aborted ? 'open at the end' : ((err as { code?: string }).code ?? String(err)));
       });
     }
   };

@@ -124,7 +124,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   'guests log as much as they can, 48 callers': callers(48, '/log'),
   '100 waits and event streams on a row that changes': {
     clients: 102,
-    proof: ['upload 200', 'stream 200'],
+    proof: ['upload 200', 'stream 200', 'open at the end'],
     async step(attacker) {
       const { field, client, signal, tally } = attacker;
       if (client >= 100) {

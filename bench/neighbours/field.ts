@@ -45,7 +45,7 @@ export interface Neighbour {
 }
 
 /** A client of one key. */
-export function clientOf({ gateway }: Pick<LocalPlatform, 'gateway'>, key: string): ApiClient {
+function clientOf({ gateway }: Pick<LocalPlatform, 'gateway'>, key: string): ApiClient {
   return createApiClient(
     createFetchTransport({ baseUrl: gateway, token: new SecretValue(key), timeoutMs: 120_000 }),
   );
