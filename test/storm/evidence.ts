@@ -1,4 +1,4 @@
-import { globSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
 import { SecretValue } from '../../core/secret-value.ts';
@@ -8,6 +8,7 @@ import type { TestPlatform } from '../support/platform.ts';
 import type { Disturbed } from './disturb.ts';
 import { readProcesses, descendantsOf, openFilesOf, type ProcessEntry } from './process-table.ts';
 import type { Sent } from './record.ts';
+import type { Swept } from './settle.ts';
 import { readSecrets, runningWorkflows, type RunningWorkflow } from './temporal.ts';
 
 export interface ExecutionRow {
@@ -83,13 +84,15 @@ export interface Evidence {
   /** Opened with the runner's key. */
   secrets: { tenantId: string; installId: string; name: string; value: string }[];
   running: RunningWorkflow[];
-  /** Paths in the object store below `staging/`. */
-  staged: string[];
+  /** Files of the object store below `staging/`. */
+  staged: { file: string; ageMs: number }[];
   roles: RoleState[];
   /** Children that were seen during the storm, live, and belong to no process of the platform any more. */
   orphans: ProcessEntry[];
   /** What kept the platform from coming to rest. */
   noise: string[];
+  /** By housekeeping, after the storm. */
+  swept: Swept;
 }
 
 export interface EvidenceOptions {
@@ -98,6 +101,7 @@ export interface EvidenceOptions {
   sent: readonly Sent[];
   disturbed: readonly Disturbed[];
   noise: string[];
+  swept: Swept;
   orphans: ProcessEntry[];
 }
 
@@ -145,12 +149,21 @@ export async function gatherEvidence(options: EvidenceOptions): Promise<Evidence
       ),
       secrets: await openSecrets(dataDir, await all<SealedRow>(SEALED)),
       running: await runningWorkflows(temporal),
-      staged: globSync('staging/**/*', { cwd: path.join(dataDir, 'objects'), exclude: ['staging/*'] }),
+      staged: stagedIn(path.join(dataDir, 'objects')),
       roles: rolesOf(platform.processes()),
     };
   } finally {
     await db.end();
   }
+}
+
+function stagedIn(objects: string): Evidence['staged'] {
+  return readdirSync(path.join(objects, 'staging'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => {
+      const file = path.join(parentPath, name);
+      return { file, ageMs: Date.now() - statSync(file).mtimeMs };
+    });
 }
 
 interface SealedRow {

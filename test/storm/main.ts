@@ -13,9 +13,13 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now()) },
     seconds: { type: 'string', default: '120' },
+    /** Longest wait between rounds for the platform to work again: the shorter, the fiercer. */
+    recover: { type: 'string', default: '12' },
   },
 });
-const seconds = z.coerce.number().positive().parse(values.seconds);
+const { seconds, recover } = z
+  .object({ seconds: z.coerce.number().positive(), recover: z.coerce.number().min(0) })
+  .parse(values);
 
 const log = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
 const folder = mkdtempSync(path.join(os.tmpdir(), 'alga-storm-'));
@@ -24,7 +28,14 @@ log('starting a platform');
 const platform = await startPlatform();
 let failed = true;
 try {
-  const report = await storm({ platform, seed: values.seed, seconds, recordFile, log });
+  const report = await storm({
+    platform,
+    seed: values.seed,
+    seconds,
+    recoverWithinMs: recover * 1_000,
+    recordFile,
+    log,
+  });
   printReport(report);
   failed = report.findings.some(({ violations }) => violations.length > 0);
 } finally {

@@ -40,7 +40,7 @@ const DRAWN = TARGETS.flatMap((target) => Array<Target>(WEIGHTS[target]).fill(ta
 ];
 
 /** Short ones meet time-outs from below, long ones from above: every doubling of the length is as likely. */
-const FREEZE_MS = { min: 200, max: 8_000 };
+const FREEZE_MS = { min: 200, max: 12_000 };
 /** Disturbances of a round may overlap, and meet the same process twice. */
 const ROUND = { ms: 5_000, most: 6 };
 /** After a round, once the platform has done work again. */

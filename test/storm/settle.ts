@@ -1,27 +1,28 @@
+import { randomUUID } from 'node:crypto';
+import { LIFECYCLE_TASK_QUEUE } from '../../core/ids.ts';
 import type { TemporalConnection } from '../../platform/temporal/client.ts';
-import { waitFor } from '../../starter/wait-for.ts';
+import type { HousekeepingResult } from '../../workflows/messages.ts';
 import type { TestPlatform } from '../support/platform.ts';
 import { untilQuiet } from './quiet.ts';
 import type { RequestRecord, Sent } from './record.ts';
-import { runningWorkflows } from './temporal.ts';
 import type { Site } from './work/site.ts';
 
-const HOUSEKEEPING = 'housekeeping';
-const HOUSEKEEPING_WITHIN_MS = 60_000;
+/** Calls and changes of config in each tenant, once nothing disturbs any more. */
+const AFTERWARDS = 5;
 /** Of a resource that no workflow has taken up. */
 const NOT_BEGUN = ['uploading', 'installing'];
 
 /**
  * Brings the platform to rest: waits for what was begun, has housekeeping done, reads every URL that a 202 named, sends again what nobody
- * has taken up, and calls every resident extension. Answers what keeps the platform from being quiet.
+ * has taken up, and works a little in every resident tenant. Answers what keeps the platform from being quiet, and what housekeeping did.
  */
 export async function settle(
   platform: TestPlatform,
   temporal: TemporalConnection,
   { record, tenants, extension }: Site,
-): Promise<string[]> {
+): Promise<{ noise: string[]; swept: Swept }> {
   await untilQuiet(platform, temporal);
-  await keepHouse(temporal);
+  const swept = await keepHouse(temporal);
   await untilQuiet(platform, temporal);
   const begun = record.all.filter(({ status }) => status === 202);
   for (const sent of begun) {
@@ -31,13 +32,17 @@ export async function settle(
     await untilQuiet(platform, temporal);
     await readAgain(record, sent);
   }
-  for (const tenant of tenants) {
-    const mark = `${tenant.name}.after`;
-    const route = `/api/ext/${extension}/hello/${mark}`;
-    const about = { installId: tenant.installId, when: 'after' };
-    await record.send({ kind: 'call', tenant, method: 'GET', route, mark, about });
+  for (let at = 1; at <= AFTERWARDS; at += 1) {
+    for (const tenant of tenants) {
+      const mark = `${tenant.name}.after.${at}`;
+      const sent = { tenant, mark, about: { installId: tenant.installId, when: 'after' } };
+      const route = `/api/ext/${extension}/hello/${mark}`;
+      await record.send({ ...sent, kind: 'call', method: 'GET', route });
+      const config = `/api/v1/installs/${tenant.installId}/config`;
+      await record.send({ ...sent, kind: 'config', method: 'PUT', route: config, json: { greeting: mark } });
+    }
   }
-  return untilQuiet(platform, temporal);
+  return { noise: await untilQuiet(platform, temporal), swept };
 }
 
 /** What the URL of a 202 shows now. */
@@ -55,10 +60,14 @@ function sendAgain(
   return record.send({ kind, tenant, method, route, mark, about, json, headers: { prefer: 'wait=60' } });
 }
 
-/** Runs what the schedule runs, now. */
-async function keepHouse(temporal: TemporalConnection): Promise<void> {
-  await temporal.client.schedule.getHandle(HOUSEKEEPING).trigger();
-  const isDone = async (): Promise<boolean> =>
-    (await runningWorkflows(temporal)).every(({ type }) => type !== HOUSEKEEPING);
-  await waitFor(isDone, HOUSEKEEPING_WITHIN_MS, 500);
+/** What each part of housekeeping did, or failed with. */
+export type Swept = NonNullable<HousekeepingResult['swept']>;
+
+/** Does what the schedule does, now. */
+async function keepHouse({ client }: TemporalConnection): Promise<Swept> {
+  const result = (await client.workflow.execute('housekeeping', {
+    workflowId: `housekeeping-after-the-storm-${randomUUID()}`,
+    taskQueue: LIFECYCLE_TASK_QUEUE,
+  })) as HousekeepingResult;
+  return result.swept ?? {};
 }

@@ -23,7 +23,7 @@ export interface StormOptions {
   seed: string;
   seconds: number;
   /** A round begins when work is done again after the one before, or past this. */
-  recoverWithinMs?: number;
+  recoverWithinMs: number;
   /** Takes every request and its answer, a line each. */
   recordFile: string;
   log: (line: string) => void;
@@ -37,11 +37,10 @@ export interface StormReport {
 /** Calls of the extension that are under way at once. */
 const CALLERS = 5;
 const INSTALLERS = 2;
-const RECOVER_WITHIN_MS = 12_000;
 
 /** Disturbs a platform at work, lets it come to rest, and checks what it then holds against what it had answered. */
 export async function storm(options: StormOptions): Promise<StormReport> {
-  const { platform, seed, seconds, recordFile, log, recoverWithinMs = RECOVER_WITHIN_MS } = options;
+  const { platform, seed, seconds, recordFile, log, recoverWithinMs } = options;
   const record = createRecord(platform.local.gateway, recordFile);
   const site = await prepareSite(platform, record);
   const temporal = connectTo(platform);
@@ -57,7 +56,7 @@ export async function storm(options: StormOptions): Promise<StormReport> {
     }
     await Promise.all(work);
     log(`${disturber.done.length} disturbances are over; waiting for what was begun`);
-    const noise = await settle(platform, temporal, site);
+    const settled = await settle(platform, temporal, site);
     const seen = disturber.seen;
     // A child that lost its parent a moment ago is about to end.
     const orphans = () => orphansOf(seen, platform.processes(), processIdentity);
@@ -67,7 +66,7 @@ export async function storm(options: StormOptions): Promise<StormReport> {
       temporal,
       sent: record.all,
       disturbed: disturber.done,
-      noise,
+      ...settled,
       orphans: orphans(),
     });
     return { evidence, findings: checkAll(evidence) };

@@ -132,11 +132,11 @@ function statusesFor({ status = 0, code }: Sent): string[] {
   return status === 502 || status === 504 ? ['failed'] : ['none', 'failed'];
 }
 
-export const activeInstallsServe: Invariant = {
-  name: 'an extension serves once the storm is over',
+export const workGoesOn: Invariant = {
+  name: 'once the storm is over, calls and changes of config are done at once',
   check: (evidence) =>
     each(
-      ofKind(evidence, 'call').filter(({ about }) => about['when'] === 'after'),
+      ofKind(evidence, 'call', 'config').filter(({ about }) => about['when'] === 'after'),
       ({ status, code }) => (status === 200 ? undefined : `it answered ${status ?? 'nothing'} ${code ?? ''}`),
     ),
 };

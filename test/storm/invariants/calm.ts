@@ -104,6 +104,7 @@ export function calm(): Evidence {
     roles: [{ name: 'gateway', pid: 1, residentBytes: 1_000, openFiles: 10 }],
     orphans: [],
     noise: [],
+    swept: { installs: { count: 0 } },
   };
 }
 

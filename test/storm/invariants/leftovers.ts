@@ -7,6 +7,8 @@ const MIB = 1024 * 1024;
 const MOST = { residentBytes: 1_500 * MIB, openFiles: 1_000 };
 /** A draft waits this long for a workflow to take it up. */
 const DRAFT_MS = 60 * 60_000;
+/** Bytes that nobody waits for stay in staging this long. */
+const STAGED_MS = 60 * 60_000;
 
 export const platformComesToRest: Invariant = {
   name: 'after the storm every process is ready, and no workflow runs but for a person',
@@ -99,16 +101,34 @@ export const usageIsTheSum: Invariant = {
   },
 };
 
+export const houseIsKept: Invariant = {
+  name: 'housekeeping does all its parts, and finds nothing that Temporal has lost',
+  check: ({ swept }) =>
+    each(Object.entries(swept), ([part, outcome]) => {
+      if ('error' in outcome) return `${part} failed with ${outcome.error.code}: ${outcome.error.message}`;
+      return ['installs', 'publishes'].includes(part) && outcome.count > 0
+        ? `${outcome.count} ${part} were ended`
+        : undefined;
+    }),
+};
+
 export const stagingHoldsOpenUploads: Invariant = {
-  name: 'staging holds the bytes of open uploads alone',
-  check: ({ staged, uploads }) =>
-    each(
-      staged.filter((file) => !file.split('/').at(-1)?.startsWith('.')),
-      (file) => {
-        const upload = uploads.find(({ uploadId }) => file.endsWith(`/${uploadId}`));
-        return upload?.status === 'uploading' ? undefined : `its upload is ${upload?.status ?? 'unknown'}`;
-      },
-    ),
+  name: 'staging holds the bytes of open uploads, or of ones whose end was cut off, and those not past their hour',
+  check({ staged, uploads, sent }) {
+    const cutOff = new Set(
+      sent.filter((one) => promiseOf(one) !== 'done').map(({ about }) => about['uploadId']),
+    );
+    return each(staged, ({ file, ageMs }) => {
+      if (ageMs > STAGED_MS) return `it is ${Math.round(ageMs / 1000)} s old`;
+      // A write that was cut off leaves a name that begins with a dot.
+      if (file.split('/').at(-1)?.startsWith('.')) return undefined;
+      const upload = uploads.find(({ uploadId }) => file.endsWith(`/${uploadId}`));
+      if (!upload) return 'there is no such upload';
+      return upload.status === 'uploading' || cutOff.has(upload.uploadId)
+        ? undefined
+        : `its upload is ${upload.status}`;
+    });
+  },
 };
 
 export const noChildIsOrphaned: Invariant = {
