@@ -95,7 +95,7 @@ const CODES = {
   SECRET_UNREADABLE: { kind: 'internal' }, // sealed to another key, tenant, install or name, or damaged
   RUNNER_BUSY: { kind: 'unavailable' }, // runner has no free sandbox, has too much to unpack, or is draining
   RUNNER_UNAVAILABLE: { kind: 'unavailable' }, // runner could not be reached: nothing was sent to it
-  OUTCOME_UNKNOWN: { kind: 'unavailable', status: 504 }, // the runner was lost after the call had been sent to it
+  OUTCOME_UNKNOWN: { kind: 'unavailable', status: 504 }, // the runner was lost after the call had been sent to it, or the database after a change had been
   GATEWAY_UNAVAILABLE: { kind: 'unavailable' }, // worker or runner could not reach the gateway
   TEMPORAL_UNAVAILABLE: { kind: 'unavailable' }, // nothing was begun
   TEMPORAL_OUTCOME_UNKNOWN: { kind: 'unavailable' }, // Temporal may have taken the work; the routes answer 202

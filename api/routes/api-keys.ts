@@ -10,6 +10,7 @@ import { jsonBody } from '../json-body.ts';
 import { pageBody } from '../page-body.ts';
 import { hasPermission, principalOf, requirePermission, type Principal } from '../principal.ts';
 import { inputOf } from '../request-input.ts';
+import { written } from '../written.ts';
 
 export interface ApiKeysRouterDeps {
   apiKeys: Pick<ApiKeyStore, 'create' | 'find' | 'list' | 'revoke'>;
@@ -38,7 +39,7 @@ export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Ro
     if (!(await tenants.find(tenantId))) throw new PlatformError('NOT_FOUND', 'there is no such tenant');
     const { key, keyId, digest } = generateApiKey();
     const fields = { keyId, name, digest, permissions, expiresAt, createdBy: maker.keyId };
-    answer(res, createApiKey, 201, { ...shown(await apiKeys.create(tenantId, fields)), key });
+    answer(res, createApiKey, 201, { ...shown(await written(apiKeys.create(tenantId, fields))), key });
   });
 
   router.get('/', async (req, res) => {
@@ -57,7 +58,7 @@ export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Ro
     if (key.permissions.includes(OPERATE) && !hasPermission(principalOf(res), OPERATE)) {
       throw new PlatformError('FORBIDDEN', `a key with ${OPERATE} is revoked by one that has it too`);
     }
-    await apiKeys.revoke(owner, id);
+    await written(apiKeys.revoke(owner, id));
     answer(res, revokeApiKey, 204, undefined);
   });
   return router;

@@ -24,6 +24,7 @@ import { answerPublish, answerUnderWay } from '../publishes/publish-answer.ts';
 import { MAX_UPLOAD_BYTES, receiveUpload, tooLarge } from '../publishes/receive-upload.ts';
 import { inputOf } from '../request-input.ts';
 import type { WorkflowStarter } from '../workflow-starter.ts';
+import { written } from '../written.ts';
 
 const UPLOAD_LIFETIME_MS = 24 * 60 * 60 * 1000;
 export interface ExtBundlesRouterDeps {
@@ -51,7 +52,7 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
     const uploadId = randomUUID();
     const expiresAt = new Date(Date.now() + UPLOAD_LIFETIME_MS);
     const announced = { announcedSize: size, ...(sha256 !== undefined && { announcedSha256: sha256 }) };
-    await uploads.create(tenantId, { uploadId, createdBy, filename, ...announced, expiresAt });
+    await written(uploads.create(tenantId, { uploadId, createdBy, filename, ...announced, expiresAt }));
     const url = `/api/ext-bundles/upload-proxy?uploadId=${uploadId}`;
     answer(res, initiateUpload, 201, { uploadId, method: 'proxy', url, expiresAt });
   });
@@ -63,7 +64,7 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
     const { announcedSize: size, announcedSha256: sha256 } = await ownUpload(res, uploadId, 'uploading');
     const staging = keys.staging(tenantId, uploadId);
     const received = await receiveUpload(objects, staging, req, { size, sha256 });
-    await uploads.markReceived(tenantId, uploadId, received);
+    await written(uploads.markReceived(tenantId, uploadId, received));
     answer(res, uploadProxy, 200, received);
   });
 
@@ -88,7 +89,7 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
     const { uploadId } = inputOf(abortUpload.body, req.body);
     const { tenantId } = principalOf(res);
     await ownUpload(res, uploadId);
-    await uploads.abort(tenantId, uploadId);
+    await written(uploads.abort(tenantId, uploadId));
     await objects.remove(keys.staging(tenantId, uploadId));
     answer(res, abortUpload, 204, undefined);
   });

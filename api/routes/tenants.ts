@@ -7,6 +7,7 @@ import { jsonBody } from '../json-body.ts';
 import { pageBody } from '../page-body.ts';
 import { requirePermission } from '../principal.ts';
 import { inputOf } from '../request-input.ts';
+import { written } from '../written.ts';
 
 export interface TenantsRouterDeps {
   tenants: Pick<TenantStore, 'create' | 'list'>;
@@ -18,7 +19,7 @@ export function createTenantsRouter({ tenants }: TenantsRouterDeps): Router {
 
   router.post('/', jsonBody, async (req, res) => {
     const { name } = inputOf(createTenant.body, req.body);
-    answer(res, createTenant, 201, await tenants.create({ tenantId: randomUUID(), name }));
+    answer(res, createTenant, 201, await written(tenants.create({ tenantId: randomUUID(), name })));
   });
 
   router.get('/', async (req, res) => {

@@ -60,3 +60,20 @@ export function isDatabaseAway(err: unknown): boolean {
 }
 
 const AWAY_MESSAGES = /(^| - )(Connection terminated( unexpectedly)?|Query read timeout|timeout expired)$/;
+
+/** Of an error of a database that is away: whether a statement had been sent and may be done all the same, now or when the server goes on. */
+export function mayHaveBeenDone(err: unknown): boolean {
+  const { name, code, severity, message } = err as Partial<Record<string, unknown>>;
+  // No connection was free, the server answered that it did not do it, or there was none to send it to.
+  if (name === 'KnexTimeoutError' || severity !== undefined) return false;
+  if (typeof code === 'string') return !NEVER_CONNECTED.has(code);
+  return !String(message).endsWith('timeout expired');
+}
+
+const NEVER_CONNECTED: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);

@@ -19,12 +19,15 @@ interface Line {
   cut(): Promise<void>;
   /** Takes bytes and passes none on. */
   freeze(): void;
+  /** From the first statement with these words on nothing comes back, though everything arrives. */
+  loseAnswersTo(words: string): void;
   restore(): Promise<void>;
 }
 
 async function createLine(): Promise<Line & { to(url: string): string; close(): Promise<void> }> {
   let target = { host: '', port: 0 };
   let frozen = false;
+  let unanswered: string | undefined;
   const sockets = new Set<Socket>();
   const serve = (port: number): Promise<Server> => {
     const server = createServer((client) => {
@@ -34,7 +37,10 @@ async function createLine(): Promise<Line & { to(url: string): string; close(): 
         [upstream, client],
       ] as const) {
         sockets.add(from);
-        from.on('data', (bytes) => void into.write(bytes));
+        from.on('data', (bytes) => {
+          if (unanswered !== undefined && from === client && bytes.includes(unanswered)) upstream.pause();
+          into.write(bytes);
+        });
         from.on('error', () => undefined);
         from.on('close', () => {
           sockets.delete(from);
@@ -68,8 +74,12 @@ async function createLine(): Promise<Line & { to(url: string): string; close(): 
       frozen = true;
       for (const socket of sockets) socket.pause();
     },
+    loseAnswersTo(words) {
+      unanswered = words;
+    },
     async restore() {
       frozen = false;
+      unanswered = undefined;
       if (!server.listening) server = await serve(port);
       for (const socket of sockets) socket.resume();
     },
@@ -113,6 +123,18 @@ it('does not say that nothing was begun when the database goes away after it was
   api.workflows.begun = () => undefined;
   expect(changed).toMatchObject({ status: 202, json: { status: 'configuring', url: `${url}/config` } });
   await line.restore();
+});
+
+it('does not say that a change was not made when the database is lost after it was given it', async () => {
+  await line.restore();
+  const { tenantId, key: admin } = await api.tenant();
+  line.loseAnswersTo('insert into "api_key"');
+  const body = { key: admin, json: { name: 'perhaps', permissions: ['extension:read'] } };
+  const answer = await api.request('POST', '/api/v1/api-keys', body);
+  expect(answer).toMatchObject(problem(504, 'OUTCOME_UNKNOWN'));
+  expect(answer.headers.get('retry-after')).toBeNull();
+  await line.restore();
+  expect(await api.db('api_key').where({ tenant_id: tenantId, name: 'perhaps' })).toHaveLength(1);
 });
 
 describe.each(['cut', 'freeze'] as const)('with the database away (%s)', (how) => {
