@@ -71,6 +71,17 @@ describe('what npm start says', () => {
     expect(onScreen(written())).toEqual(['a line', '']);
   });
 
+  it('says in the end no more of what was given up', () => {
+    const { output, written } = setup({ isTTY: true }, 'text');
+    void output.during('starting PostgreSQL', () => Promise.withResolvers<undefined>().promise);
+    void output.during('starting Temporal', () => Promise.withResolvers<undefined>().promise);
+    expect(onScreen(written()).at(-1)).toBe('starting Temporal (0 s), starting PostgreSQL (0 s)');
+    output.close();
+    output.log('nothing runs');
+    jest.advanceTimersByTime(5_000);
+    expect(onScreen(written())).toEqual(['nothing runs', '']);
+  });
+
   it.each(['json', 'text'] as const)(
     'reminds of what takes long in a file of %s, with nothing that only a terminal knows',
     async (format) => {

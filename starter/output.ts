@@ -8,6 +8,8 @@ export interface Output {
   echo: (role: string, line: string) => void;
   /** Shows that this is under way, and for how long, until it has ended. */
   during: <T>(what: string, work: () => Promise<T>) => Promise<T>;
+  /** Shows no more of what is under way: it was given up. */
+  close: () => void;
 }
 
 /** A terminal, or a file or pipe. */
@@ -35,14 +37,21 @@ export function createOutput(stream: OutputStream, format: LogFormat): Output {
   let redraw: NodeJS.Timeout | undefined;
 
   const status = (): string => {
-    const steps = [...underWay].map(([what, since]) => `${what} (${elapsed(since)})`).join(', ');
+    // The newest first: it says most, and a narrow terminal cuts the end off.
+    const steps = [...underWay]
+      .toReversed()
+      .map(([what, since]) => `${what} (${elapsed(since)})`)
+      .join(', ');
     return steps.slice(0, Math.max(0, (stream.columns ?? 80) - 1));
   };
+  let closed = false;
   const draw = (): void => {
-    if (inPlace && underWay.size > 0) stream.write(`${START_OF_LINE}${status()}`);
+    if (inPlace && underWay.size > 0 && !closed) stream.write(`${START_OF_LINE}${status()}`);
   };
   const print = (line: string): void => {
-    stream.write(inPlace && underWay.size > 0 ? `${START_OF_LINE}${line}\n${status()}` : `${line}\n`);
+    stream.write(
+      inPlace && underWay.size > 0 && !closed ? `${START_OF_LINE}${line}\n${status()}` : `${line}\n`,
+    );
   };
   const log: Output['log'] = (line, { lines, fields } = { lines: [], fields: {} }) => {
     if (format === 'json') {
@@ -62,6 +71,10 @@ export function createOutput(stream: OutputStream, format: LogFormat): Output {
       else if (readable === undefined) json(role).info(line);
       else stream.write(`${line}\n`);
     },
+    close() {
+      if (inPlace && underWay.size > 0) stream.write(START_OF_LINE);
+      closed = true;
+    },
     async during(what, work) {
       const since = performance.now();
       const reminder = setInterval(() => {
@@ -75,7 +88,7 @@ export function createOutput(stream: OutputStream, format: LogFormat): Output {
       } finally {
         clearInterval(reminder);
         underWay.delete(what);
-        if (inPlace) stream.write(START_OF_LINE);
+        if (inPlace && !closed) stream.write(START_OF_LINE);
         draw();
         if (underWay.size === 0) {
           clearInterval(redraw);

@@ -87,6 +87,7 @@ export async function runStarter({ environment, output, onStopSignal }: StarterD
   await output.during('stopping', () => supervisor.stopAll());
   forget();
   lock.release();
+  output.close();
   log(code === 0 ? 'stopped' : 'nothing runs');
   return code;
 }
