@@ -102,6 +102,7 @@ const CODES = {
   DATABASE_UNAVAILABLE: { kind: 'unavailable' }, // it did not answer, or not in time
   OBJECT_STORE_UNAVAILABLE: { kind: 'unavailable' },
   RATE_LIMITED: { kind: 'limit' }, // more requests than are taken in that time
+  QUOTA_EXCEEDED: { kind: 'limit' }, // the tenant has as many uploads, drafts or keys as it may
   CONCURRENCY_LIMITED: { kind: 'limit' }, // too many executions or host calls of this tenant or install at once
 
   SCHEMA_MISMATCH: { kind: 'internal' }, // the database lacks a migration of this release, or has a breaking one of a newer

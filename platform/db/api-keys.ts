@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
 import type { Permission } from '../../core/permissions.ts';
+import { TENANT_QUOTAS } from '../../core/quotas.ts';
+import { createInTurn, quotaExceeded } from './tenant-quota.ts';
 import { fetchPage, type Page, type PageRequest } from './page.ts';
 
 /** What lists show of a key. */
@@ -47,6 +49,7 @@ interface ApiKeyRow {
 export type ApiKeyStore = ReturnType<typeof createApiKeyStore>;
 
 export function createApiKeyStore(db: Knex) {
+  const inTurn = createInTurn(db, 'api-keys');
   const newRow = (tenantId: string, key: NewApiKey) => ({
     id: randomUUID(),
     key_id: key.keyId,
@@ -59,9 +62,20 @@ export function createApiKeyStore(db: Knex) {
   });
 
   return {
+    /** Throws QUOTA_EXCEEDED if the tenant has as many live keys as it may. */
     async create(tenantId: string, key: NewApiKey): Promise<ApiKey> {
-      const [row] = (await db('api_key').insert(newRow(tenantId, key)).returning('*')) as [ApiKeyRow];
-      return toApiKey(row);
+      return inTurn(tenantId, async (trx) => {
+        const [{ count }] = (await trx('api_key')
+          .where({ tenant_id: tenantId })
+          .whereNull('revoked_at')
+          .where((live) => void live.whereNull('expires_at').orWhere('expires_at', '>', trx.fn.now()))
+          .count({ count: '*' })) as [{ count: number }];
+        if (count >= TENANT_QUOTAS.apiKeys) {
+          throw quotaExceeded(`the tenant has ${count} API keys, the most it may have; revoke some first`);
+        }
+        const [row] = (await trx('api_key').insert(newRow(tenantId, key)).returning('*')) as [ApiKeyRow];
+        return toApiKey(row);
+      });
     },
 
     /** For seeding: a key that is there already stays as it is, revoked or not. */

@@ -1,6 +1,8 @@
 import type { Knex } from 'knex';
 import { extensionAddress } from '../../core/ids.ts';
 import type { FailureReason, InstallOperationKind } from '../../core/progress.ts';
+import { TENANT_QUOTAS } from '../../core/quotas.ts';
+import { createInTurn, quotaExceeded } from './tenant-quota.ts';
 
 /** Config and sealed secrets on their way into an install. A secret of null is to be removed. */
 export interface InstallDraft {
@@ -60,6 +62,7 @@ export const CLEARED = { config: null, secrets: null, digest: null } as const;
 export type InstallDraftStore = ReturnType<typeof createInstallDraftStore>;
 
 export function createInstallDraftStore(db: Knex) {
+  const inTurn = createInTurn(db, 'drafts');
   return {
     /** The draft of the same request that is still good, if there is one. */
     async findByDigest(
@@ -73,15 +76,18 @@ export function createInstallDraftStore(db: Knex) {
         { draftId: string; installId: string } | undefined;
     },
 
-    /** False, and nothing is written, if the same request has a draft already. */
+    /**
+     * False, and nothing is written, if the same request has a draft already. Throws QUOTA_EXCEEDED if the tenant has as many that are
+     * good as it may.
+     */
     async create(tenantId: string, draft: InstallDraft): Promise<boolean> {
-      // Housekeeping clears what has expired; this one is in the way.
-      await db('install_draft')
-        .where({ tenant_id: tenantId, digest: draft.digest })
-        .where('expires_at', '<=', db.fn.now())
-        .update(CLEARED);
-      const created = (await db('install_draft')
-        .insert({
+      return inTurn(tenantId, async (trx) => {
+        const same = { tenant_id: tenantId, digest: draft.digest };
+        // Housekeeping clears what has expired; this one is in the way.
+        await trx('install_draft').where(same).where('expires_at', '<=', trx.fn.now()).update(CLEARED);
+        if ((await trx('install_draft').where(same).first('draft_id')) !== undefined) return false;
+        await refuseOverQuota(trx, tenantId);
+        await trx('install_draft').insert({
           tenant_id: tenantId,
           draft_id: draft.draftId,
           install_id: draft.installId,
@@ -94,11 +100,9 @@ export function createInstallDraftStore(db: Knex) {
             ? JSON.stringify({ entries: draft.secrets, replace: draft.replaceSecrets })
             : null,
           expires_at: draft.expiresAt,
-        })
-        .onConflict(['tenant_id', 'digest'])
-        .ignore()
-        .returning('draft_id')) as unknown[];
-      return created.length > 0;
+        });
+        return true;
+      });
     },
 
     /** An install as it was asked for. Whether it has a row since is for the caller to know. */
@@ -157,6 +161,17 @@ export function createInstallDraftStore(db: Knex) {
       await db('install_draft').where({ tenant_id: tenantId, draft_id: draftId }).delete();
     },
   };
+}
+
+async function refuseOverQuota(trx: Knex.Transaction, tenantId: string): Promise<void> {
+  const [{ count }] = (await trx('install_draft')
+    .where({ tenant_id: tenantId })
+    .where('expires_at', '>', trx.fn.now())
+    .count({ count: '*' })) as [{ count: number }];
+  if (count < TENANT_QUOTAS.drafts) return;
+  throw quotaExceeded(
+    `the tenant has ${count} installs and changes that wait, the most it may have; decide on installs that await consent, or try again later`,
+  );
 }
 
 /** Whether the draft was applied within the last day. */

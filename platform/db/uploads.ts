@@ -9,6 +9,8 @@ import {
   type PublishStepName,
   type Step,
 } from '../../core/progress.ts';
+import { TENANT_QUOTAS } from '../../core/quotas.ts';
+import { createInTurn, quotaExceeded } from './tenant-quota.ts';
 
 /** An upload and the publish it becomes. */
 export interface Upload {
@@ -50,6 +52,7 @@ interface UploadRow {
 export type UploadStore = ReturnType<typeof createUploadStore>;
 
 export function createUploadStore(db: Knex) {
+  const inTurn = createInTurn(db, 'uploads');
   const row = (tenantId: string, uploadId: string) =>
     db<UploadRow>('extension_upload').where({ tenant_id: tenantId, upload_id: uploadId });
 
@@ -61,6 +64,7 @@ export function createUploadStore(db: Knex) {
   return {
     find,
 
+    /** Throws QUOTA_EXCEEDED if the tenant has as many open uploads, or as many bytes in them, as it may. */
     async create(
       tenantId: string,
       upload: Pick<
@@ -68,15 +72,18 @@ export function createUploadStore(db: Knex) {
         'uploadId' | 'createdBy' | 'filename' | 'announcedSize' | 'announcedSha256' | 'expiresAt'
       >,
     ): Promise<void> {
-      await db('extension_upload').insert({
-        tenant_id: tenantId,
-        upload_id: upload.uploadId,
-        created_by: upload.createdBy,
-        filename: upload.filename,
-        announced_size: upload.announcedSize,
-        announced_sha256: upload.announcedSha256 ?? null,
-        expires_at: upload.expiresAt,
-        steps: JSON.stringify(pendingSteps(PUBLISH_STEPS)),
+      await inTurn(tenantId, async (trx) => {
+        await refuseOverQuota(trx, tenantId, upload.announcedSize);
+        await trx('extension_upload').insert({
+          tenant_id: tenantId,
+          upload_id: upload.uploadId,
+          created_by: upload.createdBy,
+          filename: upload.filename,
+          announced_size: upload.announcedSize,
+          announced_sha256: upload.announcedSha256 ?? null,
+          expires_at: upload.expiresAt,
+          steps: JSON.stringify(pendingSteps(PUBLISH_STEPS)),
+        });
       });
     },
 
@@ -164,6 +171,21 @@ export function createUploadStore(db: Knex) {
         } as never);
     },
   };
+}
+
+/** One that expired counts until housekeeping has ended it: its bytes are still there. */
+async function refuseOverQuota(trx: Knex.Transaction, tenantId: string, size: number): Promise<void> {
+  const [{ count, bytes }] = (await trx('extension_upload')
+    .where({ tenant_id: tenantId })
+    .whereIn('status', ['uploading', 'verifying', 'precompiling', 'registering'])
+    .select({ count: trx.raw('count(*)'), bytes: trx.raw('coalesce(sum(announced_size), 0)::bigint') })) as [
+    { count: number; bytes: number },
+  ];
+  const { openUploads, openUploadBytes } = TENANT_QUOTAS;
+  if (count < openUploads && bytes + size <= openUploadBytes) return;
+  throw quotaExceeded(
+    `the tenant has ${count} open uploads of ${bytes} bytes in all, and may have ${openUploads} of ${openUploadBytes}; finalize or abort some, or wait: an upload expires after a day`,
+  );
 }
 
 function touch(db: Knex): { updated_at: Knex.Raw } {

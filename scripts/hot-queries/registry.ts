@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { parseManifest } from '../../core/manifest/manifest.ts';
+import { TENANT_QUOTAS } from '../../core/quotas.ts';
 import { createApiKeyStore } from '../../platform/db/api-keys.ts';
 import { createArtifactStore } from '../../platform/db/artifacts.ts';
 import { createRegistryStore } from '../../platform/db/registry.ts';
@@ -96,8 +97,8 @@ export function registryQueries(): HotQuery[] {
       run: (db) => createUploadStore(db).find(usual.tenantId, idOf('upload-3')),
     },
     {
-      name: 'upload: from first byte to end',
-      rows: 12,
+      name: 'upload: from first byte to end, counted against its quota',
+      rows: 13,
       async run(db) {
         const uploads = createUploadStore(db);
         const uploadId = randomUUID();
@@ -134,8 +135,8 @@ export function accessQueries(): HotQuery[] {
   return [
     { name: 'key: authenticate', rows: 1, run: (db) => createApiKeyStore(db).findByKeyId(keyId) },
     {
-      name: 'key: create',
-      rows: 1,
+      name: 'key: create, counted against its quota',
+      rows: TENANT_QUOTAS.apiKeys + 1,
       run: (db) =>
         createApiKeyStore(db).create(usual.tenantId, {
           keyId: randomBytes(8).toString('hex'),
