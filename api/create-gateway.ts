@@ -74,7 +74,14 @@ export function createGateway(
   const drafts = createInstallDraftStore(db);
   const executions = createExecutionStore(db);
   const workflows = given.workflows ?? createWorkflowStarter(temporal.client);
-  const executor = createExecutor({ executions, runners, tokenKey, secretsKeyId, logger });
+  const executor = createExecutor({
+    executions,
+    runners,
+    tokenKey,
+    secretsKeyId,
+    tenantConcurrency: config.tenantConcurrency,
+    logger,
+  });
   const writeDraft = createDraftWriter({ drafts, secretsPublicKey, secretsKeyId });
   const installService = createInstallService({
     registry,

@@ -13,12 +13,16 @@ afterEach(async () => {
 /** A route that waits for `state` to become 2. */
 async function setup() {
   const changes = new ManualChanges();
-  const row = { state: 1, reads: 0 };
+  const row = { state: 1, reads: 0, reading: 0, most: 0 };
   const app = express();
   app.get('/', async (req, res) => {
-    const read = () => {
+    const read = async (): Promise<number> => {
       row.reads += 1;
-      return Promise.resolve(row.state);
+      row.reading += 1;
+      row.most = Math.max(row.most, row.reading);
+      await Promise.resolve();
+      row.reading -= 1;
+      return row.state;
     };
     const watched = { tenantId: 'a', table: 'extension_upload', id: 'x', read } as const;
     res.json(await waitAsPreferred(changes, req, res, watched, (state) => state === 2));
@@ -56,6 +60,17 @@ describe('Prefer: wait', () => {
     expect(await answer.json()).toBe(1);
     expect(answer.headers.get('preference-applied')).toBeNull();
     expect(changes.wakes.size).toBe(0);
+  });
+
+  it('reads one after the other, however many of the tenant a change wakes', async () => {
+    const { changes, row, ask } = await setup();
+    const waiting = Array.from({ length: 8 }, () => ask('wait=60'));
+    await eventually(() => expect([changes.wakes.size, row.reads]).toEqual([8, 8]));
+    row.state = 2;
+    row.most = 0;
+    changes.changed();
+    for (const answer of await Promise.all(waiting)) expect(await answer.json()).toBe(2);
+    expect(row.most).toBe(1);
   });
 
   it('misses no change that comes while it reads', async () => {

@@ -1,7 +1,10 @@
+import { createBoundedTurns } from './bounded-turns.ts';
 import type { RowChanges, WatchedTable } from '../platform/db/row-changes.ts';
 
 /** Also without a notification, which can be lost with the connection it comes on. */
 const REREAD_MS = 5_000;
+/** Of one tenant: a row that changes all the time wakes everyone who waits for it, and each reads it. */
+const readings = createBoundedTurns({ atOnce: 1, waiting: Infinity });
 
 /** A row that clients wait for, and how it is read. */
 export interface WatchedRow<Row> {
@@ -25,7 +28,14 @@ export async function* readingsOf<Row>(
   try {
     for (;;) {
       woken = Promise.withResolvers(); // before the read: a change while it runs is not missed
-      yield await read();
+      let row: Row;
+      try {
+        row = await readings.run(tenantId, signal, read);
+      } catch (err) {
+        if (isOver()) return; // while it waited for its turn
+        throw err;
+      }
+      yield row;
       if (isOver()) return;
       const reread = setTimeout(wake, REREAD_MS);
       await woken.promise;

@@ -18,6 +18,7 @@ const ANNOUNCED = runnerAnnouncement.parse({});
 function setup(
   answer: (runner: string, request: ExecuteRequest) => Promise<RunnerAnswer> = () => Promise.resolve(fine),
   announcements: Announcements = { current: () => ANNOUNCED, renewed: () => Promise.resolve(ANNOUNCED) },
+  tenantConcurrency = 32,
 ) {
   const sent: { runner: string; token: string; request: ExecuteRequest }[] = [];
   const rows = new Map<string, string | undefined>();
@@ -39,6 +40,7 @@ function setup(
     },
     tokenKey: privateKey,
     secretsKeyId: 'now',
+    tenantConcurrency,
     logger: createLogger({ level: 'silent', process: 'gateway' }),
   });
   return { executor, sent, rows };
@@ -56,6 +58,20 @@ describe('an execution', () => {
     await expect(verifyExecutionToken(key, token, `http://${other}`)).rejects.toMatchObject({
       code: 'TOKEN_INVALID',
     });
+  });
+
+  it('of a tenant that has enough of them is refused before it costs a row or the runner anything', async () => {
+    const gate = Promise.withResolvers<RunnerAnswer>();
+    const { executor, sent, rows } = setup(() => gate.promise, undefined, 1);
+    const [loud, quiet] = [hydratedInstall(), hydratedInstall()];
+    const running = executor.run(loud, executionInput());
+    await expect(executor.run(loud, executionInput())).rejects.toMatchObject({ code: 'CONCURRENCY_LIMITED' });
+    const neighbour = executor.run(quiet, executionInput());
+    gate.resolve(fine);
+    expect(await Promise.all([running, neighbour])).toMatchObject([{ ok: true }, { ok: true }]);
+    expect(await executor.run(loud, executionInput())).toMatchObject({ ok: true });
+    expect(sent).toHaveLength(3);
+    expect(rows.size).toBe(3);
   });
 
   it('is not begun once the gateway drains, and drain waits for what runs and for its row', async () => {

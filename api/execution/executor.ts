@@ -9,6 +9,8 @@ import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
 import { executeRequestOf, type ExecutionInput } from './execute-request.ts';
 import type { Runners } from './runners.ts';
 
+/** Of a refusal for too many at once: a client that does not heed Retry-After heeds this. */
+const REFUSE_AFTER_MS = 250;
 /** Before each further try to write an end: a database that restarts is back within them. */
 const RECORD_PAUSES_MS = [100, 400, 1_500, 5_000];
 
@@ -17,6 +19,8 @@ export interface ExecutorDeps {
   runners: Pick<Runners, 'pick'>;
   tokenKey: KeyObject;
   secretsKeyId: string;
+  /** Executions of one tenant at once in this gateway. What is over costs neither a row nor a question to the runner. */
+  tenantConcurrency: number;
   logger: Logger;
 }
 
@@ -39,6 +43,7 @@ export interface Executor {
 /** The one place that authorises an execution with a token, whoever asks. */
 export function createExecutor(deps: ExecutorDeps): Executor {
   const running = new Set<Promise<unknown>>();
+  const runningOf = new Map<string, number>();
   const ending = new Set<Promise<void>>();
   let draining = false;
 
@@ -50,6 +55,22 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       )
       .finally(() => ending.delete(write));
     ending.add(write);
+  }
+
+  async function admit<Result>(tenantId: string, work: () => Promise<Result>): Promise<Result> {
+    const others = runningOf.get(tenantId) ?? 0;
+    if (others >= deps.tenantConcurrency) {
+      await delay(REFUSE_AFTER_MS);
+      throw new PlatformError('CONCURRENCY_LIMITED', 'too many executions at once; try again');
+    }
+    runningOf.set(tenantId, others + 1);
+    try {
+      return await work();
+    } finally {
+      const left = (runningOf.get(tenantId) ?? 1) - 1;
+      if (left > 0) runningOf.set(tenantId, left);
+      else runningOf.delete(tenantId);
+    }
   }
 
   async function runOnce(install: HydratedInstall, input: ExecutionInput): Promise<ExecutionResult> {
@@ -119,7 +140,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       if (draining) {
         return Promise.reject(new PlatformError('GATEWAY_UNAVAILABLE', 'the gateway is stopping; try again'));
       }
-      const run = runOnce(install, input).finally(() => running.delete(run));
+      const run = admit(install.tenantId, () => runOnce(install, input)).finally(() => running.delete(run));
       running.add(run);
       return run;
     },

@@ -19,6 +19,7 @@ export async function receiveUpload(
   key: string,
   source: Readable,
   announced: Announced,
+  inTurn: (work: () => void) => Promise<void>,
 ): Promise<{ size: number; sha256: string }> {
   const hash = createHash('sha256');
   let size = 0;
@@ -32,7 +33,7 @@ export async function receiveUpload(
         size += chunk.byteLength;
         if (size > MAX_UPLOAD_BYTES) throw refuse(tooLarge());
         if (size > announced.size) throw refuse(mismatch(`more than the ${announced.size} bytes announced`));
-        hash.update(chunk);
+        await inTurn(() => void hash.update(chunk));
         yield chunk;
       }
     } catch (err) {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { Router, type Request, type Response } from 'express';
 import {
   abortUpload,
@@ -16,6 +17,7 @@ import type { Upload, UploadStore } from '../../platform/db/uploads.ts';
 import type { ObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import { answer } from '../answer.ts';
+import { createBoundedTurns } from '../bounded-turns.ts';
 import { jsonBody } from '../json-body.ts';
 import { waitAsPreferred } from '../prefer-wait.ts';
 import { onceBegun } from '../once-begun.ts';
@@ -27,6 +29,9 @@ import type { WorkflowStarter } from '../workflow-starter.ts';
 import { written } from '../written.ts';
 
 const UPLOAD_LIFETIME_MS = 24 * 60 * 60 * 1000;
+/** Of one tenant's uploads: hashing keeps this process from everybody's calls, so it goes on by one chunk in each of its rounds. */
+const CHUNKS = { atOnce: 1, waiting: Infinity };
+
 export interface ExtBundlesRouterDeps {
   uploads: Pick<UploadStore, 'create' | 'find' | 'markReceived' | 'abort'>;
   registry: Pick<RegistryStore, 'findVersionById'>;
@@ -39,6 +44,7 @@ export interface ExtBundlesRouterDeps {
 /** Uploads of bundles, and the publish that finalize makes of one. Only the principal that began an upload may go on with it. */
 export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
   const { uploads, objects, keys, workflows } = deps;
+  const chunks = createBoundedTurns(CHUNKS);
   const router = Router();
   router.use(requirePermission('extension:publish'));
 
@@ -63,7 +69,14 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
     checkUploadHeaders(req);
     const { announcedSize: size, announcedSha256: sha256 } = await ownUpload(res, uploadId, 'uploading');
     const staging = keys.staging(tenantId, uploadId);
-    const received = await receiveUpload(objects, staging, req, { size, sha256 });
+    const gone = new AbortController();
+    res.once('close', () => gone.abort());
+    const inTurn = (work: () => void): Promise<void> =>
+      chunks.run(tenantId, gone.signal, async () => {
+        work();
+        await setImmediate();
+      });
+    const received = await receiveUpload(objects, staging, req, { size, sha256 }, inTurn);
     await written(uploads.markReceived(tenantId, uploadId, received));
     answer(res, uploadProxy, 200, received);
   });

@@ -39,6 +39,8 @@ export function parseEnvironment<Schema extends z.ZodType>(
   throw new PlatformError('CONFIG_INVALID', `the environment has faults:\n${faults}`, { issues });
 }
 
+/** Executions of one tenant at once: in one gateway, and in one runner. */
+export const tenantConcurrency = z.coerce.number().int().min(1).default(32);
 export const port = z.coerce.number().int().min(0).max(65_535);
 const secret = z
   .string()

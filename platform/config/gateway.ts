@@ -12,6 +12,7 @@ import {
   port,
   temporal,
   temporalConfig,
+  tenantConcurrency,
   type DatabaseConfig,
   type Environment,
   type ObjectStoreConfig,
@@ -37,6 +38,7 @@ export const gatewayEnv = z.object({
   RUNNER_PUBLIC_BASE: z.url(),
   /** Upper bound of one execution, milliseconds. */
   EXT_GATEWAY_TIMEOUT_MS: z.coerce.number().int().min(100).max(MAX_TIMEOUT_MS).default(30_000),
+  RUNNER_TENANT_CONCURRENCY: tenantConcurrency,
   EXECUTION_TOKEN_PRIVATE_KEY: keySecret,
   RUNNER_SERVICE_TOKEN: credential,
   RUNNER_GATEWAY_TOKEN: credential,
@@ -58,6 +60,7 @@ export interface GatewayConfig {
   objects: ObjectStoreConfig;
   runner: { baseUrl: string; publicBase: string; serviceToken: SecretValue };
   executionTimeoutMs: number;
+  tenantConcurrency: number;
   executionTokenKey: SecretValue;
   /** Credentials that callers of /api/internal present. */
   credentials: { runner: SecretValue; worker: SecretValue };
@@ -82,6 +85,7 @@ export function loadGatewayConfig(env: Environment): GatewayConfig {
       serviceToken: v.RUNNER_SERVICE_TOKEN,
     },
     executionTimeoutMs: v.EXT_GATEWAY_TIMEOUT_MS,
+    tenantConcurrency: v.RUNNER_TENANT_CONCURRENCY,
     executionTokenKey: v.EXECUTION_TOKEN_PRIVATE_KEY,
     credentials: { runner: v.RUNNER_GATEWAY_TOKEN, worker: v.WORKER_GATEWAY_TOKEN },
     secretsPublicKey: v.SECRETS_PUBLIC_KEY,

@@ -9,6 +9,7 @@ import {
   port,
   publicKey,
   publicKeyList,
+  tenantConcurrency,
   type Environment,
   type ObjectStoreConfig,
 } from './environment.ts';
@@ -44,8 +45,7 @@ export const runnerEnv = z.object({
   SANDBOX_SPARES: z.coerce.number().int().min(0).max(16).default(1),
   /** Sandbox processes at most, spares included. */
   SANDBOX_MAX: z.coerce.number().int().min(1).default(64),
-  /** Executions of one tenant at once. */
-  RUNNER_TENANT_CONCURRENCY: z.coerce.number().int().min(1).default(32),
+  RUNNER_TENANT_CONCURRENCY: tenantConcurrency,
   /** Of the lines of one tenant's guests in this runner's log. */
   RUNNER_GUEST_LOG_BYTES_PER_MINUTE: z.coerce
     .number()

@@ -1,4 +1,4 @@
-import { PlatformError } from '../../core/errors.ts';
+import { PlatformError } from '../core/errors.ts';
 
 /** Work by key: so much of each runs at once, so much waits its turn, and what comes on top is refused. */
 export interface BoundedTurns {
