@@ -77,6 +77,8 @@ export interface Evidence {
   records: RecordRow[];
   usage: UsageRow[];
   drafts: DraftRow[];
+  /** Ids of the changes that were made. */
+  applied: string[];
   uploads: UploadRow[];
   versions: { uploadId: string; version: string }[];
   tenants: { tenantId: string; name: string }[];
@@ -138,6 +140,9 @@ export async function gatherEvidence(options: EvidenceOptions): Promise<Evidence
       drafts: await all<DraftRow>(
         `select tenant_id as "tenantId", install_id as "installId", kind, config, expires_at <= now() as expired,
                 (extract(epoch from now() - created_at) * 1000)::int as "ageMs" from install_draft`,
+      ),
+      applied: (await all<{ id: string }>('select draft_id as id from install_draft_applied')).map(
+        ({ id }) => id,
       ),
       uploads: await all<UploadRow>(
         `select tenant_id as "tenantId", upload_id as "uploadId", filename, status, error from extension_upload`,

@@ -29,7 +29,9 @@ export function calm(): Evidence {
       sent('call', { configVersion: 2, answer: { ...greeted, count: 1 } }),
       sent('count', { configVersion: 2, answer: { ...greeted, count: 1 } }),
       sent('echo', { json: { text: 'back' }, answer: { text: 'back' } }),
-      sent('config', { answer: { version: 2 } }),
+      sent('config', { answer: { version: 2, config: { greeting: 'north.config' } } }),
+      sent('secrets', { status: 202, location: '/secrets', answer: { changeId: 'change-1' } }),
+      sent('read', { route: '/secrets', about: { when: 'after' }, answer: {} }),
       sent('secrets', {}),
       sent('tenant', { status: 201, mark: NEW }),
       sent('key', { status: 201 }),
@@ -57,7 +59,7 @@ export function calm(): Evidence {
       }),
     ],
     disturbed: [],
-    executions: ['storm-1', 'storm-2', 'storm-3', 'storm-16'].map((requestId) => ({
+    executions: ['storm-1', 'storm-2', 'storm-3', 'storm-18'].map((requestId) => ({
       tenantId: TENANT,
       requestId,
       executionId: requestId,
@@ -85,6 +87,7 @@ export function calm(): Evidence {
       { installId: 'install-2', namespace: 'counters', keys: 1, bytes: 1 },
     ],
     drafts: [],
+    applied: ['change-1'],
     uploads: [
       { tenantId: TENANT, uploadId: UPLOAD, filename: 'north.upload', status: 'published', error: null },
     ],

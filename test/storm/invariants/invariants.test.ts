@@ -85,15 +85,19 @@ const CASES: [string, (evidence: Evidence) => void][] = [
     'an acknowledged change of config is shown, and its stamp is above those before',
     (evidence) => {
       const config = of(evidence, 'config');
-      (evidence.sent as Sent[]).push({ ...config, n: 99, answer: { version: 1 } });
+      (evidence.sent as Sent[]).push({
+        ...config,
+        n: 99,
+        answer: { version: 1, config: { greeting: config.mark } },
+      });
     },
   ],
   [
-    'calls with the same config stamp were given the same config, and never a refused one',
+    'a change is told of its own config, and calls with its stamp are given it, and never a refused one',
     answers('config', 503),
   ],
   [
-    'calls with the same config stamp were given the same config, and never a refused one',
+    'a change is told of its own config, and calls with its stamp are given it, and never a refused one',
     (evidence) =>
       (of(evidence, 'count').answer = { tenant: TENANT, greeting: 'north.other, you!', count: 1 }),
   ],
@@ -180,6 +184,19 @@ const CASES: [string, (evidence: Evidence) => void][] = [
   [
     'nobody is told of an internal error: every disturbance has a code of its own',
     answers('upload', 500, 'INTERNAL'),
+  ],
+  [
+    'a change that was answered 202 was made, or its address shows that it was not, and not both',
+    ({ applied }) => applied.pop(),
+  ],
+  [
+    'a change that was answered 202 was made, or its address shows that it was not, and not both',
+    (evidence) => {
+      for (const sent of evidence.sent) {
+        if (sent.route === '/secrets')
+          sent.answer = { changeId: 'change-1', changes: [{ changeId: 'change-1' }] };
+      }
+    },
   ],
 ];
 

@@ -85,7 +85,7 @@ export const acknowledgedStampsRise: Invariant = {
 };
 
 export const callsSeeOneConfigPerStamp: Invariant = {
-  name: 'calls with the same config stamp were given the same config, and never a refused one',
+  name: 'a change is told of its own config, and calls with its stamp are given it, and never a refused one',
   check(evidence) {
     const calls = evidence.sent.filter(
       ({ kind, status, configVersion }) =>
@@ -99,15 +99,46 @@ export const callsSeeOneConfigPerStamp: Invariant = {
         );
       }),
     );
+    const changed = evidence.sent.filter(({ kind, status }) => kind === 'config' && status === 200);
     const seen = new Map<string, string>();
-    return each(calls, ({ tenantId, configVersion, answer }) => {
-      const { greeting } = answer as { greeting: string };
-      const word = greeting.split(',')[0] ?? '';
-      if (refused.has(word)) return `it saw ${word}, which was refused`;
-      const stamp = `${tenantId}/${configVersion ?? ''}`;
-      const before = seen.get(stamp) ?? word;
+    return each([...changed, ...calls], (sent) => {
+      const { version, greeting } = shownConfig(sent);
+      if (refused.has(greeting)) return `it saw ${greeting}, which was refused`;
+      if (sent.kind === 'config' && greeting !== sent.mark) return `it was told of ${greeting}`;
+      const stamp = `${sent.tenantId}/${version}`;
+      const before = seen.get(stamp) ?? greeting;
       seen.set(stamp, before);
-      return before === word ? undefined : `config ${configVersion ?? ''} was ${before} and is ${word}`;
+      return before === greeting ? undefined : `config ${version} was ${before} and is ${greeting}`;
     });
   },
+};
+
+/** The config that a change was told of, or that the extension greeted with. */
+function shownConfig({ kind, configVersion = 0, answer }: Sent): { version: number; greeting: string } {
+  if (kind !== 'config') {
+    const { greeting } = answer as { greeting: string };
+    return { version: configVersion, greeting: greeting.split(',')[0] ?? '' };
+  }
+  const { version, config } = answer as { version: number; config: { greeting?: string } };
+  return { version, greeting: config.greeting ?? '' };
+}
+
+export const acceptedChangesAreTold: Invariant = {
+  name: 'a change that was answered 202 was made, or its address shows that it was not, and not both',
+  check: (evidence) =>
+    each(
+      evidence.sent.filter(({ kind, status }) => status === 202 && (kind === 'config' || kind === 'secrets')),
+      ({ location, answer }) => {
+        const { changeId } = answer as { changeId: string };
+        const read = evidence.sent.findLast(
+          ({ route, about }) =>
+            route === location && about['when'] === 'after' && about['installId'] === undefined,
+        );
+        const { changes = [] } = (read?.answer ?? {}) as { changes?: { changeId: string }[] };
+        const isShown = changes.some((change) => change.changeId === changeId);
+        const isMade = evidence.applied.includes(changeId);
+        if (isMade && isShown) return 'it was made and is shown as if not';
+        return isMade || isShown ? undefined : 'it was not made, and nothing says so';
+      },
+    ),
 };
