@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -36,10 +36,11 @@ try {
     recordFile,
     log,
   });
+  writeFileSync(path.join(folder, 'disturbances.json'), JSON.stringify(report.evidence.disturbed, null, 2));
   printReport(report);
   failed = report.findings.some(({ violations }) => violations.length > 0);
 } finally {
-  console.log(`\nseed ${values.seed}; every request and its answer: ${recordFile}`);
+  console.log(`\nseed ${values.seed}; every request with its answer, and every disturbance: ${folder}`);
   if (failed) {
     platform.starter.signal('SIGTERM');
     await platform.starter.ended;
