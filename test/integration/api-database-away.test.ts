@@ -128,7 +128,7 @@ it('does not say that nothing was begun when the database goes away after it was
 it('does not say that a change was not made when the database is lost after it was given it', async () => {
   await line.restore();
   const { tenantId, key: admin } = await api.tenant();
-  line.loseAnswersTo('insert into "api_key"');
+  line.loseAnswersTo('COMMIT');
   const body = { key: admin, json: { name: 'perhaps', permissions: ['extension:read'] } };
   const answer = await api.request('POST', '/api/v1/api-keys', body);
   expect(answer).toMatchObject(problem(504, 'OUTCOME_UNKNOWN'));
