@@ -30,7 +30,9 @@ import { inputOf } from '../request-input.ts';
 const MAX_BODY = '512kb';
 
 /** Host calls of one tenant: they share the database and this process with everybody's. */
-const CALLS = { atOnce: 2, waiting: 64 };
+const CALLS = { atOnce: 4, waiting: 64 };
+/** Of those, pieces of lists: the largest answers there are. */
+const PIECES = { atOnce: 1, waiting: 64 };
 /** Writes of one install: the database lets one after the other through, and each that waits there holds a connection. */
 const WRITES = { atOnce: 1, waiting: 64 };
 
@@ -46,6 +48,7 @@ export interface HostStorageDeps {
  */
 export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps): Router {
   const calls = createBoundedTurns(CALLS);
+  const pieces = createBoundedTurns(PIECES);
   const writes = createBoundedTurns(WRITES);
   const router = Router();
   router.use(
@@ -59,19 +62,15 @@ export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps):
     return calls.run(caller.tenantId, gone, () => work(caller));
   }
 
-  /** Waits for the install's other writes first, and holds none of the tenant's places meanwhile. */
-  function inWriteTurn<Result>(
+  /** Waits for the install's other writes, and holds none of the tenant's places meanwhile. */
+  async function inWriteTurn<Result>(
     res: Response,
     namespace: string,
     work: (caller: StorageCaller) => Promise<Result>,
   ): Promise<Result> {
     const { caller, gone } = localsOf(res);
-    return writes.run(caller.installId, gone, () =>
-      inTurn(res, async () => {
-        await records.check(caller, namespace);
-        return work(caller);
-      }),
-    );
+    await inTurn(res, () => records.check(caller, namespace)); // others need not wait for the answer
+    return writes.run(caller.installId, gone, () => inTurn(res, work));
   }
 
   router.post('/get', async (req, res) => {
@@ -98,11 +97,14 @@ export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps):
 
   router.post('/list', async (req, res) => {
     const { namespace, cursor, limit } = inputOf(listRecords.body, req.body);
+    const { caller: asking, gone } = localsOf(res);
     const readPiece = (after: string | undefined, rest: number) =>
-      inTurn(res, async (caller) => {
-        await records.check(caller, namespace);
-        return records.list(caller, namespace, { after, limit: rest });
-      });
+      pieces.run(asking.tenantId, gone, () =>
+        inTurn(res, async (caller) => {
+          await records.check(caller, namespace);
+          return records.list(caller, namespace, { after, limit: rest });
+        }),
+      );
     const piece = await readPiece(cursor, limit);
     if (takesFrames(req)) {
       const described = piece.records.map(({ key, revision, value }) => ({

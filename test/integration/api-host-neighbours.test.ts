@@ -89,7 +89,7 @@ describe('neighbours', () => {
     const state = { answered: 0 };
     const writes = installs.map((install) => put(install, 'held').finally(() => (state.answered += 1)));
     try {
-      await waitForLocks(2);
+      await waitForLocks(4);
       expect(await put(theirs, 'held')).toMatchObject({ status: 200 });
       // A call begins on another connection than those.
       const call = await api.request('GET', `/api/ext/${theirs.extensionId}/notes/1`, { key: other.key });
