@@ -12,7 +12,7 @@ export const STORAGE_LIMITS = {
 } as const;
 
 /** Values of a piece of a list at most; several of the largest fit. */
-const PIECE_BYTES = 512 * 1024;
+const PIECE_BYTES = 256 * 1024;
 
 export interface StorageRecord {
   key: string;

@@ -196,7 +196,7 @@ describe('values in frames', () => {
     );
   });
 
-  it('are listed in pieces of at most 512 KiB; a runner from before them gets the whole page', async () => {
+  it('are listed in pieces of at most 256 KiB; a runner from before them gets the whole page', async () => {
     const install = await installSample(api, tenantId);
     const token = await tokenFor(api, install);
     const keys = Array.from({ length: 20 }, (_, n) => `key-${String(n).padStart(2, '0')}`);
@@ -207,7 +207,7 @@ describe('values in frames', () => {
     for (let more = true; more;) {
       const cursor = seen.at(-1);
       const piece = await framed('list', { namespace: 'notes', limit: 100 - seen.length, cursor }, { token });
-      expect(piece.size).toBeLessThan(512 * 1024 + 4096);
+      expect(piece.size).toBeLessThan(256 * 1024 + 4096);
       let offset = 0;
       const { records } = piece.head as { records: { key: string; bytes: number }[] };
       for (const { key, bytes } of records) {

@@ -198,7 +198,7 @@ describe('lists', () => {
     });
   });
 
-  it('come in pieces of at most 512 KiB where values are large, and tell whether there is more', async () => {
+  it('come in pieces of at most 256 KiB where values are large, and tell whether there is more', async () => {
     await fill({ keys: 30, bytes: STORAGE_LIMITS.valueBytes });
     await records.put(owner, 'ns1', { key: 'key2', value: value('small') });
     const all: string[] = [];
@@ -211,7 +211,7 @@ describe('lists', () => {
       more = piece.more;
     }
     expect(all).toEqual(Array.from({ length: 30 }, (_, n) => `key${n + 1}`).sort());
-    expect(Math.max(...sizes)).toBeLessThanOrEqual(512 * 1024);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(256 * 1024);
     expect(sizes.length).toBeLessThan(15);
   });
 
