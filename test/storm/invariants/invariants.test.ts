@@ -82,12 +82,13 @@ const CASES: [string, (evidence: Evidence) => void][] = [
     ({ installs }) => (first(installs).configVersion = 3),
   ],
   [
-    'an acknowledged change of config is shown, and its stamp is above those before',
+    'a change of config that was sent after another was acknowledged has a stamp above that one’s',
     (evidence) => {
       const config = of(evidence, 'config');
       (evidence.sent as Sent[]).push({
         ...config,
         n: 99,
+        at: 2_000,
         answer: { version: 1, config: { greeting: config.mark } },
       });
     },

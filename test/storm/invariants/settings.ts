@@ -71,16 +71,15 @@ export const stampsCountChanges: Invariant = {
 };
 
 export const acknowledgedStampsRise: Invariant = {
-  name: 'an acknowledged change of config is shown, and its stamp is above those before',
+  name: 'a change of config that was sent after another was acknowledged has a stamp above that one’s',
   check: (evidence) =>
     each(changesByInstall(evidence, 'config'), ([, changes]) => {
-      let last = 0;
-      for (const sent of changes.filter(({ status }) => status === 200)) {
-        const { version } = sent.answer as { version: number };
-        if (version < last) return `${sent.mark} was told ${version} after ${last}`;
-        last = version;
-      }
-      return undefined;
+      const done = changes.filter(({ status }) => status === 200);
+      const stampOf = ({ answer }: Sent): number => (answer as { version: number }).version;
+      const wrong = done.find((sent) =>
+        done.some((before) => before.answeredAt < sent.at && stampOf(before) >= stampOf(sent)),
+      );
+      return wrong && `${wrong.mark} was told ${stampOf(wrong)}, which is not above those before it`;
     }),
 };
 
