@@ -1,7 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
 import { capabilityEntry } from '../core/capabilities.ts';
 import { isPlatformError, PlatformError, type ErrorCode } from '../core/errors.ts';
-import { contentHashHex } from '../core/ids.ts';
+import { contentHashHex, publisherSlug } from '../core/ids.ts';
 import { manifestInvalid, type Manifest } from '../core/manifest/manifest.ts';
 import { unsupportedFields } from '../core/manifest/unsupported.ts';
 import type { Check, FailureReason } from '../core/progress.ts';
@@ -94,6 +94,7 @@ function checkFeatures(checks: Check[], manifest: Manifest): PlatformError | und
 
 const REGISTRY_CHECKS: Partial<Record<ErrorCode, 'publisher' | 'version'>> = {
   PUBLISHER_NOT_YOURS: 'publisher',
+  MANIFEST_INVALID: 'publisher',
   VERSION_EXISTS: 'version',
 };
 
@@ -109,15 +110,21 @@ async function checkPublishable(
   } catch (err) {
     const name = isPlatformError(err) ? REGISTRY_CHECKS[err.code] : undefined;
     if (!isPlatformError(err) || name === undefined) throw err;
-    if (name === 'version') checks.push({ name: 'publisher', result: 'passed', required: true });
+    if (name === 'version') checks.push(passedPublisher(manifest));
     checks.push({ name, result: 'failed', required: true, detail: err.message });
     return err;
   }
-  checks.push(
-    { name: 'publisher', result: 'passed', required: true },
-    { name: 'version', result: 'passed', required: true },
-  );
+  checks.push(passedPublisher(manifest), { name: 'version', result: 'passed', required: true });
   return undefined;
+}
+
+function passedPublisher({ publisher }: Manifest): Check {
+  return {
+    name: 'publisher',
+    result: 'passed',
+    required: true,
+    detail: `its slug is "${publisherSlug(publisher)}"`,
+  };
 }
 
 function reasonOf(fault: PlatformError | undefined): FailureReason {

@@ -49,7 +49,7 @@ const CODES = {
   MANIFEST_INVALID: { kind: 'invalid', status: 422 }, // manifest failed its schema or names a missing file
   COMPONENT_INVALID: { kind: 'invalid', status: 422 }, // not a component, or it cannot be transpiled
   WORLD_MISMATCH: { kind: 'invalid', status: 422 }, // component imports or exports outside the host world
-  PUBLISHER_NOT_YOURS: { kind: 'forbidden' }, // publisher slug belongs to another tenant
+  PUBLISHER_NOT_YOURS: { kind: 'forbidden' }, // publisher slug, or one that reads like it, belongs to another tenant
   VERSION_EXISTS: { kind: 'conflict' }, // versions are immutable
   OBJECT_CONFLICT: { kind: 'internal' }, // a write-once key holds other bytes
 

@@ -14,6 +14,7 @@ import * as rememberAppliedDrafts from './20261121T210000-remember-applied-draft
 import * as findWhatIsLeft from './20261121T220000-find-what-is-left.ts';
 import * as tellWhatBecameOfChanges from './20261121T230000-tell-what-became-of-changes.ts';
 import * as countAgainstQuotas from './20261121T233000-count-against-quotas.ts';
+import * as tellPublishersApart from './20261121T234000-tell-publishers-apart.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -35,4 +36,5 @@ export const migrations: Migrations = {
   '20261121T220000-find-what-is-left': findWhatIsLeft,
   '20261121T230000-tell-what-became-of-changes': tellWhatBecameOfChanges,
   '20261121T233000-count-against-quotas': countAgainstQuotas,
+  '20261121T234000-tell-publishers-apart': tellPublishersApart,
 };

@@ -57,7 +57,7 @@ export async function fillDatabase(db: Knex, sizes: Sizes, log: (line: string) =
   // What is generated fits together; checking it row by row would take most of the time.
   await db.raw(`set session_replication_role = replica; set synchronous_commit = off`);
   await step('tenants and keys', () => db.raw(tenantsSql(sizes)));
-  await step(`${extensions} extensions`, () => db.raw(registrySql(extensions)));
+  await step(`${extensions} extensions`, () => db.raw(registrySql(extensions, sizes.tenants)));
   await step('installs', () => db.raw(installsSql(sizes.tenants, perTenant, extensions)));
   await step('records and drafts', () => db.raw(recordsSql(sizes.tenants, perTenant)));
   await db.raw('set session_replication_role = origin');
@@ -86,12 +86,14 @@ function tenantsSql({ tenants }: Sizes): string {
 }
 
 /** Extension 0 is the one that every tenant has, extension -1 the one that none has. */
-function registrySql(extensions: number): string {
+function registrySql(extensions: number, tenants: number): string {
   const versions = `generate_series(-1, ${extensions - 1}) e,
     generate_series(0, case e when 0 then ${MANY_VERSIONS - 1} else ${VERSIONS - 1} end) v`;
   const hash = `'sha256:' || encode(sha256(('bundle-' || e || '-' || v)::bytea), 'hex')`;
   return `
     insert into extension_publisher (slug, name, tenant_id) values ('filler', 'Filler', md5('tenant-0')::uuid);
+    insert into extension_publisher (slug, name, tenant_id)
+      select 'filler-' || t, 'Filler ' || t, md5('tenant-' || t)::uuid from generate_series(1, ${tenants - 1}) t;
     insert into extension_registry (extension_id, publisher_slug, name, display_name, created_at)
       select md5('extension-' || e)::uuid, 'filler', 'extension-' || e, 'Extension ' || e, now() - e * interval '1 hour'
         from generate_series(-1, ${extensions - 1}) e;

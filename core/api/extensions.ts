@@ -11,6 +11,8 @@ const extension = z.object({
   /** `publisher.name`. */
   extension: z.string(),
   publisher: z.string(),
+  /** What stands for the publisher in an address. */
+  publisherSlug: z.string(),
   name: z.string(),
   displayName: z.string(),
   description: z.string(),

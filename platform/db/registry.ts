@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
 import type { Artifact } from '../../core/artifact.ts';
 import { PlatformError } from '../../core/errors.ts';
-import { isUuid, publisherSlug } from '../../core/ids.ts';
+import { isUuid } from '../../core/ids.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 import type { Check } from '../../core/progress.ts';
 import { resolveWildcard } from '../../core/version.ts';
 import { recordArtifact } from './artifacts.ts';
+import { checkPublisher, claimPublisher } from './publishers.ts';
 import { fetchPage, type Page, type PageRequest } from './page.ts';
 
 /** A registry entry: shared by all tenants. */
@@ -15,6 +16,7 @@ export interface Extension {
   /** `publisher.name`. */
   extension: string;
   publisher: string;
+  publisherSlug: string;
   name: string;
   displayName: string;
   description: string;
@@ -119,13 +121,10 @@ export function createRegistryStore(db: Knex) {
 
     /**
      * Whether this tenant may publish this version, asked early so that the answer does not wait for jco; `register` decides.
-     * Throws PUBLISHER_NOT_YOURS or VERSION_EXISTS.
+     * Throws VERSION_EXISTS, or what checkPublisher throws.
      */
     async checkPublishable(tenantId: string, manifest: Manifest): Promise<void> {
-      const slug = publisherSlug(manifest.publisher);
-      const publisher = (await db('extension_publisher').where({ slug }).first('tenant_id')) as
-        { tenant_id: string } | undefined;
-      if (publisher && publisher.tenant_id !== tenantId) throw notYours(manifest.publisher);
+      const { slug } = await checkPublisher(db, tenantId, manifest.publisher);
       const taken = (await db('extension_version as v')
         .join('extension_registry as e', 'e.extension_id', 'v.extension_id')
         .where({ 'e.publisher_slug': slug, 'e.name': manifest.name, 'v.version': manifest.version })
@@ -135,7 +134,7 @@ export function createRegistryStore(db: Knex) {
 
     /**
      * Registers a version with all that belongs to it, or nothing. A repeat for the same upload answers the version it made.
-     * Throws PUBLISHER_NOT_YOURS or VERSION_EXISTS.
+     * Throws VERSION_EXISTS, or what checkPublisher throws.
      */
     async register(
       registration: Registration,
@@ -171,19 +170,6 @@ export function createRegistryStore(db: Knex) {
       });
     },
   };
-}
-
-async function claimPublisher(trx: Knex.Transaction, tenantId: string, publisher: string): Promise<string> {
-  const slug = publisherSlug(publisher);
-  await trx('extension_publisher')
-    .insert({ slug, name: publisher, tenant_id: tenantId })
-    .onConflict('slug')
-    .ignore();
-  const owner = (await trx('extension_publisher').where({ slug }).first('tenant_id')) as {
-    tenant_id: string;
-  };
-  if (owner.tenant_id !== tenantId) throw notYours(publisher);
-  return slug;
 }
 
 /** Locks the extension's row, so that two publishes of one extension follow each other. */
@@ -240,13 +226,6 @@ function whereExtension(query: Knex.QueryBuilder, ref: string): Knex.QueryBuilde
   return query.where({ 'e.publisher_slug': ref.slice(0, Math.max(dot, 0)), 'e.name': ref.slice(dot + 1) });
 }
 
-function notYours(publisher: string): PlatformError {
-  return new PlatformError(
-    'PUBLISHER_NOT_YOURS',
-    `publisher "${publisher}" belongs to another tenant; publish under your own name`,
-  );
-}
-
 function versionExists(manifest: Manifest): PlatformError {
   return new PlatformError(
     'VERSION_EXISTS',
@@ -259,6 +238,7 @@ function toExtension(row: ExtensionRow): Extension {
     extensionId: row.extension_id,
     extension: `${row.publisher_slug}.${row.name}`,
     publisher: row.publisher_name,
+    publisherSlug: row.publisher_slug,
     name: row.name,
     displayName: row.display_name,
     description: row.description,

@@ -56,6 +56,12 @@ export function registryQueries(): HotQuery[] {
       run: (db) => createRegistryStore(db).checkPublishable(busy.tenantId, manifest),
     },
     {
+      name: 'publish: under a new name',
+      rows: 1,
+      run: (db) =>
+        createRegistryStore(db).checkPublishable(busy.tenantId, { ...manifest, publisher: 'Somebody New' }),
+    },
+    {
       name: 'publish: register',
       rows: VERSIONS + 10,
       run: (db) =>

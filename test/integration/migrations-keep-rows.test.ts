@@ -11,6 +11,7 @@ import { createRegistryStore } from '../../platform/db/registry.ts';
 import { createStorageRecordStore } from '../../platform/db/storage-records.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
+import { seedManifest } from '../support/seed.ts';
 import { fillAsRelease010, type Release010 } from '../support/release-0.1.0.ts';
 
 type Rows = Record<string, unknown>[];
@@ -99,6 +100,15 @@ describe('a database of release 0.1.0', () => {
     );
     const failed = await log.list(tenantId, { status: 'failed' }, { limit: 50 });
     expect(failed.items.map(({ executionId }) => executionId)).toEqual([executions.failed]);
+  });
+
+  it('lets publishers go on whose slugs read alike, and takes no more of them', async () => {
+    const registry = createRegistryStore(database.db);
+    const mayPublish = (publisher: string) =>
+      registry.checkPublishable(old.tenantId, seedManifest({ name: 'alike', publisher }));
+    await mayPublish('Acme Tools');
+    await mayPublish('Acmetools');
+    await expect(mayPublish('Ac-me Tools')).rejects.toMatchObject({ code: 'MANIFEST_INVALID' });
   });
 
   it('goes on with what was under way', async () => {

@@ -143,13 +143,23 @@ describe('verifyBundle', () => {
     expect(checks.find(({ name }) => name === 'files')?.result).toBe('failed');
   });
 
-  it("refuses another tenant's publisher", async () => {
-    const owner = await seedTenant(database.db);
-    await database.db('extension_publisher').insert({ slug: 'taken', name: 'Taken', tenant_id: owner });
-    const { contentHash } = await stage({ publisher: 'Taken' });
+  it.each([
+    ['another tenant has', 'Taken', 'PUBLISHER_NOT_YOURS', 'belongs to another tenant'],
+    ['loses letters to its slug', 'Réd', 'MANIFEST_INVALID', 'publisher has "é"'],
+  ])('refuses a publisher that %s', async (_what, publisher, code, detail) => {
+    const row = { slug: 'taken', name: 'Taken', tenant_id: await seedTenant(database.db) };
+    await database.db('extension_publisher').insert(row).onConflict().ignore();
+    const { contentHash } = await stage({ publisher });
     const { checks, fault } = await run('verifyBundle', { ...ref, contentHash });
-    expect(fault?.code).toBe('PUBLISHER_NOT_YOURS');
-    expect(checks.find(({ name }) => name === 'publisher')?.result).toBe('failed');
+    expect(fault?.code).toBe(code);
+    const check = { result: 'failed', detail: expect.stringContaining(detail) as unknown };
+    expect(checks.find(({ name }) => name === 'publisher')).toMatchObject(check);
+  });
+
+  it('shows the slug of a publisher', async () => {
+    const { contentHash } = await stage({ publisher: 'Nine Minds' });
+    const { checks } = await run('verifyBundle', { ...ref, contentHash });
+    expect(checks.find(({ name }) => name === 'publisher')?.detail).toBe('its slug is "nine-minds"');
   });
 
   it('waits for bytes that are not there, since nobody but the publish removes them', async () => {

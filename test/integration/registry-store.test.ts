@@ -79,6 +79,74 @@ describe('registering a version', () => {
     expect(await database.db('extension_bundle').where({ content_hash: attempt.contentHash })).toEqual([]);
   });
 
+  it('gives a name that reads like a taken one to nobody, and says which is taken', async () => {
+    const owner = await seedTenant(database.db);
+    const other = await seedTenant(database.db);
+    const publishAs = (tenantId: string, publisher: string) =>
+      registrationOf(tenantId, named('alike', { publisher, version: `1.0.${(patch += 1)}` }));
+    let patch = 0;
+    await registry.register(publishAs(owner, 'Red'));
+    const refusals = [
+      {
+        tenantId: other,
+        code: 'PUBLISHER_NOT_YOURS',
+        message: /"r-e-d", reads like "red", which belongs to another/,
+      },
+      {
+        tenantId: owner,
+        code: 'MANIFEST_INVALID',
+        message: /"r-e-d", which reads like "red" .* write "Red"/,
+      },
+    ];
+    for (const { tenantId, code, message } of refusals) {
+      const attempt = publishAs(tenantId, 'R.e.d');
+      const refusal = { code, message: expect.stringMatching(message) as unknown };
+      await expect(registry.checkPublishable(tenantId, attempt.manifest)).rejects.toMatchObject(refusal);
+      await expect(registry.register(attempt)).rejects.toMatchObject(refusal);
+    }
+    expect(await database.db('extension_publisher').where({ slug: 'r-e-d' })).toEqual([]);
+    await registry.register(publishAs(owner, 'Red'));
+  });
+
+  it('lets one of many publishes under names that read alike win', async () => {
+    const names = ['Blue Sky', 'bluesky', 'B.L.U.E. sky', 'blue.sky'];
+    const attempts = await Promise.all(
+      names.map(async (publisher) => {
+        const tenantId = await seedTenant(database.db);
+        return registrationOf(tenantId, named('race', { publisher }));
+      }),
+    );
+    const settled = await Promise.allSettled(attempts.map((attempt) => registry.register(attempt)));
+    expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    for (const end of settled) {
+      if (end.status === 'rejected') expect(end.reason).toMatchObject({ code: 'PUBLISHER_NOT_YOURS' });
+    }
+  });
+
+  it('refuses a new publisher whose slug loses letters, and lets one go on that has such a name', async () => {
+    const tenantId = await seedTenant(database.db);
+    const refused = named('lossy', { publisher: 'Grün' });
+    const issue = { path: 'publisher', code: 'lost_letters' };
+    for (const attempt of [
+      registry.checkPublishable(tenantId, refused),
+      registry.register(registrationOf(tenantId, refused)),
+    ]) {
+      await expect(attempt).rejects.toMatchObject({ code: 'MANIFEST_INVALID', issues: [issue] });
+    }
+    const earlier = { slug: 'bl-t', name: 'Blüt', tenant_id: tenantId };
+    await database.db('extension_publisher').insert(earlier);
+    const { extensionId } = await registry.register(
+      registrationOf(tenantId, named('lossy', { publisher: 'Blüt' })),
+    );
+    expect(await registry.findExtension(extensionId)).toMatchObject({
+      publisher: 'Blüt',
+      publisherSlug: 'bl-t',
+    });
+    // The slug alone does not do: it is the name that was there.
+    const like = registrationOf(tenantId, named('lossy', { publisher: 'Blöt' }));
+    await expect(registry.register(like)).rejects.toMatchObject({ code: 'MANIFEST_INVALID' });
+  });
+
   it('gives a wildcard the next patch', async () => {
     const tenantId = await seedTenant(database.db);
     const publish = (version: string) =>

@@ -31,6 +31,7 @@ export async function fillAsRelease010(db: Knex): Promise<Release010> {
     created_by: 'starter',
   });
   await db('extension_publisher').insert({ slug: 'acme-tools', name: 'Acme Tools', tenant_id: tenantId });
+  await db('extension_publisher').insert({ slug: 'acmetools', name: 'Acmetools', tenant_id: tenantId });
   const [sample, other, third] = [
     await publish(db, tenantId, 'sample'),
     await publish(db, tenantId, 'other'),
