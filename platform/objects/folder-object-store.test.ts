@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { describeObjectStore } from '../../test/conformance/object-store-conformance.ts';
 import { createFolderObjectStore } from './folder-object-store.ts';
 
@@ -42,5 +43,18 @@ describe('createFolderObjectStore', () => {
     const store = createFolderObjectStore({ folder: path.join(folder, 'folders') });
     await store.put('a/b', randomBytes(1));
     expect(await store.read('a')).toBeUndefined();
+  });
+
+  it('brings a large object to the disk bit by bit, and a small one at once', async () => {
+    const handle = await open(path.join(folder, 'any'), 'w');
+    const synced = jest.spyOn(Object.getPrototypeOf(handle) as FileHandle, 'datasync');
+    await handle.close();
+    const store = createFolderObjectStore({ folder: path.join(folder, 'large') });
+    const chunks = Array.from({ length: 160 }, () => Buffer.alloc(64 * 1024)); // 10 MiB
+    await store.put('a/large', Readable.from(chunks));
+    expect(synced).toHaveBeenCalledTimes(2);
+    await store.put('a/small', randomBytes(1));
+    expect(synced).toHaveBeenCalledTimes(2);
+    synced.mockRestore();
   });
 });

@@ -7,6 +7,9 @@ import { createByteCount } from './announced-bytes.ts';
 import { assertObjectKey } from './object-key.ts';
 import type { ByteSource, ListedObject, ObjectStore, PutOnceOptions, PutOptions } from './object-store.ts';
 
+/** A large object goes to the disk bit by bit: all at once it would hold up whoever else syncs there, a database for one. */
+const SYNCED_BYTES = 4 * 1024 * 1024;
+
 /**
  * Objects as files below one folder. A write goes to a file of its own beside its target and becomes visible whole, by `rename`, or by
  * `link` where nothing may be replaced; what a crash leaves behind begins with "." and is no object.
@@ -43,12 +46,17 @@ export function createFolderObjectStore({ folder }: { folder: string }): ObjectS
     const count = createByteCount(announced);
     await disk(() => mkdir(parent, { recursive: true }));
     const handle = await disk(() => open(temporary, 'wx', 0o600));
+    let unsynced = 0;
     try {
       try {
         for await (const chunk of source instanceof Uint8Array ? [source] : source) {
           signal?.throwIfAborted();
           count.add(chunk);
           await disk(() => handle.writeFile(chunk));
+          unsynced += chunk.byteLength;
+          if (unsynced < SYNCED_BYTES) continue;
+          unsynced = 0;
+          await disk(() => handle.datasync());
         }
         count.end();
         await disk(() => handle.sync());
