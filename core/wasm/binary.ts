@@ -43,6 +43,13 @@ export class BinaryReader {
     throw malformed('a number has more than 32 bits');
   }
 
+  /** A count, never more than the bytes could hold. */
+  count(): number {
+    const count = this.u32();
+    if (count > this.#bytes.length) throw malformed('a section is shorter than its count says');
+    return count;
+  }
+
   take(length: number): Uint8Array {
     const end = this.#at + length;
     if (end > this.#bytes.length) throw malformed('it ends early');
@@ -51,9 +58,66 @@ export class BinaryReader {
     return taken;
   }
 
-  /** A vector's count, then a length-prefixed name is a vector of bytes. */
-  name(): void {
-    this.take(this.u32());
+  /** The bytes from one position up to another. */
+  between(start: number, end: number): Uint8Array {
+    return this.#bytes.subarray(start, end);
+  }
+
+  skip(length: number): void {
+    this.take(length);
+  }
+
+  /** Any LEB128 number, of whatever size and sign. */
+  skipNumber(): void {
+    while (this.byte() >= 0x80);
+  }
+
+  /** A length-prefixed vector of bytes; the engine has seen to it that it is UTF-8. */
+  name(): string {
+    return new TextDecoder().decode(this.take(this.u32()));
+  }
+}
+
+/** Bytes in the making. */
+export class BinaryWriter {
+  #bytes = new Uint8Array(1024);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What was written; valid until something else is written. */
+  get written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  clear(): void {
+    this.#length = 0;
+  }
+
+  bytes(bytes: Uint8Array | readonly number[]): this {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+    return this;
+  }
+
+  u32(value: number): this {
+    return this.bytes(encodeU32(value));
+  }
+
+  /** Writes over what is there already. */
+  patch(at: number, bytes: readonly number[]): void {
+    this.#bytes.set(bytes, at);
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    larger.set(this.#bytes);
+    this.#bytes = larger;
   }
 }
 
@@ -93,6 +157,17 @@ export function encodeU32(value: number): number[] {
     bytes.push(rest > 0 ? low + 128 : low);
   } while (rest > 0);
   return bytes;
+}
+
+/** A signed LEB128 number, as `i32.const` has it; takes unsigned 32-bit values too. */
+export function encodeI32(value: number): number[] {
+  const bytes: number[] = [];
+  for (let rest = value | 0; ; rest >>= 7) {
+    const low = rest & 0x7f;
+    const last = rest >= -64 && rest < 64;
+    bytes.push(last ? low : low | 0x80);
+    if (last) return bytes;
+  }
 }
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array {

@@ -4,7 +4,7 @@ import { BinaryReader, concat, encodeU32, malformed, readSections, writeSections
 const IMPORT_SECTION = 2;
 const MEMORY_SECTION = 5;
 const PAGE_BYTES = 64 * 1024;
-const PAGES_PER_MB = (1024 * 1024) / PAGE_BYTES;
+export const PAGES_PER_MB = (1024 * 1024) / PAGE_BYTES;
 
 /** In pages; a maximum of undefined is none. */
 interface Limits {
@@ -64,7 +64,7 @@ function rewrite(module: Uint8Array, { cap, share, memoryMb }: Cap): Uint8Array 
   );
 }
 
-function tooLarge(pages: number, memoryMb: number): PlatformError {
+export function tooLarge(pages: number, memoryMb: number): PlatformError {
   const neededMb = Math.ceil(pages / PAGES_PER_MB);
   return new PlatformError(
     'COMPONENT_INVALID',

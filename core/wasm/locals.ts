@@ -1,0 +1,43 @@
+import { type BinaryReader, encodeU32 } from './binary.ts';
+import { readValueType } from './types.ts';
+
+/** The locals of a function, and those added after them: one for each purpose and function, made when first asked for. */
+export class Locals {
+  readonly #groups: number;
+  /** The declarations as they were. */
+  readonly #declared: Uint8Array;
+  readonly #first: number;
+  readonly #added: number[] = [];
+  readonly #indices = new Map<string, number[]>();
+
+  constructor(reader: BinaryReader, parameters: number, where: string) {
+    this.#groups = reader.count();
+    const start = reader.position;
+    let count = 0;
+    for (let left = this.#groups; left > 0; left -= 1) {
+      count += reader.u32();
+      readValueType(reader, where);
+    }
+    this.#declared = reader.between(start, reader.position);
+    this.#first = parameters + count;
+  }
+
+  /** The encoded index of an added local. */
+  scratch(purpose: string, type: number): number[] {
+    let index = this.#indices.get(purpose);
+    if (index === undefined) {
+      index = encodeU32(this.#first + this.#added.length);
+      this.#indices.set(purpose, index);
+      this.#added.push(type);
+    }
+    return index;
+  }
+
+  encode(): number[] {
+    return [
+      ...encodeU32(this.#groups + this.#added.length),
+      ...this.#declared,
+      ...this.#added.flatMap((type) => [1, type]),
+    ];
+  }
+}

@@ -1,0 +1,34 @@
+import type { Additions } from './additions.ts';
+import { BinaryReader, BinaryWriter, encodeU32, malformed } from './binary.ts';
+import { OP } from './instructions.ts';
+import type { Layout } from './layout.ts';
+import { FunctionRewriter } from './rewrite-function.ts';
+import { SECTION } from './sections.ts';
+import type { SupportFunction } from './support-functions.ts';
+import { TYPE } from './types.ts';
+
+/** The code section, rewritten, with the support functions at its end. */
+export function rewriteCode(
+  { name, sections, imported, functions, parameters }: Layout,
+  additions: Additions,
+): { code: Uint8Array; irreversible: string | undefined } {
+  const reader = new BinaryReader(sections.get(SECTION.code) ?? Uint8Array.of(0));
+  const writer = new BinaryWriter().u32(reader.count() + additions.functions.length);
+  let irreversible: string | undefined;
+  functions.forEach((type, nth) => {
+    const where = `function ${imported.functions + nth} of ${name}`;
+    const body = new BinaryReader(reader.take(reader.u32()));
+    const rewriter = new FunctionRewriter(body, additions.instruments, parameters[type] ?? 0, where);
+    rewriter.write(writer);
+    if (!body.done) throw malformed(`${where} goes on after its end`);
+    if (rewriter.irreversible !== undefined) irreversible ??= `${rewriter.irreversible} in ${where}`;
+  });
+  for (const support of additions.functions) writeSupport(writer, support);
+  return { code: writer.written, irreversible };
+}
+
+function writeSupport(writer: BinaryWriter, { locals, code }: SupportFunction): void {
+  const declared = locals === 0 ? [0] : [1, ...encodeU32(locals), TYPE.i32];
+  const body = [...declared, ...code, OP.end];
+  writer.u32(body.length).bytes(body);
+}
