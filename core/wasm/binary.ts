@@ -63,6 +63,11 @@ export class BinaryReader {
     return this.#bytes.subarray(start, end);
   }
 
+  /** The same, written. */
+  copyTo(writer: BinaryWriter, start: number, end: number): void {
+    writer.copy(this.#bytes, start, end);
+  }
+
   skip(length: number): void {
     this.take(length);
   }
@@ -92,8 +97,16 @@ export class BinaryWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  clear(): void {
+  clear(): this {
     this.#length = 0;
+    return this;
+  }
+
+  byte(value: number): this {
+    if (this.#length === this.#bytes.length) this.#reserve(1);
+    this.#bytes[this.#length] = value;
+    this.#length += 1;
+    return this;
   }
 
   bytes(bytes: Uint8Array | readonly number[]): this {
@@ -103,8 +116,25 @@ export class BinaryWriter {
     return this;
   }
 
+  /** An opcode and the number that follows it. */
+  op(code: number, operand: number): this {
+    return this.byte(code).u32(operand);
+  }
+
   u32(value: number): this {
-    return this.bytes(encodeU32(value));
+    let rest = value;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.byte((rest % 0x80) + 0x80);
+    return this.byte(rest);
+  }
+
+  /** Part of other bytes, from one place up to another. */
+  copy(from: Uint8Array, start: number, end: number): this {
+    const length = end - start;
+    this.#reserve(length);
+    if (length > 64) this.#bytes.set(from.subarray(start, end), this.#length);
+    else for (let at = 0; at < length; at += 1) this.#bytes[this.#length + at] = from[start + at] ?? 0;
+    this.#length += length;
+    return this;
   }
 
   /** Writes over what is there already. */

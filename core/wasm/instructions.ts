@@ -77,28 +77,22 @@ export const OP = {
   v128Const: 0xfd0c,
 } as const;
 
-export interface Store {
-  /** How many it writes. */
-  bytes: number;
-  /** Of the value it takes from the stack. */
-  type: number;
-}
-
-export const STORES: ReadonlyMap<number, Store> = new Map([
-  [0x36, { bytes: 4, type: TYPE.i32 }],
-  [0x37, { bytes: 8, type: TYPE.i64 }],
-  [0x38, { bytes: 4, type: TYPE.f32 }],
-  [0x39, { bytes: 8, type: TYPE.f64 }],
-  [0x3a, { bytes: 1, type: TYPE.i32 }],
-  [0x3b, { bytes: 2, type: TYPE.i32 }],
-  [0x3c, { bytes: 1, type: TYPE.i64 }],
-  [0x3d, { bytes: 2, type: TYPE.i64 }],
-  [0x3e, { bytes: 4, type: TYPE.i64 }],
-  [0xfd0b, { bytes: 16, type: TYPE.v128 }],
-  [0xfd58, { bytes: 1, type: TYPE.v128 }],
-  [0xfd59, { bytes: 2, type: TYPE.v128 }],
-  [0xfd5a, { bytes: 4, type: TYPE.v128 }],
-  [0xfd5b, { bytes: 8, type: TYPE.v128 }],
+/** Of stores, the type of the value that each takes from the stack. */
+export const STORES: ReadonlyMap<number, number> = new Map([
+  [0x36, TYPE.i32],
+  [0x37, TYPE.i64],
+  [0x38, TYPE.f32],
+  [0x39, TYPE.f64],
+  [0x3a, TYPE.i32], // i32.store8
+  [0x3b, TYPE.i32],
+  [0x3c, TYPE.i64], // i64.store8
+  [0x3d, TYPE.i64],
+  [0x3e, TYPE.i64],
+  [0xfd0b, TYPE.v128],
+  [0xfd58, TYPE.v128], // v128.store8_lane
+  [0xfd59, TYPE.v128],
+  [0xfd5a, TYPE.v128],
+  [0xfd5b, TYPE.v128],
 ]);
 
 /** Numbers behind 0xfd that version 2 of the specification leaves free. */
@@ -174,7 +168,7 @@ const REFUSED: readonly (readonly [first: number, last: number, proposal: string
   [0xfe00, 0xfeff, 'threads'],
 ];
 
-const BY_CODE: (Immediates | undefined)[] = [];
+const BY_CODE = Array.from<Immediates | undefined>({ length: 0xfe00 });
 for (const [first, last, immediates] of ALLOWED) {
   for (let code = first; code <= last; code += 1) {
     if (code >> 8 !== 0xfd || !UNUSED_VECTOR.has(code & 0xff)) BY_CODE[code] = immediates;
@@ -212,39 +206,47 @@ export function formatCode(code: number): string {
 export function skipImmediates(reader: BinaryReader, immediates: Immediates, where: string): void {
   switch (immediates) {
     case 'none':
-      return;
+      break;
     case 'number':
     case 'function':
     case 'global':
-      return reader.skipNumber();
+      reader.skipNumber();
+      break;
     case 'numbers':
       reader.skipNumber();
-      return reader.skipNumber();
+      reader.skipNumber();
+      break;
     case 'access':
       readAccess(reader, where);
-      return;
+      break;
     case 'laneAccess':
       readAccess(reader, where);
-      return reader.skip(1);
+      reader.skip(1);
+      break;
     case 'block':
-      return skipBlockType(reader, where);
+      skipBlockType(reader, where);
+      break;
     case 'heapType':
       readValueType(reader, where);
-      return;
+      break;
     case 'labels':
       for (let left = reader.count(); left >= 0; left -= 1) reader.skipNumber();
-      return;
+      break;
     case 'types':
       for (let left = reader.count(); left > 0; left -= 1) readValueType(reader, where);
-      return;
+      break;
     case 'lane':
-      return reader.skip(1);
+      reader.skip(1);
+      break;
     case 'four':
-      return reader.skip(4);
+      reader.skip(4);
+      break;
     case 'eight':
-      return reader.skip(8);
+      reader.skip(8);
+      break;
     case 'sixteen':
-      return reader.skip(16);
+      reader.skip(16);
+      break;
   }
 }
 

@@ -8,7 +8,7 @@ export class Locals {
   readonly #declared: Uint8Array;
   readonly #first: number;
   readonly #added: number[] = [];
-  readonly #indices = new Map<string, number[]>();
+  readonly #indices = new Map<string, number>();
 
   constructor(reader: BinaryReader, parameters: number, where: string) {
     this.#groups = reader.count();
@@ -22,11 +22,11 @@ export class Locals {
     this.#first = parameters + count;
   }
 
-  /** The encoded index of an added local. */
-  scratch(purpose: string, type: number): number[] {
+  /** The index of an added local. */
+  scratch(purpose: string, type: number): number {
     let index = this.#indices.get(purpose);
     if (index === undefined) {
-      index = encodeU32(this.#first + this.#added.length);
+      index = this.#first + this.#added.length;
       this.#indices.set(purpose, index);
       this.#added.push(type);
     }

@@ -14,11 +14,15 @@ export function rewriteCode(
 ): { code: Uint8Array; irreversible: string | undefined } {
   const reader = new BinaryReader(sections.get(SECTION.code) ?? Uint8Array.of(0));
   const writer = new BinaryWriter().u32(reader.count() + additions.functions.length);
+  const scratch = new BinaryWriter();
   let irreversible: string | undefined;
   functions.forEach((type, nth) => {
     const where = `function ${imported.functions + nth} of ${name}`;
     const body = new BinaryReader(reader.take(reader.u32()));
-    const rewriter = new FunctionRewriter(body, additions.instruments, parameters[type] ?? 0, where);
+    const rewriter = new FunctionRewriter(body, scratch, additions.instruments, {
+      parameters: parameters[type] ?? 0,
+      where,
+    });
     rewriter.write(writer);
     if (!body.done) throw malformed(`${where} goes on after its end`);
     if (rewriter.irreversible !== undefined) irreversible ??= `${rewriter.irreversible} in ${where}`;

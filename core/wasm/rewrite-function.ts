@@ -1,8 +1,8 @@
-import { type BinaryReader, BinaryWriter, encodeI32, encodeU32 } from './binary.ts';
+import { type BinaryReader, BinaryWriter, encodeI32 } from './binary.ts';
 import { readInstruction, shifted, type Shift } from './expressions.ts';
 import { Locals } from './locals.ts';
-import { mapAccess, OP, readAccess, skipImmediates, STORES, type Store } from './instructions.ts';
-import { MAP, MARKED_PAGE_BYTES, MARKED_PAGE_SHIFT } from './reserved.ts';
+import { mapAccess, OP, readAccess, skipImmediates, STORES } from './instructions.ts';
+import { MAP, MARKED_PAGE_SHIFT } from './reserved.ts';
 import { EMPTY_BLOCK, TYPE } from './types.ts';
 
 /** What rewritten code uses, by its index in the rewritten module. */
@@ -45,12 +45,14 @@ interface Region {
 }
 
 /** Takes an address from the stack. */
-const MARK_PAGE = [
+const MARK_PAGE = Uint8Array.from([
   ...[OP.i32Const, MARKED_PAGE_SHIFT, OP.i32ShrU],
   ...[OP.i32Const, 1, OP.i32Store8, ...mapAccess(0, MAP.pages)],
-];
+]);
 /** After memory.size. */
-const SUBTRACT_SLACK = [OP.i32Const, 0, OP.i32Load, ...mapAccess(2, MAP.slack), OP.i32Sub];
+const SUBTRACT_SLACK = Uint8Array.from([
+  ...[OP.i32Const, 0, OP.i32Load, ...mapAccess(2, MAP.slack), OP.i32Sub],
+]);
 
 function amountOf({ instructions }: Region): number {
   return 1 + Math.floor(instructions / INSTRUCTIONS_PER_FUEL);
@@ -72,27 +74,36 @@ export class FunctionRewriter {
   readonly #instruments: Instruments;
   readonly #where: string;
   readonly #locals: Locals;
-  readonly #code = new BinaryWriter();
+  readonly #code: BinaryWriter;
   /** Everything before this was copied from the original. */
   #copied: number;
   #calls = false;
 
-  constructor(reader: BinaryReader, instruments: Instruments, parameters: number, where: string) {
+  /** `scratch` is written over. */
+  constructor(
+    reader: BinaryReader,
+    scratch: BinaryWriter,
+    instruments: Instruments,
+    { parameters, where }: { parameters: number; where: string },
+  ) {
     this.#reader = reader;
     this.#instruments = instruments;
     this.#where = where;
+    this.#code = scratch.clear();
     this.#locals = new Locals(reader, parameters, where);
     this.#copied = reader.position;
   }
 
   write(out: BinaryWriter): void {
     const whole = this.#rewriteCode();
-    const charged = this.#calls || whole.instructions > FREE_INSTRUCTIONS;
-    const entry = charged ? this.#charge(amountOf(whole)) : [];
-    const head = [...this.#locals.encode(), ...entry];
-    out.u32(head.length + this.#code.length);
-    out.bytes(head);
-    out.bytes(this.#code.written);
+    const head = new BinaryWriter();
+    const isCharged = this.#calls || whole.instructions > FREE_INSTRUCTIONS;
+    const entry = isCharged ? this.#charge(new BinaryWriter(), amountOf(whole)).written : [];
+    head.bytes(this.#locals.encode()).bytes(entry);
+    out
+      .u32(head.length + this.#code.length)
+      .bytes(head.written)
+      .bytes(this.#code.written);
   }
 
   #rewriteCode(): Region {
@@ -110,7 +121,7 @@ export class FunctionRewriter {
         if (loopEnds) this.#code.patch(region.amountAt, encodeAmount(amountOf(region)));
       }
     }
-    this.#insertHere([]);
+    this.#copyUpTo(this.#reader.position);
     return whole;
   }
 
@@ -122,99 +133,83 @@ export class FunctionRewriter {
     if (CALLS.has(op)) this.#calls = true;
     this.irreversible ??= IRREVERSIBLE.get(op);
 
-    const store = STORES.get(op);
+    const storedType = STORES.get(op);
     if (immediates === 'function' || immediates === 'global') {
       const index = shifted(reader.u32(), immediates === 'function' ? shift.functions : shift.globals);
-      this.#replace(start, [op, ...encodeU32(index)]);
-    } else if (store) {
-      this.#insert(start, this.#mark(store, readAccess(reader, this.#where)));
+      this.#copyUpTo(start).op(op, index);
+      this.#copied = reader.position;
+    } else if (storedType !== undefined) {
+      const offset = readAccess(reader, this.#where);
       if (immediates === 'laneAccess') reader.skip(1);
+      this.#mark(this.#copyUpTo(start), storedType, offset);
     } else {
       skipImmediates(reader, immediates, this.#where);
-      if (op === OP.memorySize) this.#insertHere(SUBTRACT_SLACK);
-      else if (op === OP.memoryGrow) this.#replace(start, [OP.call, ...encodeU32(grow)]);
-      else if (MEMORY_BULK.has(op)) this.#insert(start, this.#touchRange());
-      else if (TABLE_BULK.has(op)) this.#insert(start, this.#chargeEntries());
+      if (op === OP.memorySize) this.#copyUpTo(reader.position).bytes(SUBTRACT_SLACK);
+      else if (op === OP.memoryGrow) {
+        this.#copyUpTo(start).op(OP.call, grow);
+        this.#copied = reader.position;
+      } else if (MEMORY_BULK.has(op)) this.#touchRange(this.#copyUpTo(start));
+      else if (TABLE_BULK.has(op)) this.#chargeEntries(this.#copyUpTo(start));
     }
     return op;
   }
 
-  #insert(at: number, bytes: readonly number[]): void {
-    this.#code.bytes(this.#reader.between(this.#copied, at));
-    this.#code.bytes(bytes);
+  #copyUpTo(at: number): BinaryWriter {
+    this.#reader.copyTo(this.#code, this.#copied, at);
     this.#copied = at;
-  }
-
-  #insertHere(bytes: readonly number[]): void {
-    this.#insert(this.#reader.position, bytes);
-  }
-
-  #replace(start: number, bytes: readonly number[]): void {
-    this.#insert(start, bytes);
-    this.#copied = this.#reader.position;
+    return this.#code;
   }
 
   #chargeLoop(): Region {
-    const charge = this.#charge(1);
-    this.#insertHere(charge);
-    const beforeAmount = [OP.globalGet, ...encodeU32(this.#instruments.fuel), OP.i32Const].length;
-    return { instructions: 0, amountAt: this.#code.length - charge.length + beforeAmount };
+    const start = this.#copyUpTo(this.#reader.position).length;
+    const beforeAmount = new BinaryWriter().op(OP.globalGet, this.#instruments.fuel).byte(OP.i32Const).length;
+    this.#charge(this.#code, 1);
+    return { instructions: 0, amountAt: start + beforeAmount };
   }
 
   /** fuel -= amount; if (fuel < 0) spent() */
-  #charge(amount: number): number[] {
+  #charge(code: BinaryWriter, amount: number): BinaryWriter {
     const { fuel, spent } = this.#instruments;
     const left = this.#locals.scratch('left', TYPE.i32);
-    return [
-      ...[OP.globalGet, ...encodeU32(fuel), OP.i32Const, ...encodeAmount(amount), OP.i32Sub],
-      ...[OP.localTee, ...left, OP.globalSet, ...encodeU32(fuel)],
-      ...[OP.localGet, ...left, OP.i32Const, 0, OP.i32LtS],
-      ...[OP.if, EMPTY_BLOCK, OP.call, ...encodeU32(spent), OP.end],
-    ];
+    return code
+      .op(OP.globalGet, fuel)
+      .byte(OP.i32Const)
+      .bytes(encodeAmount(amount))
+      .byte(OP.i32Sub)
+      .op(OP.localTee, left)
+      .op(OP.globalSet, fuel)
+      .op(OP.localGet, left)
+      .bytes([OP.i32Const, 0, OP.i32LtS, OP.if, EMPTY_BLOCK])
+      .op(OP.call, spent)
+      .byte(OP.end);
   }
 
   /**
-   * Before a store, whose address and value are on the stack and stay there: marks the page of the first byte, and that of the last
-   * where it is another. An address outside of the memory wraps and marks a page that the store does not touch, or one that the map
-   * does not have: either the mark or the store traps, as the store alone would have.
+   * Before a store, whose address and value are on the stack and stay there: marks the page of its first byte. An address outside of
+   * the memory wraps and marks a page that the store does not touch, or one that the map does not have: either the mark or the store
+   * traps, as the store alone would have.
    */
-  #mark({ bytes, type }: Store, offset: number): number[] {
-    const address = [OP.localGet, ...this.#locals.scratch('address', TYPE.i32)];
-    const value = [OP.localGet, ...this.#locals.scratch(`value ${type}`, type)];
-    const plus = (number: number): number[] =>
-      number === 0 ? address : [...address, OP.i32Const, ...encodeI32(number), OP.i32Add];
-    const straddles = [
-      ...[...plus(offset), OP.i32Const, ...encodeI32(MARKED_PAGE_BYTES - 1), OP.i32And],
-      ...[OP.i32Const, ...encodeI32(MARKED_PAGE_BYTES - bytes), OP.i32GtU],
-    ];
-    const last = [...straddles, OP.if, EMPTY_BLOCK, ...plus(offset + bytes - 1), ...MARK_PAGE, OP.end];
-    const [, ...addressIndex] = address;
-    const [, ...valueIndex] = value;
-    return [
-      ...[OP.localSet, ...valueIndex, OP.localSet, ...addressIndex],
-      ...[...plus(offset), ...MARK_PAGE, ...(bytes > 1 ? last : [])],
-      ...[...address, ...value],
-    ];
+  #mark(code: BinaryWriter, valueType: number, offset: number): void {
+    const address = this.#locals.scratch('address', TYPE.i32);
+    const value = this.#locals.scratch(`value ${valueType}`, valueType);
+    code.op(OP.localSet, value).op(OP.localTee, address);
+    if (offset !== 0) code.byte(OP.i32Const).bytes(encodeI32(offset)).byte(OP.i32Add);
+    code.bytes(MARK_PAGE).op(OP.localGet, address).op(OP.localGet, value);
   }
 
   /** Before memory.fill, copy and init, whose operands are where to, something, and how many bytes. */
-  #touchRange(): number[] {
-    const [to, something, length] = ['address', 'value 127', 'length'].map((purpose) =>
-      this.#locals.scratch(purpose, TYPE.i32),
-    ) as [number[], number[], number[]];
-    return [
-      ...[OP.localSet, ...length, OP.localSet, ...something, OP.localTee, ...to, OP.localGet, ...length],
-      ...[OP.call, ...encodeU32(this.#instruments.touch)],
-      ...[OP.localGet, ...to, OP.localGet, ...something, OP.localGet, ...length],
-    ];
+  #touchRange(code: BinaryWriter): void {
+    const to = this.#locals.scratch('address', TYPE.i32);
+    const something = this.#locals.scratch(`value ${TYPE.i32}`, TYPE.i32);
+    const length = this.#locals.scratch('length', TYPE.i32);
+    code.op(OP.localSet, length).op(OP.localSet, something).op(OP.localTee, to).op(OP.localGet, length);
+    code.op(OP.call, this.#instruments.touch);
+    code.op(OP.localGet, to).op(OP.localGet, something).op(OP.localGet, length);
   }
 
   /** Before the bulk instructions of tables, whose last operand is how many entries. */
-  #chargeEntries(): number[] {
+  #chargeEntries(code: BinaryWriter): void {
     const length = this.#locals.scratch('length', TYPE.i32);
-    return [
-      ...[OP.localTee, ...length, OP.localGet, ...length],
-      ...[OP.call, ...encodeU32(this.#instruments.chargeEntries)],
-    ];
+    code.op(OP.localTee, length).op(OP.localGet, length).op(OP.call, this.#instruments.chargeEntries);
   }
 }

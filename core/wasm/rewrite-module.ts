@@ -104,7 +104,7 @@ function encodeName(text: string): number[] {
 function writeGlobals({ name, globals, sections }: Layout, { copies, instruments }: Additions): Uint8Array {
   const reader = new BinaryReader(sections.get(SECTION.global) ?? Uint8Array.of(0));
   const writer = new BinaryWriter().u32(reader.count() + copies.length);
-  for (const _ of globals) {
+  for (let left = globals.length; left > 0; left -= 1) {
     const { type, mutable } = readGlobalType(reader, name);
     writer.bytes([type, Number(mutable)]);
     copyExpression(reader, writer, instruments.shift, name);

@@ -13,6 +13,17 @@ declare namespace WebAssembly {
     readonly exports: Readonly<Record<string, unknown>>;
   }
 
+  class Global<T = unknown> {
+    constructor(type: { value: string; mutable: boolean }, value: T);
+    value: T;
+  }
+
+  /** A function that a guest waits for (JSPI). */
+  class Suspending {
+    constructor(call: (...args: never[]) => unknown);
+    private readonly wrapped: undefined;
+  }
+
   class Memory {
     readonly buffer: ArrayBuffer;
   }
