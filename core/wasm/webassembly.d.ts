@@ -31,6 +31,7 @@ declare namespace WebAssembly {
   class LinkError extends Error {}
   class RuntimeError extends Error {}
 
+  function promising(call: (...args: never[]) => unknown): (...args: never[]) => Promise<unknown>;
   function validate(bytes: Uint8Array): boolean;
   function compile(bytes: Uint8Array): Promise<Module>;
 }

@@ -1,82 +1,140 @@
-import { EXPORT, GO_ON, IMPORT, RESERVED, STOP, TAKE_TURN } from '../../core/wasm/reserved.ts';
+import {
+  EXPORT,
+  GO_ON,
+  IMPORT,
+  MAP,
+  MARKED_PAGE_BYTES,
+  RESERVED,
+  STOP,
+  STORE_TAIL,
+  TAKE_TURN,
+} from '../../core/wasm/reserved.ts';
+
+const PAGE_BYTES = 64 * 1024;
 
 export interface HostOptions {
   /** Fuel for everything, handed out in slices; without it there is always more. */
   fuel?: number;
   slice?: number;
-  /** Called in between when the guest is asked to take a turn. */
+  /** Called whenever a slice is used up; a promise needs `suspends`. */
   turn?: () => number | Promise<number>;
   suspends?: boolean;
 }
 
-export interface RewrittenHost {
-  /** Of all instances, with their maps. */
-  readonly memories: { memory: WebAssembly.Memory; map: WebAssembly.Memory }[];
-  readonly instances: WebAssembly.Instance[];
-  readonly outOfFuel: boolean;
-  readonly fuelUsed: number;
-  instantiate(module: WebAssembly.Module, imports?: WebAssembly.Imports): WebAssembly.Instance;
+interface MarkedMemory {
+  memory: WebAssembly.Memory;
+  map: WebAssembly.Memory;
+  snapshot: Uint8Array;
 }
 
-/** The host's side of rewritten core modules that make up one instance: what the engine does, with nothing left out. */
-export function createRewrittenHost({
-  fuel = Infinity,
-  slice = 2 ** 20,
-  turn,
-  suspends,
-}: HostOptions = {}): RewrittenHost {
-  const left = new WebAssembly.Global<number>({ value: 'i32', mutable: true }, 0);
-  const maps = new Map<unknown, WebAssembly.Memory>();
-  const memories: { memory: WebAssembly.Memory; map: WebAssembly.Memory }[] = [];
-  const instances: WebAssembly.Instance[] = [];
-  let handedOut = 0;
-  let outOfFuel = false;
+/** The host's side of the rewritten core modules of one instance: what an engine does, as short as it can be said. */
+export class RewrittenHost {
+  readonly memories: MarkedMemory[] = [];
+  readonly instances: WebAssembly.Instance[] = [];
+  outOfFuel = false;
+  readonly #options: HostOptions;
+  readonly #left = new WebAssembly.Global<number>({ value: 'i32', mutable: true }, 0);
+  #handedOut = 0;
 
-  function spent(): number {
-    const more = Math.min(slice, fuel - handedOut);
+  constructor(options: HostOptions = {}) {
+    this.#options = options;
+  }
+
+  get fuelUsed(): number {
+    return this.#handedOut - this.#left.value;
+  }
+
+  instantiate = (module: WebAssembly.Module, imports: WebAssembly.Imports = {}): WebAssembly.Instance => {
+    const { turn = () => GO_ON, suspends = false } = this.#options;
+    const from = WebAssembly.Module.imports(module).find(
+      ({ module: name, kind }) => kind === 'memory' && name !== RESERVED,
+    );
+    const memory = from && imports[from.module]?.[from.name];
+    const map = this.memories.find((marked) => marked.memory === memory)?.map;
+    const instance = new WebAssembly.Instance(module, {
+      ...imports,
+      [RESERVED]: {
+        [IMPORT.fuel]: this.#left,
+        [IMPORT.spent]: () => this.#spent(),
+        [IMPORT.turn]: suspends ? new WebAssembly.Suspending(turn) : turn,
+        ...(map && { [IMPORT.map]: map }),
+      },
+    });
+    this.instances.push(instance);
+    const own = instance.exports[EXPORT.memory] as WebAssembly.Memory | undefined;
+    if (own) {
+      const ownMap = instance.exports[EXPORT.map] as WebAssembly.Memory;
+      this.memories.push({ memory: own, map: ownMap, snapshot: new Uint8Array() });
+    }
+    return instance;
+  };
+
+  /** From now on this is the state to rewind to. */
+  save(): void {
+    for (const instance of this.instances) (instance.exports[EXPORT.save] as (() => void) | undefined)?.();
+    for (const marked of this.memories) {
+      marked.snapshot = new Uint8Array(marked.memory.buffer).slice();
+      this.clearMap(marked);
+    }
+  }
+
+  rewind(): void {
+    for (const instance of this.instances) (instance.exports[EXPORT.restore] as (() => void) | undefined)?.();
+    for (const marked of this.memories) {
+      const { memory, map, snapshot } = marked;
+      const live = new Uint8Array(memory.buffer);
+      for (const page of markedPages(map)) {
+        const start = page * MARKED_PAGE_BYTES;
+        const end = Math.min(start + MARKED_PAGE_BYTES + STORE_TAIL, live.length);
+        if (start >= live.length) break;
+        live.fill(0, start, end);
+        live.set(snapshot.subarray(start, end), start);
+      }
+      this.clearMap(marked);
+    }
+  }
+
+  clearMap({ memory, map, snapshot }: MarkedMemory): void {
+    new Uint8Array(map.buffer).fill(0, MAP.pages);
+    const slack = (memory.buffer.byteLength - snapshot.length) / PAGE_BYTES;
+    new DataView(map.buffer).setUint32(MAP.slack, slack, true);
+  }
+
+  #spent(): number {
+    const { fuel = Infinity, slice = 2 ** 20, turn } = this.#options;
     // What was taken beyond the slice is owed.
-    handedOut += more;
-    left.value += more;
-    if (left.value < 0) {
-      if (more > 0) return spent();
-      outOfFuel = true;
-      return STOP;
+    while (this.#left.value < 0) {
+      const more = Math.min(slice, fuel - this.#handedOut);
+      if (more <= 0) {
+        this.outOfFuel = true;
+        return STOP;
+      }
+      this.#handedOut += more;
+      this.#left.value += more;
     }
     return turn ? TAKE_TURN : GO_ON;
   }
+}
 
-  return {
-    memories,
-    instances,
-    get outOfFuel(): boolean {
-      return outOfFuel;
-    },
-    get fuelUsed(): number {
-      return handedOut - left.value;
-    },
-    instantiate(module: WebAssembly.Module, imports: WebAssembly.Imports = {}): WebAssembly.Instance {
-      const described = WebAssembly.Module.imports(module);
-      const from = described.find(({ module: name, kind }) => kind === 'memory' && name !== RESERVED);
-      const map = from && maps.get(imports[from.module]?.[from.name]);
-      const instance = new WebAssembly.Instance(module, {
-        ...imports,
-        [RESERVED]: {
-          [IMPORT.fuel]: left,
-          [IMPORT.spent]: spent,
-          [IMPORT.turn]: suspends
-            ? new WebAssembly.Suspending(turn ?? (() => GO_ON))
-            : (turn ?? (() => GO_ON)),
-          ...(map && { [IMPORT.map]: map }),
-        },
-      });
-      const own = instance.exports[EXPORT.map] as WebAssembly.Memory | undefined;
-      if (own) {
-        const memory = instance.exports[EXPORT.memory] as WebAssembly.Memory;
-        maps.set(memory, own);
-        memories.push({ memory, map: own });
-      }
-      instances.push(instance);
-      return instance;
-    },
-  };
+export function markedPages(map: WebAssembly.Memory): number[] {
+  const marks = new Uint8Array(map.buffer, MAP.pages);
+  const pages: number[] = [];
+  for (let page = marks.indexOf(1); page >= 0; page = marks.indexOf(1, page + 1)) pages.push(page);
+  return pages;
+}
+
+/** Pages of which bytes changed that no mark accounts for. */
+export function unmarkedChanges(before: Uint8Array, after: Uint8Array, marked: readonly number[]): number[] {
+  const accounted = new Set(marked);
+  const wrong: number[] = [];
+  for (let page = 0; page * MARKED_PAGE_BYTES < after.length; page += 1) {
+    if (accounted.has(page)) continue;
+    const start = page * MARKED_PAGE_BYTES + (accounted.has(page - 1) ? STORE_TAIL : 0);
+    const end = (page + 1) * MARKED_PAGE_BYTES;
+    const was = Buffer.from(before.buffer, before.byteOffset, before.length).subarray(start, end);
+    const is = Buffer.from(after.buffer, after.byteOffset, after.length).subarray(start, end);
+    const same = was.length === is.length ? was.equals(is) : is.every((byte, at) => byte === (was[at] ?? 0));
+    if (!same) wrong.push(page);
+  }
+  return wrong;
 }
