@@ -75,13 +75,14 @@ export function chargeEntriesFunction(fuel: number, spent: number): SupportFunct
   };
 }
 
-/** (to, length): takes fuel for a bulk instruction on memory and marks its pages, unless it is going to trap. */
+/**
+ * (to, length): takes fuel for a bulk instruction on memory and marks its pages. Where these are not in the memory either the map
+ * traps here or the instruction does, in the same way.
+ */
 export function touchFunction(fuel: number, spent: number): SupportFunction {
   const page = (address: number[]): number[] => [...address, ...constant(MARKED_PAGE_SHIFT), OP.i32ShrU];
   const last = [...get(0), ...get(1), OP.i32Add, ...constant(1), OP.i32Sub];
-  const memoryBytes = [...wide(MEMORY_SIZE), OP.i64Const, 16, OP.i64Shl];
-  const isWithin = [...wide(get(0)), ...wide(get(1)), OP.i64Add, ...memoryBytes, OP.i64LeU];
-  const fill = [
+  const markPages = [
     ...[...page(get(0)), ...constant(MAP.pages), OP.i32Add],
     ...constant(1),
     ...[...page(last), ...page(get(0)), OP.i32Sub, ...constant(1), OP.i32Add],
@@ -92,7 +93,7 @@ export function touchFunction(fuel: number, spent: number): SupportFunction {
     locals: 0,
     code: [
       ...take([...get(1), ...constant(BYTES_PER_FUEL_LOG2), OP.i32ShrU], fuel, spent),
-      ...when(get(1), when(isWithin, fill)),
+      ...when(get(1), markPages),
     ],
   };
 }

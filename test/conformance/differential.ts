@@ -37,8 +37,7 @@ export function compareRewritten(original: Uint8Array, argument: (type: string) 
   const plain = started(() => new WebAssembly.Instance(new WebAssembly.Module(original)));
   const rewritten = started(() => host.instantiate(new WebAssembly.Module(modules['m'] ?? original)));
   if (typeof plain === 'string' || typeof rewritten === 'string') {
-    if (plain !== rewritten)
-      comparison.differences.push(`instantiate: ${String(plain)}, ${String(rewritten)}`);
+    if (plain !== rewritten) comparison.differences.push('only one starts, or they trap for different reasons');
     return comparison;
   }
   host.save();

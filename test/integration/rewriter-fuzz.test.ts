@@ -18,13 +18,22 @@ const describeFuzz = wasmTools === undefined && process.env['CI'] === undefined 
 /** `npm run soak` sets how long to go on, and may set another seed to begin with. */
 const SOAK_MINUTES = Number(process.env['SOAK_MINUTES'] ?? 0);
 const FIRST_SEED = Number(process.env['SOAK_SEED'] ?? 0);
-const MODULES = 60;
+const MODULES = 150;
 
 const SEED_BYTES = 8192;
 const SHAPE = [
   ...['--ensure-termination', '--max-imports', '0', '--max-memories', '1', '--min-memories', '1'],
   ...['--min-funcs', '3', '--min-globals', '3', '--max-data-segments', '6', '--max-table-elements', '100'],
-  ...['--max-memory32-bytes', '4000000', '--export-everything', 'true', '--canonicalize-nans', 'true'],
+  ...[
+    '--max-memory32-bytes',
+    '4000000',
+    '--wide-arithmetic-enabled',
+    'false',
+    '--export-everything',
+    'true',
+    '--canonicalize-nans',
+    'true',
+  ],
   ...['gc', 'exceptions', 'memory64', 'threads', 'relaxed-simd'].flatMap((name) => [
     `--${name}-enabled`,
     'false',
