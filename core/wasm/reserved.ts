@@ -43,6 +43,8 @@ export const MAP = {
   slack: 0,
   /** i32: what `memory.grow` may reach, in pages of 64 KiB; 0 for the memory's own maximum. */
   limit: 4,
+  /** i32: 1 once the guest was refused memory that it asked for. */
+  refused: 8,
   /** Where the bytes of the pages begin. */
   pages: 64,
 } as const;

@@ -236,6 +236,16 @@ describe('growth of a rewritten module', () => {
     );
   });
 
+  it('says when it was refused', async () => {
+    const { exports } = await start(GROWER, { memoryMb: 1 });
+    const map = exports[EXPORT.map] as unknown as WebAssembly.Memory;
+    const wasRefused = (): number => new DataView(map.buffer).getUint32(MAP.refused, true);
+    call(exports, 'grow', 1);
+    expect(wasRefused()).toBe(0);
+    call(exports, 'grow', 100);
+    expect(wasRefused()).toBe(1);
+  });
+
   it('ends at the limit of the call', async () => {
     const { host, exports } = await start(GROWER);
     const map = exports[EXPORT.map] as unknown as WebAssembly.Memory;

@@ -104,7 +104,7 @@ export function touchFunction(fuel: number, spent: number): SupportFunction {
  */
 export function growFunction(fuel: number, spent: number): SupportFunction {
   const [more, slack, size, limit] = [0, 1, 2, 3];
-  const refuse = [...constant(-1), OP.return];
+  const refuse = [...storeMap(MAP.refused, constant(1)), ...constant(-1), OP.return];
   const isTooMuch = [...wide(get(limit)), ...wide(get(size)), ...wide(get(more)), OP.i64Add, OP.i64LtU];
   const missing = [...get(more), ...get(slack), OP.i32Sub];
   return {
