@@ -13,7 +13,7 @@ import {
 import { KIND } from './types.ts';
 
 /** So many functions and globals are imported after those that the module imports itself; see IMPORT. */
-export const IMPORTED = { functions: 2, globals: 1 };
+const IMPORTED = { functions: 2, globals: 1 };
 
 /** What a rewritten module has beside its own. */
 export interface Additions {

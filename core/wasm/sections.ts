@@ -15,6 +15,3 @@ export const SECTION = {
   dataCount: 12,
   tag: 13,
 } as const;
-
-/** In which they stand in a module. */
-export const SECTION_ORDER: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11];

@@ -15,7 +15,7 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   0x6f: 'externref',
 };
 
-export interface Signature {
+interface Signature {
   name: string;
   parameters: string[];
   results: string[];
@@ -37,7 +37,8 @@ export function compareRewritten(original: Uint8Array, argument: (type: string) 
   const plain = started(() => new WebAssembly.Instance(new WebAssembly.Module(original)));
   const rewritten = started(() => host.instantiate(new WebAssembly.Module(modules['m'] ?? original)));
   if (typeof plain === 'string' || typeof rewritten === 'string') {
-    if (plain !== rewritten) comparison.differences.push('only one starts, or they trap for different reasons');
+    if (plain !== rewritten)
+      comparison.differences.push('only one starts, or they trap for different reasons');
     return comparison;
   }
   host.save();
@@ -138,7 +139,7 @@ function stateDifferences(a: WebAssembly.Instance, b: WebAssembly.Instance): str
 }
 
 /** Of the functions that a module without imports exports. */
-export function signaturesOf(module: Uint8Array): Signature[] {
+function signaturesOf(module: Uint8Array): Signature[] {
   const sections = new Map(readSections(module).map(({ id, body }) => [id, body]));
   const list = <T>(id: number, read: (reader: BinaryReader) => T): T[] => {
     const reader = new BinaryReader(sections.get(id) ?? Uint8Array.of(0));
