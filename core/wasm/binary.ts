@@ -24,6 +24,18 @@ export class BinaryReader {
     return this.#at;
   }
 
+  /** The bytes not read yet. */
+  rest(): Uint8Array {
+    return this.#bytes.subarray(this.#at);
+  }
+
+  /** The next byte, without moving on. */
+  peek(): number {
+    const value = this.#bytes[this.#at];
+    if (value === undefined) throw malformed('it ends early');
+    return value;
+  }
+
   byte(): number {
     const value = this.#bytes[this.#at];
     if (value === undefined) throw malformed('it ends early');
