@@ -1,12 +1,12 @@
 /**
  * Names everything a precompiled artifact depends on besides the bundle: jco's version and our own revision of the options, of the
  * rewriting and of the artifact's layout in the object store. Raise the revision with any of them, and give the name it had to
- * PREVIOUS_ARTIFACT_TARGET. Revision 2: the counter-signature is named by the digest of its statement.
+ * PREVIOUS_ARTIFACT_TARGET. Revision 3: core modules are rewritten, and a plan says how they are linked.
  */
-export const ARTIFACT_TARGET = 'jco-transpile-0.15.0-v2';
+export const ARTIFACT_TARGET = 'jco-transpile-0.15.0-v3';
 
 /** What the release before made; loaded until `recompileAll` has made the current one. */
-export const PREVIOUS_ARTIFACT_TARGET = 'jco-transpile-0.15.0-v1';
+export const PREVIOUS_ARTIFACT_TARGET = 'jco-transpile-0.15.0-v2';
 
 /** What a runner loads, the best first. */
 export const ACCEPTED_ARTIFACT_TARGETS: readonly string[] = [ARTIFACT_TARGET, PREVIOUS_ARTIFACT_TARGET];

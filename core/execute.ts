@@ -34,7 +34,7 @@ const executeLimits = z.strictObject({
   timeout_ms: z.int().min(1).max(MAX_TIMEOUT_MS),
   memory_mb: z.int().min(1).max(1024),
   response_bytes: z.int().min(0),
-  /** Taken and not enforced: nothing counts instructions yet. A runner that does announces it. */
+  /** Units: see docs/decisions/0020. Without it, more than an honest guest can use before its deadline. */
   fuel: z.int().min(1).optional(),
   /** Kept whatever it is: no capability lets a guest send anything out yet. */
   egress_bytes: z.int().min(0).optional(),
@@ -126,6 +126,7 @@ export const ENFORCED_LIMITS = [
   'timeout_ms',
   'memory_mb',
   'response_bytes',
+  'fuel',
   'egress_bytes',
 ] as const satisfies (keyof ExecuteRequest['limits'])[];
 

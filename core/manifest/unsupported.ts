@@ -5,13 +5,8 @@ import type { Manifest } from './schema.ts';
  * What the format has and this platform does not do yet. A version that asks for it is refused when it is published, and not when its
  * manifest is read again: versions published before keep working as they did.
  */
-export function unsupportedFields({ limits, instance, events, schedules }: Manifest): Issue[] {
+export function unsupportedFields({ instance, events, schedules }: Manifest): Issue[] {
   const asked: [string, boolean, string][] = [
-    [
-      'limits.fuel',
-      limits.fuel !== undefined,
-      'is a limit that this platform does not enforce yet; remove it: limits.timeoutMs bounds a call',
-    ],
     [
       'instance',
       instance !== 'fresh',

@@ -13,25 +13,28 @@ declare namespace WebAssembly {
     readonly exports: Readonly<Record<string, unknown>>;
   }
 
-  class Global<T = unknown> {
-    constructor(type: { value: string; mutable: boolean }, value: T);
-    value: T;
+  class Memory {
+    constructor(limits: { initial: number });
+    readonly buffer: ArrayBuffer;
   }
 
-  /** A function that a guest waits for (JSPI). */
+  class Global<Value extends number | bigint = number> {
+    constructor(type: { value: string; mutable: boolean }, value: Value);
+    value: Value;
+  }
+
+  /** A host function for which the guest waits (JSPI) where it answers with a promise. */
   class Suspending {
-    constructor(call: (...args: never[]) => unknown);
+    constructor(run: (...args: never[]) => unknown);
     private readonly wrapped: undefined;
   }
 
-  class Memory {
-    readonly buffer: ArrayBuffer;
-  }
+  /** An export that answers with a promise, since what it calls may wait. */
+  function promising(run: (...args: never[]) => unknown): (...args: (number | bigint)[]) => Promise<unknown>;
 
   class LinkError extends Error {}
   class RuntimeError extends Error {}
 
-  function promising(call: (...args: never[]) => unknown): (...args: never[]) => Promise<unknown>;
   function validate(bytes: Uint8Array): boolean;
   function compile(bytes: Uint8Array): Promise<Module>;
 }

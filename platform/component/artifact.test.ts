@@ -42,7 +42,7 @@ describe('a precompiled artifact', () => {
       glue: expect.anything(),
       coreModules: expect.anything(),
     });
-    expect(Buffer.from(opened.glue).toString()).toBe('export {}');
+    expect(Buffer.from(opened.glue ?? []).toString()).toBe('export {}');
     expect(Object.entries(opened.coreModules).map(([name, bytes]) => [name, ...bytes])).toEqual([
       ['component.core.wasm', 1, 2, 3],
       ['component.core2.wasm', 4],

@@ -1,11 +1,13 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalJson } from '../../core/canonical-json.ts';
+import { linkedPlan } from '../../core/component/plan.ts';
 import { isPlatformError } from '../../core/errors.ts';
 import { DEFAULT_BUNDLE_LIMITS, type ArchiveLimits } from '../../core/tar/limits.ts';
 import { packTarZst } from '../bundle/pack.ts';
 import { unpackTarZst } from '../bundle/unpack.ts';
 import { artifactInvalid, verifyArtifactSignature, type ArtifactIdentity } from './artifact-signature.ts';
+import type { TranspiledComponent } from './transpile-component.ts';
 
 const METADATA_FILE = 'artifact.json';
 const GLUE_FILE = 'glue.js';
@@ -15,29 +17,27 @@ const CORE_FOLDER = 'core/';
 const LIMITS: ArchiveLimits = { ...DEFAULT_BUNDLE_LIMITS, ratio: 1000 };
 
 /** A component as the engine loads it, tied to the bundle it was made of. */
-export interface PrecompiledArtifact {
+export interface PrecompiledArtifact extends TranspiledComponent {
   contentHash: string;
-  glue: Uint8Array;
-  /** By the file name the glue asks for. */
-  coreModules: Record<string, Uint8Array>;
-  imports: string[];
 }
 
 const metadataSchema = z.strictObject({
   contentHash: z.string(),
   target: z.string(),
   imports: z.array(z.string()),
+  plan: linkedPlan.optional(),
 });
 
 /** `precompiled/<target>.tar.zst` and its sha256 in hex; the same artifact gives the same bytes. */
 export async function packArtifact(
   artifact: PrecompiledArtifact & { target: string },
 ): Promise<{ bytes: Uint8Array; sha256: string }> {
-  const { contentHash, target, imports, glue, coreModules } = artifact;
+  const { contentHash, target, imports, plan, glue, coreModules } = artifact;
+  const metadata = { contentHash, target, imports, ...(plan && { plan }) };
   const bytes = await packTarZst(
     [
-      { path: METADATA_FILE, bytes: Buffer.from(canonicalJson({ contentHash, target, imports })) },
-      { path: GLUE_FILE, bytes: glue },
+      { path: METADATA_FILE, bytes: Buffer.from(canonicalJson(metadata)) },
+      ...(glue ? [{ path: GLUE_FILE, bytes: glue }] : []),
       ...Object.entries(coreModules).map(([name, module]) => ({
         path: `${CORE_FOLDER}${name}`,
         bytes: module,
@@ -61,7 +61,7 @@ export async function openArtifact(
   const { sha256, keyId } = verifyArtifactSignature(trusted, envelopeJson, identity);
   if (sha256Hex(bytes) !== sha256) throw artifactInvalid('its bytes are not the ones that were signed');
   const files = await unpackFiles(bytes);
-  const { contentHash, target, imports } = metadataSchema.parse(
+  const { contentHash, target, imports, plan } = metadataSchema.parse(
     JSON.parse(Buffer.from(file(files, METADATA_FILE)).toString()),
   );
   if (contentHash !== identity.contentHash || target !== identity.target)
@@ -70,7 +70,12 @@ export async function openArtifact(
   for (const [path, module] of files) {
     if (path.startsWith(CORE_FOLDER)) coreModules[path.slice(CORE_FOLDER.length)] = module;
   }
-  return { artifact: { contentHash, glue: file(files, GLUE_FILE), coreModules, imports }, keyId };
+  const glue = files.get(GLUE_FILE);
+  if (!plan && !glue) throw artifactInvalid('it says nowhere how its core modules are linked');
+  return {
+    artifact: { contentHash, coreModules, imports, ...(plan && { plan }), ...(glue && { glue }) },
+    keyId,
+  };
 }
 
 async function unpackFiles(bytes: Uint8Array): Promise<Map<string, Uint8Array>> {

@@ -21,16 +21,17 @@ async function run(): Promise<{ answer: ChildAnswer; body: Uint8Array }> {
       };
     }
     const { transpileComponent } = await import('./transpile-component.ts');
-    const { glue, coreModules, imports } = await transpileComponent(frame.body, task);
-    const files = [{ name: 'glue', bytes: glue }];
-    for (const [name, bytes] of Object.entries(coreModules)) files.push({ name, bytes });
+    const { glue, coreModules, imports, plan } = await transpileComponent(frame.body, task);
+    const modules = Object.entries(coreModules);
     return {
       answer: {
         kind: 'precompiled',
         imports,
-        files: files.map(({ name, bytes }) => ({ name, size: bytes.length })),
+        ...(plan && { plan }),
+        ...(glue && { glue: glue.length }),
+        coreModules: modules.map(([name, bytes]) => ({ name, size: bytes.length })),
       },
-      body: Buffer.concat(files.map(({ bytes }) => bytes)),
+      body: Buffer.concat([...(glue ? [glue] : []), ...modules.map(([, bytes]) => bytes)]),
     };
   } catch (error) {
     if (!isPlatformError(error)) throw error;

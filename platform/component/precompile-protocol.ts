@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { linkedPlan } from '../../core/component/plan.ts';
 import { CAPABILITY_NAMES } from '../../core/capabilities.ts';
 import { isErrorCode } from '../../core/errors.ts';
 
@@ -7,6 +8,7 @@ export const ANSWER_DESCRIPTOR = 3;
 
 /** What the WebAssembly tools of the child may use. */
 const toolMemoryMb = z.int().positive();
+const size = z.int().nonnegative();
 
 export const childTask = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('inspect'), toolMemoryMb }),
@@ -33,8 +35,11 @@ export const childAnswer = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('precompiled'),
     imports: z.array(z.string()),
-    /** In the order of their bytes in the frame's body; the first is the glue. */
-    files: z.array(z.strictObject({ name: z.string(), size: z.int().nonnegative() })).min(1),
+    plan: linkedPlan.optional(),
+    /** Size of the glue, whose bytes come first in the frame's body. */
+    glue: size.optional(),
+    /** Core modules, in the order of their bytes. */
+    coreModules: z.array(z.strictObject({ name: z.string(), size })),
   }),
   z.strictObject({
     kind: z.literal('failed'),

@@ -39,12 +39,15 @@ export async function precompileComponent(
 ): Promise<TranspiledComponent> {
   const { answer, body } = await runTask({ kind: 'precompile', toolMemoryMb, memoryMb }, component, options);
   if (answer.kind !== 'precompiled') throw senseless(`it answered "${answer.kind}"`);
-  const [glue, ...modules] = splitFiles(answer.files, body);
-  if (!glue) throw senseless('it sent no glue');
+  const { imports, plan, glue, coreModules } = answer;
+  if (!plan && glue === undefined) throw senseless('it sent neither a plan nor glue');
+  const parts = split(body, [...(glue === undefined ? [] : [glue]), ...coreModules.map(({ size }) => size)]);
+  const glueBytes = glue === undefined ? undefined : parts.shift();
   return {
-    glue: glue.bytes,
-    coreModules: Object.fromEntries(modules.map(({ name, bytes }) => [name, bytes])),
-    imports: answer.imports,
+    imports,
+    ...(plan && { plan }),
+    ...(glueBytes && { glue: glueBytes }),
+    coreModules: Object.fromEntries(coreModules.map(({ name }, at) => [name, parts[at] ?? new Uint8Array()])),
   };
 }
 
@@ -70,12 +73,9 @@ async function runTask(
   }
 }
 
-function splitFiles(
-  files: { name: string; size: number }[],
-  body: Uint8Array,
-): { name: string; bytes: Uint8Array }[] {
+function split(body: Uint8Array, sizes: readonly number[]): Uint8Array[] {
   let at = 0;
-  const split = files.map(({ name, size }) => ({ name, bytes: body.subarray(at, (at += size)) }));
+  const parts = sizes.map((size) => body.subarray(at, (at += size)));
   if (at !== body.length) throw senseless('its answer is shorter or longer than it says');
-  return split;
+  return parts;
 }

@@ -1,24 +1,28 @@
 import { createRequire } from 'node:module';
 import { describe, expect, it } from '@jest/globals';
 import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
-import { camelCase, WORLD } from '../../core/world.ts';
+import { WORLD } from '../../core/world.ts';
 import { componentOfHostWorld } from '../../test/support/tiny-components.ts';
 import { transpileComponent } from './transpile-component.ts';
 
 describe('transpileComponent', () => {
-  it('makes glue whose every import of ours may suspend the guest', async () => {
-    const { glue, coreModules, imports } = await transpileComponent(await componentOfHostWorld(), {
+  it('plans how the engine links it, with every function of our world', async () => {
+    const { plan, glue, coreModules, imports } = await transpileComponent(await componentOfHostWorld(), {
       memoryMb: 1,
     });
-    const code = Buffer.from(glue).toString();
-    const functions = Object.values(WORLD).flatMap((all) => Object.keys(all).map(camelCase));
-    expect(code.match(/manuallyAsync = true/g)).toHaveLength(functions.length);
-    expect(imports).toEqual(
+    expect(glue).toBeUndefined();
+    const functions = Object.entries(WORLD).flatMap(([name, all]) =>
+      Object.keys(all).map((fn) => `alga:extension/${name}#${fn}`),
+    );
+    expect(
+      plan?.lowers.map(({ target }) => 'name' in target && `${target.interface}#${target.name}`).sort(),
+    ).toEqual(functions.sort());
+    expect([...imports].sort()).toEqual(
       Object.keys(WORLD)
         .map((name) => `alga:extension/${name}`)
         .sort(),
     );
-    for (const name of Object.keys(coreModules)) expect(code).toContain(`getCoreModule('${name}')`);
+    expect(plan?.modules).toEqual(Object.keys(coreModules));
   });
 
   it('takes a component whose interfaces have a version', async () => {

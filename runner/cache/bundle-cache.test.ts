@@ -84,7 +84,7 @@ async function setup({ folder = '' } = {}) {
   return { objects, reads, asked, disk, open, publish, hold, setAway: (away: boolean) => (isAway = away) };
 }
 
-const glueOf = ({ glue }: { glue: Uint8Array }): string => Buffer.from(glue).toString();
+const glueOf = ({ glue = new Uint8Array() }: { glue?: Uint8Array }): string => Buffer.from(glue).toString();
 const OUTDATED = ['outdated sha256:a'];
 const MISSING = ['missing sha256:a'];
 

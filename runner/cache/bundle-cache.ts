@@ -111,7 +111,7 @@ interface ArtifactMemory {
 function createArtifactMemory(maxBytes: number): ArtifactMemory {
   const kept = new Map<string, EngineArtifact>(); // in the order of use
   const bytesOf = ({ glue, coreModules }: EngineArtifact): number =>
-    Object.values(coreModules).reduce((sum, module) => sum + module.byteLength, glue.byteLength);
+    Object.values(coreModules).reduce((sum, module) => sum + module.byteLength, glue?.byteLength ?? 0);
   let total = 0;
   return {
     get(contentHash) {

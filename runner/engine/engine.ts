@@ -1,9 +1,15 @@
-/** A component as precompile left it: jco's glue and the core modules it instantiates, by file name. */
+import type { LinkedPlan } from '../../core/component/plan.ts';
+
+/** A component as precompile left it. */
 export interface EngineArtifact {
   contentHash: string;
-  glue: Uint8Array;
+  /** Core modules by file name; `plan` and `glue` tell how they are put together. */
   coreModules: Readonly<Record<string, Uint8Array>>;
-  /** Import names of the component as jco's glue asks for them, e.g. `alga:extension/storage`. */
+  /** For a component that can be linked without code made for it. */
+  plan?: LinkedPlan;
+  /** jco's, for any other. */
+  glue?: Uint8Array;
+  /** Import names of the component as the glue asks for them, e.g. `alga:extension/storage`. */
   imports: readonly string[];
 }
 
@@ -39,22 +45,46 @@ export type WitValue =
 /** `err` is the payload of a WIT `result`'s error case. */
 export type HostReply = { ok: WitValue } | { err: WitValue };
 
-/** The one way from a guest to the host. Every call is asynchronous (JSPI suspends the guest). */
+/**
+ * Everything that a guest does not compute itself comes through here: what is given the same answers again does the same again, to the
+ * unit of fuel.
+ */
 export interface Host {
+  /** Milliseconds. */
+  monotonicNow(): number;
+  /** Milliseconds since 1970. */
+  wallNow(): number;
+  sleep(milliseconds: number): Promise<void>;
+  fillRandom(bytes: Uint8Array): void;
   /** `interfaceName` is the bare name within `alga:extension`, e.g. `storage`; `functionName` as in WIT, e.g. `list-entries`. */
-  call(interfaceName: string, functionName: string, args: readonly WitValue[]): Promise<HostReply>;
+  call(
+    interfaceName: string,
+    functionName: string,
+    args: readonly WitValue[],
+  ): HostReply | Promise<HostReply>;
   /** Bytes the guest wrote to standard output or error. */
   output(stream: 'stdout' | 'stderr', bytes: Uint8Array): void;
 }
 
-export type GuestOutcome =
-  | { ok: true; response: GuestResponse; memoryBytes: number }
-  | {
-      ok: false;
-      code: 'GUEST_TRAPPED' | 'GUEST_OUT_OF_MEMORY' | 'GUEST_ERROR';
-      message: string;
-      memoryBytes: number;
-    };
+/** What an execution may use. */
+export interface ExecutionLimits {
+  timeoutMs: number;
+  memoryMb: number;
+  /** Units; without it, more than an honest guest can use before its deadline. */
+  fuel?: number;
+}
+
+/** What an execution used. `fuel` is 0 for a component that was precompiled before there was fuel. */
+export interface Usage {
+  memoryBytes: number;
+  fuel: number;
+}
+
+export type GuestFault =
+  'GUEST_TRAPPED' | 'GUEST_OUT_OF_MEMORY' | 'GUEST_OUT_OF_FUEL' | 'GUEST_TIMEOUT' | 'GUEST_ERROR';
+
+export type GuestOutcome = Usage &
+  ({ ok: true; response: GuestResponse } | { ok: false; code: GuestFault; message: string });
 
 /**
  * Runs guests inside a sandbox process. How an execution gets its fresh state is behind this seam and nowhere else.
@@ -67,5 +97,10 @@ export interface Engine {
   load(artifact: EngineArtifact): Promise<void>;
   isLoaded(contentHash: string): boolean;
   /** Never rejects for what a guest does: that is the outcome. */
-  execute(contentHash: string, request: GuestRequest, host: Host): Promise<GuestOutcome>;
+  execute(
+    contentHash: string,
+    request: GuestRequest,
+    host: Host,
+    limits: ExecutionLimits,
+  ): Promise<GuestOutcome>;
 }

@@ -1,6 +1,11 @@
-import { setTimeout } from 'node:timers/promises';
+/** Milliseconds. */
+export interface Clock {
+  now(): number;
+  sleep(milliseconds: number): Promise<void>;
+}
 
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** What a stream is waited for with: it is always ready. */
+const STOPPED: Clock = { now: () => 0, sleep: () => Promise.resolve() };
 
 /** The shape in which jco's glue takes the error case of a WIT `result`. */
 export function witError(payload: unknown): Error {
@@ -18,16 +23,22 @@ export class IoError {
   }
 }
 
-/** Ready at a moment of `performance.now()`. It holds no timer, since a guest may make any number of them. */
+/** Ready at a moment of its clock. It holds no timer, since a guest may make any number of them. */
 export class Pollable {
+  readonly clock: Clock;
   readonly readyAt: number;
 
-  constructor(readyAt = 0) {
+  constructor(clock = STOPPED, readyAt = 0) {
+    this.clock = clock;
     this.readyAt = readyAt;
   }
 
+  get left(): number {
+    return this.readyAt - this.clock.now();
+  }
+
   ready(): boolean {
-    return performance.now() >= this.readyAt;
+    return this.left <= 0;
   }
 
   async block(): Promise<void> {
@@ -37,12 +48,11 @@ export class Pollable {
 
 /** Indexes of the pollables that are ready, after at least one is. */
 export async function poll(pollables: readonly Pollable[]): Promise<Uint32Array> {
-  if (pollables.length === 0) throw new WebAssembly.RuntimeError('the guest polls nothing');
-  const earliest = pollables.reduce((least, { readyAt }) => Math.min(least, readyAt), Infinity);
-  // A timer may fire a little early, and reaches no further than MAX_TIMER_MS.
-  for (let left = earliest - performance.now(); left > 0; left = earliest - performance.now()) {
-    await setTimeout(Math.min(left, MAX_TIMER_MS));
-  }
+  const [first, ...rest] = pollables;
+  if (!first) throw new WebAssembly.RuntimeError('the guest polls nothing');
+  const earliest = rest.reduce((least, pollable) => (pollable.left < least.left ? pollable : least), first);
+  // A timer may fire a little early, and reaches only so far.
+  for (let left = earliest.left; left > 0; left = earliest.left) await earliest.clock.sleep(left);
   return Uint32Array.from([...pollables.keys()].filter((index) => pollables[index]?.ready()));
 }
 

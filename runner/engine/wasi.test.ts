@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { WASI_INTERFACES } from '../../core/world.ts';
+import { fakeHost } from '../../test/support/fake-host.ts';
 import { createWasi } from './wasi.ts';
 
 type Functions = Record<string, Record<string, (...args: unknown[]) => unknown>>;
@@ -7,9 +8,10 @@ type Stream = Record<string, (...args: unknown[]) => unknown>;
 
 function setup() {
   const written: string[] = [];
-  const wasi = createWasi(
-    (stream, bytes) => void written.push(`${stream}: ${Buffer.from(bytes).toString()}`),
-  );
+  const host = fakeHost({
+    output: (stream, bytes) => void written.push(`${stream}: ${Buffer.from(bytes).toString()}`),
+  });
+  const wasi = createWasi(() => host);
   const call = (name: string, fn: string, ...args: unknown[]): unknown =>
     (wasi as Functions)[`wasi:${name}`]?.[fn]?.(...args);
   return { wasi, written, call };

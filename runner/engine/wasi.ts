@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto';
+import type { Host } from './engine.ts';
 import { wasiHttp } from './wasi-http.ts';
 import {
   InputStream,
@@ -6,12 +6,13 @@ import {
   OutputStream,
   poll,
   Pollable,
+  type Clock,
   UnheldResource,
   witError,
 } from './wasi-streams.ts';
 
-/** Takes what a guest writes to standard output and error. */
-export type GuestOutput = (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
+/** The host of the call that an instance serves. */
+export type CurrentHost = () => Omit<Host, 'call'>;
 
 const NANOSECONDS = 1_000_000n;
 /** More random bytes than this at once is no sensible wish; getRandomValues asks for at most 64 KiB. */
@@ -36,35 +37,37 @@ function exit(): never {
   throw new WebAssembly.RuntimeError('the guest called exit');
 }
 
-function randomBytes(length: bigint): Uint8Array {
-  if (length > RANDOM_LIMIT)
-    throw new WebAssembly.RuntimeError('more random bytes than the host gives at once');
-  return randomFillSync(new Uint8Array(Number(length)));
-}
-
-function randomU64(): bigint {
-  return randomFillSync(new BigUint64Array(1))[0] ?? 0n;
-}
-
 /** Milliseconds as the guest's nanoseconds: whole milliseconds alone, so that a guest cannot time the host finely. */
 function coarse(milliseconds: number): bigint {
   return BigInt(Math.floor(milliseconds)) * NANOSECONDS;
-}
-
-function after(nanoseconds: bigint): Pollable {
-  return new Pollable(performance.now() + Number(nanoseconds / NANOSECONDS));
 }
 
 /**
  * WASI 0.2 for one execution, by interface: coarse clocks, the host's randomness, output to the host; empty environment,
  * arguments and input; no files, no sockets, no HTTP.
  */
-export function createWasi(output: GuestOutput): Record<string, Record<string, unknown>> {
-  const now = (): bigint => coarse(performance.now());
+export function createWasi(host: CurrentHost): Record<string, Record<string, unknown>> {
+  const clock: Clock = {
+    now: () => host().monotonicNow(),
+    sleep: (milliseconds) => host().sleep(milliseconds),
+  };
+  const now = (): bigint => coarse(clock.now());
   const wallClock = (): { seconds: bigint; nanoseconds: number } => {
-    const milliseconds = Date.now();
+    const milliseconds = host().wallNow();
     return { seconds: BigInt(Math.floor(milliseconds / 1000)), nanoseconds: (milliseconds % 1000) * 1e6 };
   };
+  const after = (nanoseconds: bigint): Pollable =>
+    new Pollable(clock, clock.now() + Number(nanoseconds / NANOSECONDS));
+  const randomBytes = (length: bigint): Uint8Array => {
+    if (length > RANDOM_LIMIT) {
+      throw new WebAssembly.RuntimeError('more random bytes than the host gives at once');
+    }
+    const bytes = new Uint8Array(Number(length));
+    host().fillRandom(bytes);
+    return bytes;
+  };
+  const randomU64 = (): bigint => new DataView(randomBytes(8n).buffer).getBigUint64(0, true);
+  const output = (stream: 'stdout' | 'stderr') => new OutputStream((bytes) => host().output(stream, bytes));
   return {
     'wasi:cli/environment': {
       getEnvironment: () => [],
@@ -73,8 +76,8 @@ export function createWasi(output: GuestOutput): Record<string, Record<string, u
     },
     'wasi:cli/exit': { exit, exitWithCode: exit },
     'wasi:cli/stdin': { getStdin: () => new InputStream() },
-    'wasi:cli/stdout': { getStdout: () => new OutputStream((bytes) => output('stdout', bytes)) },
-    'wasi:cli/stderr': { getStderr: () => new OutputStream((bytes) => output('stderr', bytes)) },
+    'wasi:cli/stdout': { getStdout: () => output('stdout') },
+    'wasi:cli/stderr': { getStderr: () => output('stderr') },
     'wasi:cli/terminal-input': { TerminalInput },
     'wasi:cli/terminal-output': { TerminalOutput },
     'wasi:cli/terminal-stdin': { getTerminalStdin: () => undefined },

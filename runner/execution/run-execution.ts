@@ -11,7 +11,11 @@ import type { SandboxOutcome } from '../sandbox/child-messages.ts';
 import type { SandboxPool } from '../sandbox/pool.ts';
 import { SandboxLostError, type SandboxJob } from '../sandbox/sandbox.ts';
 
-const MIB = 1024 * 1024;
+/**
+ * A guest ends by itself at its deadline: what it computes is cut off at the next slice of fuel, what it waits for is aborted. One that has
+ * not ended this much later holds its thread, and its process is killed.
+ */
+const STOP_GRACE_MS = 1_000;
 
 export interface ExecutionDeps {
   pool: Pick<SandboxPool, 'admit' | 'acquire'>;
@@ -27,7 +31,7 @@ export interface ExecutionInput {
 }
 
 /** What happened to the guest. `message` is for logs of ours, never for a client. */
-export type ExecutionResult = { cpuMs: number; memoryBytes: number } & (
+export type ExecutionResult = { cpuMs: number; memoryBytes: number; fuel: number } & (
   { ok: true; response: CheckedResponse } | { ok: false; code: ErrorCode; message: string }
 );
 
@@ -54,7 +58,11 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
         contentHash: context.content_hash,
         request: guestRequest(request, body),
         responseBytes: limits.response_bytes,
-        memoryBytes: limits.memory_mb * MIB,
+        limits: {
+          timeoutMs: limits.timeout_ms,
+          memoryMb: limits.memory_mb,
+          ...(limits.fuel !== undefined && { fuel: limits.fuel }),
+        },
         constants: host.constants,
         onCall: host.call,
         onOutput: guestLog.output,
@@ -76,7 +84,7 @@ const SPEAKS_OF_RUNNER: ReadonlySet<ErrorCode> = new Set(['CONCURRENCY_LIMITED',
 /**
  * Runs the job against its two deadlines. One that has not begun within START_WITHIN_MS is refused, since our own load is no guest's
  * fault; what it loads goes on loading, or a large component could never be loaded at all. A guest's own time is counted from when it
- * begins: at its end its host calls are aborted and its process is killed.
+ * begins: at its end its host calls are aborted, and soon after its process is killed if it has not ended.
  */
 async function attempt(
   deps: ExecutionDeps,
@@ -108,10 +116,16 @@ async function attempt(
     await sandbox.load(artifact);
     ended.signal.throwIfAborted();
     clearTimeout(timer);
-    timer = endAt(limits.timeout_ms, () => {
-      sandbox.kill('stopped');
-      return new PlatformError('GUEST_TIMEOUT', `still running after ${limits.timeout_ms} ms`);
-    });
+    timer = setTimeout(
+      () => {
+        ended.abort();
+        timer = setTimeout(() => {
+          sandbox.kill('stopped');
+          deadline.reject(new PlatformError('GUEST_TIMEOUT', `still running after ${limits.timeout_ms} ms`));
+        }, STOP_GRACE_MS);
+      },
+      Math.min(limits.timeout_ms, endBy - performance.now()),
+    );
     return sandbox.run(job);
   };
   const run = async (): Promise<SandboxOutcome> => {
@@ -149,8 +163,11 @@ function lost(err: SandboxLostError): PlatformError {
   return new PlatformError('SANDBOX_LOST', 'its sandbox process was stopped', { cause: err });
 }
 
-function failed(code: ErrorCode, message: string, cpuMs = 0, memoryBytes = 0): ExecutionResult {
-  return { ok: false, code, message, cpuMs, memoryBytes };
+/** Of a guest that was lost. */
+const NOTHING_KNOWN = { cpuMs: 0, memoryBytes: 0, fuel: 0 };
+
+function failed(code: ErrorCode, message: string, used = NOTHING_KNOWN): ExecutionResult {
+  return { ok: false, code, message, ...used };
 }
 
 function judge(
@@ -158,15 +175,16 @@ function judge(
   responseBytes: number,
   sandboxSays: (message: string) => void,
 ): ExecutionResult {
-  const { cpuMs, memoryBytes } = outcome;
+  const { cpuMs, memoryBytes, fuel } = outcome;
+  const used = { cpuMs, memoryBytes, fuel };
   if (!outcome.ok) {
     // Its own words may hold what the guest knows: they go where the guest's go.
     sandboxSays(outcome.message);
-    return failed(outcome.code, "as its sandbox says: see the guest's log", cpuMs, memoryBytes);
+    return failed(outcome.code, "as its sandbox says: see the guest's log", used);
   }
   const checked = checkResponse(outcome.response, responseBytes);
-  if ('fault' in checked) return failed(checked.code, checked.fault, cpuMs, memoryBytes);
-  return { ok: true, response: checked, cpuMs, memoryBytes };
+  if ('fault' in checked) return failed(checked.code, checked.fault, used);
+  return { ok: true, response: checked, ...used };
 }
 
 function guestRequest({ context, http }: ExecuteRequest, body: Uint8Array | undefined): GuestRequest {

@@ -51,6 +51,7 @@ const fine: ExecutionResult = {
   response: { status: 201, headers: { 'x-a': ['1', '2'] }, body: Buffer.from('answer') },
   cpuMs: 1,
   memoryBytes: 2,
+  fuel: 3,
 };
 
 type Runs = (input: ExecutionInput) => Promise<ExecutionResult>;
@@ -106,7 +107,7 @@ describe('POST /v1/execute', () => {
     expect(response.status).toBe(200);
     const answer = (await response.json()) as ExecuteResponse;
     expect(answer).toMatchObject({ status: 201, headers: { 'x-a': ['1', '2'] }, body_b64: 'YW5zd2Vy' });
-    expect(answer.metrics).toMatchObject({ cpu_ms: 1, memory_bytes: 2, fuel: 0, egress_bytes: 0 });
+    expect(answer.metrics).toMatchObject({ cpu_ms: 1, memory_bytes: 2, fuel: 3, egress_bytes: 0 });
     expect(answer.metrics.duration_ms).toBeGreaterThan(0);
     expect(inputs.map(({ body }) => [...(body ?? [])])).toEqual([[0, 1, 2]]);
   });
@@ -128,7 +129,7 @@ describe('POST /v1/execute', () => {
 
   it("tells what happened to the guest in a 200's body", async () => {
     const { send } = await setup(() =>
-      Promise.resolve({ ok: false, code: 'GUEST_TIMEOUT', message: 'late', cpuMs: 0, memoryBytes: 0 }),
+      Promise.resolve({ ...fine, ok: false, code: 'GUEST_TIMEOUT', message: 'late' }),
     );
     const response = await send(executeRequest());
     expect(response.status).toBe(200);

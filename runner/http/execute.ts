@@ -101,7 +101,7 @@ function toAnswer(
   const metrics = {
     duration_ms: durationMs,
     cpu_ms: result.cpuMs,
-    fuel: 0,
+    fuel: result.fuel,
     memory_bytes: result.memoryBytes,
     egress_bytes: 0,
   };

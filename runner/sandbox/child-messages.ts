@@ -20,12 +20,15 @@ const outcome = z.discriminatedUnion('ok', [
     }),
     memoryBytes: count,
     cpuMs: count,
+    fuel: count,
   }),
   z.strictObject({
     ok: z.literal(false),
     code: z.enum([
       'GUEST_TRAPPED',
       'GUEST_OUT_OF_MEMORY',
+      'GUEST_OUT_OF_FUEL',
+      'GUEST_TIMEOUT',
       'GUEST_ERROR',
       'GUEST_RESPONSE_TOO_LARGE',
       'INTERNAL', // a host call failed for a reason of ours
@@ -33,6 +36,7 @@ const outcome = z.discriminatedUnion('ok', [
     message: said,
     memoryBytes: count,
     cpuMs: count,
+    fuel: count,
   }),
 ]);
 /** How an execution ended, as its sandbox tells it. `cpuMs` counts the whole process while it ran. */

@@ -1,7 +1,18 @@
+import { randomFillSync } from 'node:crypto';
 import { Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+import type { LinkedPlan } from '../../core/component/plan.ts';
 import { isPlatformError } from '../../core/errors.ts';
-import type { Engine, EngineArtifact, GuestRequest, Host, HostReply, WitValue } from '../engine/engine.ts';
-import { createInstancePerCallEngine } from '../engine/instance-per-call-engine.ts';
+import type {
+  Engine,
+  EngineArtifact,
+  ExecutionLimits,
+  GuestRequest,
+  Host,
+  HostReply,
+  WitValue,
+} from '../engine/engine.ts';
+import { createEngine } from '../engine/create-engine.ts';
 import type { GuestEnd, ReplyHead, SandboxOutcome } from './child-messages.ts';
 import { createFrameWriter } from './frame-writer.ts';
 import { createFrameReader, FRAME, type Frame } from './frame.ts';
@@ -13,6 +24,7 @@ import type { WireValue } from './wire-value.ts';
 const CHANNEL_FD = 3;
 const MAX_FRAME_BYTES = 512 * 1024 * 1024; // artifacts arrive whole
 const MAX_CALL_BYTES = 1024 * 1024; // more than any capability takes
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const MAX_OUTPUT_BYTES = 64 * 1024; // per execution; the supervisor caps it again
 
 /** Ends an execution whose host call could not be served; `code` says whose fault it was. */
@@ -26,16 +38,20 @@ class HostCallError extends Error {
   }
 }
 
+/** What the supervisor sends to load a component; the plan as JSON. */
+export type LoadHead = Omit<EngineArtifact, 'plan'> & { plan?: string };
+
 /** What the supervisor sends to run a guest. */
 export interface ExecuteHead {
   contentHash: string;
   request: GuestRequest;
   responseBytes: number;
+  limits: ExecutionLimits;
   constants: Readonly<Record<string, HostReply>>;
 }
 
 const channel = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
-const engine: Engine = createInstancePerCallEngine();
+const engine: Engine = createEngine();
 const waiting = new Map<
   number,
   { resolve: (reply: HostReply) => void; fail: (err: HostCallError) => void }
@@ -62,10 +78,14 @@ function createHost(
 ): Host {
   let outputLeft = MAX_OUTPUT_BYTES;
   return {
+    monotonicNow: () => performance.now(),
+    wallNow: () => Date.now(),
+    sleep: async (milliseconds) => setTimeout(Math.min(milliseconds, MAX_TIMER_MS)),
+    fillRandom: (bytes) => void randomFillSync(bytes),
     call(interfaceName, functionName, args) {
       const name = `${interfaceName}.${functionName}`;
       const reply = Object.hasOwn(constants, name) ? constants[name] : undefined;
-      if (reply !== undefined) return Promise.resolve(reply);
+      if (reply !== undefined) return reply;
       const { promise, resolve } = Promise.withResolvers<HostReply>();
       if (sizeOf(args) > MAX_CALL_BYTES) {
         fail(
@@ -88,19 +108,19 @@ function createHost(
 
 async function outcomeOf(
   id: number,
-  { contentHash, request, responseBytes, constants }: ExecuteHead,
+  { contentHash, request, responseBytes, limits, constants }: ExecuteHead,
 ): Promise<GuestEnd> {
   const failure = Promise.withResolvers<never>();
   try {
-    const running = engine.execute(contentHash, request, createHost(id, constants, failure.reject));
+    const running = engine.execute(contentHash, request, createHost(id, constants, failure.reject), limits);
     const outcome = await Promise.race([running, failure.promise]);
     if (!outcome.ok || (outcome.response.body?.byteLength ?? 0) <= responseBytes) return outcome;
-    const { memoryBytes } = outcome;
+    const { memoryBytes, fuel } = outcome;
     const message = `the response body is over ${responseBytes} bytes`;
-    return { ok: false, code: 'GUEST_RESPONSE_TOO_LARGE', message, memoryBytes };
+    return { ok: false, code: 'GUEST_RESPONSE_TOO_LARGE', message, memoryBytes, fuel };
   } catch (err) {
     const code = err instanceof HostCallError ? err.code : 'INTERNAL';
-    return { ok: false, code, message: String(err), memoryBytes: 0 };
+    return { ok: false, code, message: String(err), memoryBytes: 0, fuel: 0 };
   }
 }
 
@@ -112,9 +132,10 @@ async function execute(id: number, head: ExecuteHead): Promise<void> {
   send(FRAME.outcome, id, outcome);
 }
 
-async function load(id: number, artifact: EngineArtifact): Promise<void> {
+async function load(id: number, { plan, ...artifact }: LoadHead): Promise<void> {
   try {
-    await engine.load(artifact);
+    const linked = plan === undefined ? {} : { plan: JSON.parse(plan) as LinkedPlan };
+    await engine.load({ ...artifact, ...linked });
     send(FRAME.loaded, id, {});
   } catch (err) {
     const trapped = isPlatformError(err) && err.code === 'GUEST_TRAPPED';
@@ -132,7 +153,7 @@ function settle(id: number, reply: ReplyHead): void {
 function receive({ type, id, head }: Frame): void {
   switch (type) {
     case FRAME.load:
-      void load(id, head as unknown as EngineArtifact);
+      void load(id, head as unknown as LoadHead);
       return;
     case FRAME.execute:
       void execute(id, head as unknown as ExecuteHead);

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { PlatformError } from '../../core/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
-import type { EngineArtifact, GuestRequest, HostReply, WitValue } from '../engine/engine.ts';
-import type { ExecuteHead } from './child.ts';
+import type { EngineArtifact, ExecutionLimits, GuestRequest, HostReply, WitValue } from '../engine/engine.ts';
+import type { ExecuteHead, LoadHead } from './child.ts';
 import {
   parseChildMessage,
   type ChildMessage,
@@ -11,11 +11,13 @@ import {
 } from './child-messages.ts';
 import { createFrameWriter } from './frame-writer.ts';
 import { createFrameReader, FRAME } from './frame.ts';
+import { FUEL_PER_MS } from '../engine/fuel-meter.ts';
 import { captureOutput } from './process-output.ts';
 import { startSandboxProcess } from './process.ts';
 import { residentMemory } from './resident-memory.ts';
 import type { WireValue } from './wire-value.ts';
 
+const MIB = 1024 * 1024;
 /** A response body at its largest, with room for its head. */
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 /** What may wait for a sandbox that does not read, because a guest in it holds its thread. */
@@ -33,7 +35,7 @@ export interface SandboxJob {
   contentHash: string;
   request: GuestRequest;
   responseBytes: number;
-  memoryBytes: number;
+  limits: ExecutionLimits;
   /** Answers the sandbox gives its guest without asking, by `interface.function`. */
   constants: Readonly<Record<string, HostReply>>;
   onCall(interfaceName: string, functionName: string, args: readonly WitValue[]): Promise<HostReply>;
@@ -165,7 +167,7 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
 
   const checkMemory = async (): Promise<void> => {
     if (child.pid === undefined || jobs.size === 0) return;
-    const caps = [...jobs.values()].reduce((sum, { job }) => sum + job.memoryBytes, 0);
+    const caps = [...jobs.values()].reduce((sum, { job }) => sum + job.limits.memoryMb * MIB, 0);
     const resident = await residentMemory(child.pid);
     if (resident === undefined || resident <= baseBytes + caps) return;
     logger.warn({ pid: child.pid, resident, cap: baseBytes + caps }, 'sandbox holds too much memory');
@@ -218,7 +220,9 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
       const { promise, resolve, reject } = Promise.withResolvers<undefined>();
       loading.set(id, { resolve: () => resolve(undefined), reject });
       loads.set(artifact.contentHash, promise);
-      write({ type: FRAME.load, id, head: artifact as unknown as WireValue });
+      const { plan, ...rest } = artifact;
+      const head: LoadHead = { ...rest, ...(plan && { plan: JSON.stringify(plan) }) };
+      write({ type: FRAME.load, id, head: head });
       const timer = setTimeout(() => {
         reject(new PlatformError('GUEST_TIMEOUT', 'the component did not finish to instantiate'));
         lose('stopped');
@@ -238,8 +242,8 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
         );
       }
       const id = ++ids;
-      const { contentHash, request, responseBytes, constants } = job;
-      const head: ExecuteHead = { contentHash, request, responseBytes, constants };
+      const { contentHash, request, responseBytes, limits, constants } = job;
+      const head: ExecuteHead = { contentHash, request, responseBytes, limits, constants };
       return new Promise((resolve, reject) => {
         jobs.set(id, {
           job,
@@ -260,9 +264,11 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
 /** A sandbox counts for itself: no more than can be. */
 function plausible(outcome: SandboxOutcome, { job, startedAt }: RunningJob): SandboxOutcome {
   const cpuMs = (performance.now() - startedAt) * availableParallelism();
+  const { memoryMb, fuel, timeoutMs } = job.limits;
   return {
     ...outcome,
-    memoryBytes: Math.min(outcome.memoryBytes, job.memoryBytes),
+    memoryBytes: Math.min(outcome.memoryBytes, memoryMb * MIB),
+    fuel: Math.min(outcome.fuel, fuel ?? timeoutMs * FUEL_PER_MS),
     cpuMs: Math.min(outcome.cpuMs, cpuMs),
   };
 }

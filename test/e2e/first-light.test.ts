@@ -200,7 +200,7 @@ describe('the platform after its first start', () => {
 
     it.each([
       ['with a fault', 'runtime', { runtime: 'jvm' }],
-      ['that asks for what is not done yet', 'limits.fuel', { limits: { fuel: 1_000 } }],
+      ['that asks for what is not done yet', 'instance', { instance: 'shared' }],
     ])('a manifest %s with 422, naming its path', async (_what, path, changes) => {
       const answer = await publish(
         platform,

@@ -1,10 +1,12 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { GuestOutcome, GuestRequest, Host, HostReply, WitValue } from '../../runner/engine/engine.ts';
-import { createInstancePerCallEngine } from '../../runner/engine/instance-per-call-engine.ts';
+import { createEngine } from '../../runner/engine/create-engine.ts';
 import { precompiledComponent } from '../support/components.ts';
+import { fakeHost } from '../support/fake-host.ts';
 
 const MB = 1024 * 1024;
-const engine = createInstancePerCallEngine();
+const LIMITS = { timeoutMs: 20_000, memoryMb: 64 };
+const engine = createEngine();
 const hashes = { hello: '', hostile: '', everything: '' };
 
 beforeAll(async () => {
@@ -52,14 +54,14 @@ function createHost(calls: Calls = {}) {
       return { ok: { namespace, key, ...stored } };
     },
   };
-  const host: Host = {
+  const host = fakeHost({
     call: async (interfaceName, functionName, args) => {
       const act = { ...working, ...calls }[`${interfaceName}.${functionName}`];
       if (!act) throw new Error(`nobody expected ${interfaceName}.${functionName}`);
       return act(...args);
     },
     output: (stream, bytes) => void output.push(`${stream}: ${Buffer.from(bytes).toString()}`),
-  };
+  });
   return { host, logged, output };
 }
 
@@ -74,7 +76,7 @@ async function call(
   url: string,
   host: Host = createHost().host,
 ): Promise<GuestOutcome> {
-  return engine.execute(hashes[name], request('GET', url), host);
+  return engine.execute(hashes[name], request('GET', url), host, LIMITS);
 }
 
 function bodyOf(outcome: GuestOutcome): unknown {
@@ -100,7 +102,12 @@ describe('the example extension hello', () => {
 
   it('echoes a body byte for byte', async () => {
     const body = Uint8Array.from({ length: 256 * 1024 }, (_zero, index) => index);
-    const outcome = await engine.execute(hashes.hello, request('POST', '/echo', body), createHost().host);
+    const outcome = await engine.execute(
+      hashes.hello,
+      request('POST', '/echo', body),
+      createHost().host,
+      LIMITS,
+    );
     if (!outcome.ok) throw new Error(outcome.message);
     expect(outcome.response.headers).toEqual([{ name: 'content-type', value: 'text/plain' }]);
     expect(Buffer.compare(Buffer.from(outcome.response.body ?? []), body)).toBe(0);
@@ -148,9 +155,9 @@ describe('an execution', () => {
   });
 
   it('is rejected for a component that was not loaded', async () => {
-    await expect(engine.execute('sha256:none', request('GET', '/'), createHost().host)).rejects.toThrow(
-      'not loaded',
-    );
+    await expect(
+      engine.execute('sha256:none', request('GET', '/'), createHost().host, LIMITS),
+    ).rejects.toThrow('not loaded');
   });
 });
 

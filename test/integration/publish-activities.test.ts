@@ -116,7 +116,6 @@ describe('verifyBundle', () => {
   });
 
   it.each<[string, object]>([
-    ['limits.fuel', { limits: { fuel: 1_000_000 } }],
     ['instance', { instance: 'shared' }],
     ['events', { events: [{ topic: 'ticket.closed', handler: 'onTicketClosed' }] }],
     ['schedules', { schedules: [{ cron: '0 6 * * 1', handler: 'onMonday' }] }],

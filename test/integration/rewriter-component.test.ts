@@ -3,6 +3,7 @@ import { rewriteModules, type RewrittenModules } from '../../core/wasm/rewrite.t
 import { generateGlue, type Generated } from '../../platform/component/generate-glue.ts';
 import { createWasi } from '../../runner/engine/wasi.ts';
 import { buildComponent } from '../support/components.ts';
+import { fakeHost } from '../support/fake-host.ts';
 import { RewrittenHost } from '../support/rewritten-host.ts';
 
 interface Response {
@@ -45,7 +46,7 @@ describe('the sample extension, rewritten', () => {
     instantiateCore: Instantiate,
   ): ReturnType<Glue['instantiate']> {
     const nothing = new Proxy({}, { get: () => () => Promise.resolve(undefined) });
-    const wasi = createWasi(() => undefined);
+    const wasi = createWasi(() => fakeHost());
     const imports = generated.imports.map((name) => [name, wasi[name.replace(/@.*/, '')] ?? nothing]);
     return glue.instantiate(
       (name) => {

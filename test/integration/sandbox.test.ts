@@ -11,6 +11,8 @@ import { precompiledComponent } from '../support/components.ts';
 
 const logger = createLogger({ level: 'silent', process: 'runner' });
 
+const LIMITS = { timeoutMs: 30_000, memoryMb: 64 };
+
 let hostile: PrecompiledArtifact;
 beforeAll(async () => {
   hostile = await precompiledComponent('hostile');
@@ -35,7 +37,7 @@ function job(url: string, overrides: Partial<SandboxJob> = {}): SandboxJob {
     contentHash: hostile.contentHash,
     request: { context: { tenantId: 't', extensionId: 'e' }, http: { method: 'GET', url, headers: [] } },
     responseBytes: 1_000_000,
-    memoryBytes: 64 * 1024 * 1024,
+    limits: LIMITS,
     constants: {},
     onCall: () => Promise.resolve({ ok: undefined }),
     onOutput: () => undefined,
@@ -53,7 +55,9 @@ describe('a sandbox', () => {
 
   it('refuses an artifact that does not load, and goes on', async () => {
     const sandbox = await setup();
-    const broken = { ...hostile, contentHash: `sha256:${'0'.repeat(64)}`, glue: Buffer.from('no {{ script') };
+    const { coreModules, imports } = hostile;
+    const glue = Buffer.from('no {{ script');
+    const broken = { coreModules, imports, contentHash: `sha256:${'0'.repeat(64)}`, glue };
     await expect(sandbox.load(broken)).rejects.toMatchObject({ code: 'ARTIFACT_INVALID' });
     expect(await sandbox.run(job('/ok'))).toMatchObject({ ok: true });
   });
@@ -90,7 +94,9 @@ describe('a sandbox', () => {
 
   (canMeasureMemory ? it : it.skip)('is killed when its process holds too much memory', async () => {
     const sandbox = await setup(0);
-    await expect(sandbox.run(job('/loop', { memoryBytes: 1 }))).rejects.toMatchObject({ reason: 'memory' });
+    await expect(sandbox.run(job('/loop', { limits: { ...LIMITS, memoryMb: 1 } }))).rejects.toMatchObject({
+      reason: 'memory',
+    });
     await sandbox.exited;
   });
 

@@ -27,7 +27,14 @@ const WASM_TOOLS: Program = {
 
 /** The Bytecode Alliance's tools, compiled once if need be. Undefined where there are neither they nor cargo. */
 export async function findWasmTools(environment: Environment): Promise<string | undefined> {
-  const options = { environment, log: console.log };
+  const options = {
+    environment,
+    log: console.log,
+    during: <T>(what: string, work: () => Promise<T>): Promise<T> => {
+      console.log(what);
+      return work();
+    },
+  };
   const found = await findProgram(WASM_TOOLS, options);
   if (found !== undefined || !isOnPath('cargo', environment)) return found;
   const compile = {

@@ -1,12 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
+import { fakeHost } from '../../test/support/fake-host.ts';
 import type { EngineArtifact, GuestRequest, Host, HostReply } from './engine.ts';
-import { createInstancePerCallEngine } from './instance-per-call-engine.ts';
+import { createEngine } from './create-engine.ts';
 
 // Real components run in test/integration/engine.test.ts; here glue is written by hand to show what the engine does around it.
 
 const EMPTY_MODULE = Uint8Array.from([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
 /** One memory of a page, at most two, exported as "m". */
 const ONE_PAGE = Uint8Array.from([...EMPTY_MODULE, 5, 4, 1, 1, 1, 2, 7, 5, 1, 1, 0x6d, 2, 0]);
+
+const LIMITS = { timeoutMs: 5_000, memoryMb: 64 };
 
 const request: GuestRequest = {
   context: { tenantId: 't', extensionId: 'e' },
@@ -25,13 +28,13 @@ function artifact(body: string, more: Partial<EngineArtifact> = {}): EngineArtif
 }
 
 function hostThat(reply: HostReply): Host {
-  return { call: () => Promise.resolve(reply), output: () => undefined };
+  return fakeHost({ call: () => Promise.resolve(reply) });
 }
 
 async function run(loaded: EngineArtifact, host = hostThat({ ok: undefined })) {
-  const engine = createInstancePerCallEngine();
+  const engine = createEngine();
   await engine.load(loaded);
-  return engine.execute(loaded.contentHash, request, host);
+  return engine.execute(loaded.contentHash, request, host, LIMITS);
 }
 
 /** Glue whose handler answers with what an expression gives, as text. */
@@ -44,7 +47,7 @@ async function answerOf(expression: string, imports: string[], host?: Host): Pro
   return Buffer.from(outcome.response.body ?? []).toString();
 }
 
-describe('the engine', () => {
+describe('the engine with glue of jco', () => {
   it('gives a guest the imports it names and nothing else', async () => {
     const names = ['alga:extension/storage', 'wasi:random/random', 'wasi:keyvalue/store'];
     expect(await answerOf('Object.keys(imports)', names)).toBe('alga:extension/storage,wasi:random/random');
@@ -75,7 +78,7 @@ describe('the engine', () => {
   });
 
   it('refuses to load a component that cannot be instantiated', async () => {
-    const engine = createInstancePerCallEngine();
+    const engine = createEngine();
     const broken = artifact("throw new WebAssembly.RuntimeError('unreachable');");
     await expect(engine.load(broken)).rejects.toMatchObject({ code: 'GUEST_TRAPPED' });
     expect(engine.isLoaded(broken.contentHash)).toBe(false);
@@ -94,10 +97,10 @@ describe('the engine', () => {
   it('makes the next instance after a call, and never gives one to two calls', async () => {
     const counting =
       'let served = 0; return { handler: async () => { served += 1; return { status: served, headers: [] }; } };';
-    const engine = createInstancePerCallEngine();
+    const engine = createEngine();
     const component = artifact(counting);
     await engine.load(component);
-    const call = () => engine.execute(component.contentHash, request, hostThat({ ok: undefined }));
+    const call = () => engine.execute(component.contentHash, request, hostThat({ ok: undefined }), LIMITS);
     const outcomes = [await call(), ...(await Promise.all([call(), call(), call()]))];
     expect(outcomes.map((outcome) => outcome.ok && outcome.response.status)).toEqual([1, 1, 1, 1]);
   });
@@ -117,7 +120,7 @@ describe('the engine', () => {
   });
 
   it('compiles a component once, and again after a load that failed', async () => {
-    const engine = createInstancePerCallEngine();
+    const engine = createEngine();
     const broken = artifact(answering('1'), { coreModules: { 'm.wasm': Uint8Array.of(1) } });
     await expect(engine.load(broken)).rejects.toThrow();
     expect(engine.isLoaded(broken.contentHash)).toBe(false);
@@ -125,7 +128,9 @@ describe('the engine', () => {
     await Promise.all([engine.load(whole), engine.load(whole)]);
     expect(engine.isLoaded(whole.contentHash)).toBe(true);
     await engine.load(broken);
-    expect(await engine.execute(whole.contentHash, request, hostThat({ ok: undefined }))).toMatchObject({
+    expect(
+      await engine.execute(whole.contentHash, request, hostThat({ ok: undefined }), LIMITS),
+    ).toMatchObject({
       ok: true,
     });
   });

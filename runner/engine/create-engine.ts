@@ -1,0 +1,158 @@
+import { PlatformError } from '../../core/errors.ts';
+import type { Component, Instance } from './component.ts';
+import type {
+  Engine,
+  EngineArtifact,
+  ExecutionLimits,
+  GuestFault,
+  GuestOutcome,
+  GuestRequest,
+  Host,
+} from './engine.ts';
+import { FUEL_PER_MS } from './fuel-meter.ts';
+import { compileGlued } from './glue-component.ts';
+import type { Call } from './host-imports.ts';
+import { compileLinked } from './linked-component.ts';
+
+const MIB = 1024 * 1024;
+/** Instances of a component that are kept while nobody calls. */
+const MAX_IDLE = 4;
+
+interface Loaded {
+  component: Component;
+  /** The one that served last comes first: its memory is still in the caches. */
+  idle: Instance[];
+}
+
+/** Fresh state for every call: an instance serves one at a time, and is rewound or thrown away after it. */
+export function createEngine(): Engine {
+  const loading = new Map<string, Promise<Loaded>>();
+  const loaded = new Map<string, Loaded>();
+
+  return {
+    isLoaded: (contentHash) => loaded.has(contentHash),
+
+    async load(artifact) {
+      const { contentHash } = artifact;
+      let compiling = loading.get(contentHash);
+      if (!compiling) {
+        compiling = compile(artifact);
+        loading.set(contentHash, compiling);
+        compiling.catch(() => loading.delete(contentHash));
+      }
+      loaded.set(contentHash, await compiling);
+    },
+
+    execute: async (contentHash, request, host, limits) => {
+      const known = loaded.get(contentHash);
+      if (!known) throw new Error(`component ${contentHash} is not loaded`);
+      return runOnce(known, request, host, limits);
+    },
+  };
+}
+
+async function compile({ plan, glue, ...artifact }: EngineArtifact): Promise<Loaded> {
+  if (!plan && !glue) throw new Error('the artifact says nowhere how its core modules are linked');
+  const component = plan
+    ? await compileLinked(artifact, plan)
+    : await compileGlued(artifact, glue as Uint8Array);
+  try {
+    return { component, idle: [component.instantiate()] };
+  } catch (cause) {
+    throw new PlatformError('GUEST_TRAPPED', 'the component cannot be instantiated', { cause });
+  }
+}
+
+async function runOnce(
+  loaded: Loaded,
+  request: GuestRequest,
+  host: Host,
+  { timeoutMs, memoryMb, fuel = timeoutMs * FUEL_PER_MS }: ExecutionLimits,
+): Promise<GuestOutcome> {
+  const call: Call = { host, wroteToStderr: false };
+  const deadline = performance.now() + timeoutMs;
+  const limits = { fuel, deadline, memoryBytes: memoryMb * MIB };
+  let instance: Instance | undefined;
+  const timeout = deadlineAt(timeoutMs);
+  try {
+    instance = loaded.idle.pop() ?? loaded.component.instantiate();
+    const answered = instance.run(request, call, limits);
+    const response = await Promise.race([answered, timeout.reached]);
+    const usage = usageOf(instance);
+    if (instance.rewind()) keep(loaded, instance);
+    return { ok: true, response, ...usage };
+  } catch (error) {
+    const usage = usageOf(instance);
+    const fault = classify(error, { call, instance });
+    instance?.abandon();
+    if (call.hostFault) throw call.hostFault.cause;
+    return { ok: false, ...fault, ...usage };
+  } finally {
+    timeout.clear();
+    // The answer does not wait for the next call's instance.
+    setImmediate(prepare, loaded);
+  }
+}
+
+class DeadlineError extends Error {}
+
+/** A guest that waits for the host at its deadline computes nothing that could be stopped: nobody waits for it any more. */
+function deadlineAt(timeoutMs: number): { reached: Promise<never>; clear: () => void } {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => undefined); // also when nobody waits
+  const timer = setTimeout(() => reject(new DeadlineError()), timeoutMs);
+  return { reached: promise, clear: () => clearTimeout(timer) };
+}
+
+function keep({ idle }: Loaded, instance: Instance): void {
+  if (idle.length < MAX_IDLE) idle.push(instance);
+}
+
+function prepare({ idle, component }: Loaded): void {
+  if (idle.length > 0) return;
+  try {
+    idle.push(component.instantiate());
+  } catch {
+    // The next call instantiates by itself and answers with the fault.
+  }
+}
+
+function usageOf(instance: Instance | undefined): { memoryBytes: number; fuel: number } {
+  return { memoryBytes: instance?.memoryBytes ?? 0, fuel: instance?.fuel ?? 0 };
+}
+
+interface Ended {
+  call: Call;
+  instance: Instance | undefined;
+}
+
+/**
+ * A guest that was refused memory and ends is taken to have ended for it. One that aborts after it wrote to standard error ended as
+ * language runtimes do on an uncaught exception or a panic; any other trap is a fault.
+ */
+function classify(error: unknown, { call, instance }: Ended): { code: GuestFault; message: string } {
+  if (error instanceof DeadlineError) {
+    return { code: 'GUEST_TIMEOUT', message: 'the guest was still waiting at its deadline' };
+  }
+  // V8 reports a stack that overflowed, and the glue an address outside of the memory, as a RangeError.
+  const trapped = error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
+  if (!trapped) {
+    return {
+      code: 'GUEST_ERROR',
+      message: 'the guest answered with something that is no response of its world',
+    };
+  }
+  switch (instance?.stopped) {
+    case 'fuel':
+      return { code: 'GUEST_OUT_OF_FUEL', message: 'the guest used up its fuel' };
+    case 'deadline':
+      return { code: 'GUEST_TIMEOUT', message: 'the guest was still computing at its deadline' };
+    default:
+  }
+  if (instance?.outOfMemory === true) {
+    return { code: 'GUEST_OUT_OF_MEMORY', message: 'the guest aborted when it was refused memory' };
+  }
+  return call.wroteToStderr
+    ? { code: 'GUEST_ERROR', message: 'the guest ended with an error, which it wrote to standard error' }
+    : { code: 'GUEST_TRAPPED', message: 'the guest trapped' };
+}

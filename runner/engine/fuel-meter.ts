@@ -1,0 +1,108 @@
+import { GO_ON, STOP, TAKE_TURN } from '../../core/wasm/reserved.ts';
+
+/**
+ * Fuel handed out at once: what a guest may compute before others have their turn. See docs/decisions/0020-fresh-state-by-rewinding.md for how it was chosen.
+ */
+const SLICE = 200_000;
+
+/** More than any machine computes: a guest without a limit of its own meets its deadline first. */
+export const FUEL_PER_MS = 10_000_000;
+
+/** To instantiate a component takes no time worth speaking of; one whose beginning computes for longer is at fault. */
+const START_MS = 5_000;
+
+export const START_LIMITS = (): FuelLimits => ({
+  fuel: START_MS * FUEL_PER_MS,
+  deadline: performance.now() + START_MS,
+});
+
+export interface FuelLimits {
+  /** In units of fuel. */
+  fuel: number;
+  /** On the clock of `performance.now()`. */
+  deadline: number;
+}
+
+/** Why a guest was stopped. */
+export type Stopped = 'fuel' | 'deadline';
+
+/** Counts what one instance computes, and stops it where it may go no further. All its core modules share `global`. */
+export class FuelMeter {
+  /** What is left of the slice; below zero, the guest asks for more. */
+  readonly global = new WebAssembly.Global<number>({ value: 'i32', mutable: true }, 0);
+  stopped: Stopped | undefined;
+  #limits: FuelLimits = { fuel: 0, deadline: 0 };
+  #granted = 0;
+  #mayWait = false;
+
+  /** Starts to count. `mayWait`: other guests get their turn between slices. */
+  begin(limits: FuelLimits, mayWait: boolean): void {
+    this.#limits = limits;
+    this.#mayWait = mayWait;
+    this.#granted = 0;
+    this.stopped = undefined;
+    this.global.value = 0;
+    this.#grant();
+  }
+
+  get used(): number {
+    return this.#granted - this.global.value;
+  }
+
+  /** Whatever the guest does next, it ends: nobody waits for it any more. */
+  stop(why: Stopped): void {
+    this.stopped ??= why;
+    this.#granted -= this.global.value + 1;
+    this.global.value = -1;
+  }
+
+  /** The guest's slice is used up. */
+  readonly spent = (): number => {
+    const why = this.#reasonToStop();
+    if (why !== undefined) {
+      this.stopped = why;
+      return STOP;
+    }
+    if (this.#mayWait) return TAKE_TURN;
+    this.#grant();
+    return GO_ON;
+  };
+
+  /** Lets the event loop turn, so that others run. */
+  readonly turn = async (): Promise<number> => {
+    await new Promise(setImmediate);
+    const why = this.#reasonToStop();
+    if (why !== undefined) {
+      this.stopped = why;
+      return STOP;
+    }
+    this.#grant();
+    return GO_ON;
+  };
+
+  /** With a frame of JavaScript below it a guest cannot be suspended; it goes on and takes its turn later. */
+  readonly withoutWaiting = <T>(run: () => T): T => {
+    const before = this.#mayWait;
+    this.#mayWait = false;
+    try {
+      return run();
+    } finally {
+      this.#mayWait = before;
+    }
+  };
+
+  #reasonToStop(): Stopped | undefined {
+    if (this.stopped !== undefined) return this.stopped;
+    if (this.used > this.#limits.fuel) return 'fuel';
+    return performance.now() >= this.#limits.deadline ? 'deadline' : undefined;
+  }
+
+  /** One charge may have taken more than a slice. */
+  #grant(): void {
+    const left = this.global.value;
+    const wanted = SLICE - Math.min(0, left);
+    const slice = Math.min(wanted, this.#limits.fuel - this.#granted);
+    this.#granted += slice;
+    this.global.value = left + slice;
+  }
+}

@@ -1,0 +1,102 @@
+import type { LinkedPlan } from '../../core/component/plan.ts';
+import { SUSPENDING_IMPORTS } from '../../core/world.ts';
+import { className, linkComponent, type LinkedInstance } from './abi/link.ts';
+import {
+  compileModules,
+  createCurrentCall,
+  createStartCall,
+  moduleOf,
+  type Component,
+  type Instance,
+} from './component.ts';
+import { CoreInstances } from './core-instances.ts';
+import type { EngineArtifact, GuestRequest, GuestResponse } from './engine.ts';
+import { FuelMeter, START_LIMITS } from './fuel-meter.ts';
+import { hostImports } from './host-imports.ts';
+
+const SUSPENDING: ReadonlySet<string> = new Set(SUSPENDING_IMPORTS);
+
+/** A component that is linked by its plan: its instances are metered, interrupted and, where that is enough, rewound. */
+export async function compileLinked(
+  { coreModules, imports }: Pick<EngineArtifact, 'coreModules' | 'imports'>,
+  plan: LinkedPlan,
+): Promise<Component> {
+  const modules = await compileModules(coreModules);
+  const inOrder = plan.modules.map((name) => moduleOf(modules, name));
+  // Classes are the same in every instance; only what is called needs a call.
+  const classes = hostImports(imports, createCurrentCall().get);
+  const component = linkComponent(plan, {
+    isOf(resource, object) {
+      const { interface: name = '', name: type = '' } = plan.resources[resource] ?? {};
+      const known = classes[name]?.[className(type)];
+      return typeof known === 'function' && object instanceof known;
+    },
+    suspends: (name) => SUSPENDING.has(name),
+  });
+  let pristine: readonly Uint8Array[] | undefined;
+
+  function instantiate(): Instance {
+    const meter = new FuelMeter();
+    const cores = new CoreInstances(meter);
+    const current = createCurrentCall();
+    const start = createStartCall();
+    current.set(start.call);
+    meter.begin(START_LIMITS(), false);
+    const linked = component.instantiate(hostImports(imports, current.get), {
+      instantiate: (module, given) => cores.instantiate(inOrder[module] ?? moduleOf(modules, ''), given),
+      written: (memory) => cores.written(memory),
+      withoutWaiting: meter.withoutWaiting,
+    });
+    current.set(undefined);
+    const alike = !start.asked();
+    const kept = cores.keep(alike ? pristine : undefined);
+    if (alike) pristine = kept;
+    return instanceOf(linked, {
+      meter,
+      cores,
+      current,
+      rewindable: alike && plan.notRewindable === undefined,
+    });
+  }
+
+  return { instantiate };
+}
+
+interface Parts {
+  meter: FuelMeter;
+  cores: CoreInstances;
+  current: ReturnType<typeof createCurrentCall>;
+  rewindable: boolean;
+}
+
+function instanceOf(linked: LinkedInstance, { meter, cores, current, rewindable }: Parts): Instance {
+  return {
+    async run(request: GuestRequest, call, limits) {
+      current.set(call);
+      cores.limitMemory(limits.memoryBytes);
+      meter.begin(limits, true);
+      return (await linked.handler(request)) as GuestResponse;
+    },
+    abandon() {
+      current.set(undefined);
+      meter.stop('deadline');
+    },
+    rewind() {
+      current.set(undefined);
+      linked.dropHandles();
+      return rewindable && cores.rewind();
+    },
+    get memoryBytes() {
+      return cores.memoryBytes;
+    },
+    get outOfMemory() {
+      return cores.growthRefused ?? false;
+    },
+    get fuel() {
+      return meter.used;
+    },
+    get stopped() {
+      return meter.stopped;
+    },
+  };
+}

@@ -1,0 +1,118 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { createEngine } from '../../runner/engine/create-engine.ts';
+import type { ExecutionLimits, GuestOutcome, GuestRequest, Host } from '../../runner/engine/engine.ts';
+import { precompiledComponent } from '../support/components.ts';
+import { fakeHost } from '../support/fake-host.ts';
+import { recording, replaying } from '../support/recorded-host.ts';
+
+const LIMITS: ExecutionLimits = { timeoutMs: 30_000, memoryMb: 64 };
+const engine = createEngine();
+let contentHash = '';
+
+beforeAll(async () => {
+  const hostile = await precompiledComponent('hostile');
+  expect(hostile.plan?.notRewindable).toBeUndefined();
+  await engine.load(hostile);
+  contentHash = hostile.contentHash;
+}, 180_000);
+
+const quiet = (): Host => fakeHost({ call: () => ({ ok: undefined }) });
+
+async function run(
+  url: string,
+  limits: Partial<ExecutionLimits> = {},
+  host = quiet(),
+): Promise<GuestOutcome> {
+  const request: GuestRequest = {
+    context: { tenantId: 't', extensionId: 'e' },
+    http: { method: 'GET', url, headers: [] },
+  };
+  return engine.execute(contentHash, request, host, { ...LIMITS, ...limits });
+}
+
+function textOf(outcome: GuestOutcome): string {
+  if (!outcome.ok) throw new Error(`${outcome.code}: ${outcome.message}`);
+  return Buffer.from(outcome.response.body ?? []).toString();
+}
+
+describe('fuel', () => {
+  it('is the same for the same call, whatever came before it', async () => {
+    const { fuel } = await run('/ok');
+    expect(fuel).toBeGreaterThan(1_000);
+    await run('/state');
+    await run('/throw');
+    await run(`/ok?${'long'.repeat(50_000)}`);
+    expect((await run('/ok')).fuel).toBe(fuel);
+    expect((await run('/state')).fuel).not.toBe(fuel);
+  });
+
+  it('ends a guest that has used up its own', async () => {
+    expect(await run('/loop', { fuel: 5_000_000 })).toMatchObject({ ok: false, code: 'GUEST_OUT_OF_FUEL' });
+    const { fuel } = await run('/ok');
+    expect(await run('/ok', { fuel })).toMatchObject({ ok: true });
+    expect(await run('/ok', { fuel: fuel - 1 })).toMatchObject({ ok: false, code: 'GUEST_OUT_OF_FUEL' });
+  });
+});
+
+describe('a guest that computes without end', () => {
+  it('ends at its deadline, and others run in the same thread meanwhile', async () => {
+    let ended = false;
+    const loop = run('/loop', { timeoutMs: 3_000 }).finally(() => {
+      ended = true;
+    });
+    const others = await Promise.all(['/ok', '/state', '/ok'].map((url) => run(url)));
+    expect(others.every(({ ok }) => ok)).toBe(true);
+    expect(ended).toBe(false);
+    expect(await loop).toMatchObject({ ok: false, code: 'GUEST_TIMEOUT' });
+    expect(await run('/ok')).toMatchObject({ ok: true });
+  });
+
+  it('ends at its deadline when it waits for the host, and does not go on when the host answers after all', async () => {
+    const answer = Promise.withResolvers<{ ok: undefined }>();
+    let calls = 0;
+    const host = fakeHost({
+      call: () => {
+        calls += 1;
+        return answer.promise;
+      },
+    });
+    expect(await run('/chatty', { timeoutMs: 200 }, host)).toMatchObject({
+      ok: false,
+      code: 'GUEST_TIMEOUT',
+    });
+    answer.resolve({ ok: undefined });
+    expect(await run('/ok')).toMatchObject({ ok: true });
+    expect(calls).toBe(1);
+  });
+});
+
+describe('memory', () => {
+  it('is limited for each call beneath what the component may have', async () => {
+    const capped = await run('/memory', { memoryMb: 24 });
+    expect(capped).toMatchObject({ ok: false });
+    expect(capped.memoryBytes).toBeLessThanOrEqual(24 * 1024 * 1024);
+    const { memoryBytes } = await run('/memory');
+    expect(memoryBytes).toBeGreaterThan(32 * 1024 * 1024);
+  });
+
+  it('that a guest grew is gone for the next', async () => {
+    const { memoryBytes } = await run('/ok');
+    await run('/big');
+    expect((await run('/ok')).memoryBytes).toBe(memoryBytes);
+  });
+});
+
+describe('an execution', () => {
+  it('replayed with what its host said gives the same answer for the same fuel', async () => {
+    const { host, recording: kept } = recording(quiet());
+    const first = await run('/random', {}, host);
+    const again = await run('/random', {}, replaying(kept));
+    expect(textOf(again)).toBe(textOf(first));
+    expect(again.fuel).toBe(first.fuel);
+    expect(textOf(await run('/random'))).not.toBe(textOf(first));
+  });
+
+  it('finds nothing of a thousand others', async () => {
+    for (let round = 0; round < 1_000; round += 1) expect(textOf(await run('/state'))).toBe('{"calls":1}');
+  });
+});
