@@ -1,0 +1,70 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { precompileComponent } from '../../platform/component/precompile.ts';
+import { createEngine } from '../../runner/engine/create-engine.ts';
+import type { GuestOutcome, Host, WitValue } from '../../runner/engine/engine.ts';
+import { fakeHost } from '../support/fake-host.ts';
+import { quickJsComponent } from '../support/quickjs-component.ts';
+
+const SOURCE = `
+import { logInfo } from 'alga:extension/logging';
+import { get } from 'alga:extension/storage';
+let calls = 0;
+export function handler({ http }) {
+  calls += 1;
+  if (http.url === '/loop') for (;;) calls += 1;
+  if (http.url === '/missing') {
+    try { get('a', 'b'); } catch (error) { logInfo(String(error.payload)); }
+  }
+  return { status: 200 + calls, headers: http.headers, body: http.body };
+}
+`;
+const engine = createEngine();
+const contentHash = `sha256:${'0'.repeat(64)}`;
+
+beforeAll(async () => {
+  const component = await quickJsComponent(SOURCE);
+  const artifact = await precompileComponent(component, { memoryMb: 32, timeoutMs: 60_000 });
+  // Its toolchain puts components within the component, which a plan can tell as well.
+  expect(artifact).toMatchObject({ plan: { modules: expect.any(Array) } });
+  expect(artifact.plan?.notRewindable).toBeUndefined();
+  await engine.load({ ...artifact, contentHash });
+}, 120_000);
+
+async function run(url: string, host: Host = fakeHost(), timeoutMs = 20_000): Promise<GuestOutcome> {
+  const request = {
+    context: { tenantId: 't', extensionId: 'e' },
+    http: { method: 'POST', url, headers: [{ name: 'x-a', value: 'ä' }], body: Buffer.from('body') },
+  };
+  return engine.execute(contentHash, request, host, { timeoutMs, memoryMb: 32 });
+}
+
+describe('a component of QuickJS', () => {
+  it('answers from fresh state every time, for the same fuel', async () => {
+    const outcomes = [await run('/'), await run('/'), await run('/')];
+    for (const outcome of outcomes) {
+      if (!outcome.ok) throw new Error(outcome.message);
+      expect(outcome.response).toMatchObject({ status: 201, headers: [{ name: 'x-a', value: 'ä' }] });
+      expect(Buffer.from(outcome.response.body ?? []).toString()).toBe('body');
+    }
+    expect(new Set(outcomes.map(({ fuel }) => fuel)).size).toBe(1);
+  });
+
+  it('gets the error case of an interface, and waits for the host', async () => {
+    const logged: WitValue[] = [];
+    const host = fakeHost({
+      call: async (interfaceName, _functionName, [first]) => {
+        if (interfaceName === 'storage') return Promise.resolve({ err: 'missing' });
+        logged.push(first);
+        return { ok: undefined };
+      },
+    });
+    expect(await run('/missing', host)).toMatchObject({ ok: true });
+    expect(logged).toEqual(['missing']);
+  });
+
+  it('ends alone at its deadline when it loops', async () => {
+    const [loop, other] = await Promise.all([run('/loop', fakeHost(), 500), run('/')]);
+    expect(loop).toMatchObject({ ok: false, code: 'GUEST_TIMEOUT' });
+    expect(other).toMatchObject({ ok: true });
+  });
+});
