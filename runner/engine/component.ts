@@ -77,5 +77,5 @@ export function createStartCall(): { call: Call; asked: () => boolean } {
     call: refuse,
     output: () => undefined,
   };
-  return { call: { host, wroteToStderr: false }, asked: () => asked };
+  return { call: { host, deadline: 0, wroteToStderr: false }, asked: () => asked };
 }

@@ -69,8 +69,8 @@ async function runOnce(
   host: Host,
   { timeoutMs, memoryMb, fuel = timeoutMs * FUEL_PER_MS }: ExecutionLimits,
 ): Promise<GuestOutcome> {
-  const call: Call = { host, wroteToStderr: false };
   const deadline = performance.now() + timeoutMs;
+  const call: Call = { host, deadline, wroteToStderr: false };
   const limits = { fuel, deadline, memoryBytes: memoryMb * MIB };
   let instance: Instance | undefined;
   const timeout = deadlineAt(timeoutMs);

@@ -6,6 +6,8 @@ import { witError } from './wasi-streams.ts';
 /** One execution, as the imports of its instance know it. */
 export interface Call {
   host: Host;
+  /** On the clock of `performance.now()`. */
+  deadline: number;
   wroteToStderr: boolean;
   /** Set when the host itself failed, so that its failure is not taken for the guest's. */
   hostFault?: { cause: unknown };
@@ -19,7 +21,7 @@ export function hostImports(
   const wasi = createWasi(() => {
     const call = currentCall();
     return {
-      ...clockOf(call.host),
+      ...clockOf(call),
       output(stream, bytes) {
         if (stream === 'stderr') call.wroteToStderr = true;
         call.host.output(stream, bytes);
@@ -36,11 +38,12 @@ export function hostImports(
   return imports;
 }
 
-function clockOf(host: Host): Omit<Host, 'call' | 'output'> {
+function clockOf({ host, deadline }: Call): Omit<Host, 'call' | 'output'> {
   return {
     monotonicNow: () => host.monotonicNow(),
     wallNow: () => host.wallNow(),
-    sleep: (milliseconds) => host.sleep(milliseconds),
+    // No timer outlives its call: it would hold a guest that nobody waits for.
+    sleep: (milliseconds) => host.sleep(Math.max(0, Math.min(milliseconds, deadline - performance.now()))),
     fillRandom: (bytes) => host.fillRandom(bytes),
   };
 }

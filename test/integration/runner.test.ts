@@ -59,7 +59,7 @@ describe('the runner', () => {
   it('announces the limits that it enforces and the capabilities that it serves, and refuses others', async () => {
     expect(await runner.announcement()).toEqual({
       status: 'ready',
-      limits: ['timeout_ms', 'memory_mb', 'response_bytes', 'egress_bytes'],
+      limits: ['timeout_ms', 'memory_mb', 'response_bytes', 'fuel', 'egress_bytes'],
       capabilities: ['context.read', 'config.read', 'log.emit', 'user.read', 'secrets.get', 'storage.kv'],
     });
     const form = (request: ExecuteRequest) => ({ ...request, providers: ['cap:http.fetch'] });

@@ -153,6 +153,7 @@ describe('workers as processes', () => {
       digest: 'passed',
       archive: 'passed',
       manifest: 'passed',
+      features: 'passed',
       files: 'passed',
       signature: 'skipped',
       capabilities: 'passed',

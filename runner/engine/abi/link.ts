@@ -284,21 +284,22 @@ function memoryOf(
 /** `[method]pollable.block`, `[static]fields.from-list`, `[constructor]fields` or a plain name. */
 const MEMBER = /^\[(method|static|constructor)\]([a-z0-9-]+)(?:\.([a-z0-9-]+))?$/;
 
-/** What the host has under the name; one that is missing traps when it is called. */
+/** What the host itself has under the name, and nothing that is inherited; what is missing traps when it is called. */
 function hostFunction(host: HostInterfaces, { interface: interfaceName, name }: HostFunction): AnyFunction {
-  const functions = host[interfaceName] ?? {};
+  const functions = ownOf(host, interfaceName);
   const [, kind, resource = '', member = ''] = MEMBER.exec(name) ?? [];
-  if (kind === undefined) return functionOf(functions[camelCase(name)], name);
-  const type = functions[className(resource)] as (new (...args: unknown[]) => object) | undefined;
-  if (kind === 'constructor' && type) return (...args) => new type(...args);
-  if (kind === 'static') {
-    return functionOf((type as unknown as Record<string, unknown> | undefined)?.[camelCase(member)], name);
-  }
-  const method = functionOf(
-    (type?.prototype as Record<string, unknown> | undefined)?.[camelCase(member)],
-    name,
-  );
+  if (kind === undefined) return functionOf(ownOf(functions, camelCase(name)), name);
+  const type = ownOf(functions, className(resource));
+  if (typeof type !== 'function') return functionOf(undefined, name);
+  if (kind === 'constructor') return (...args) => new (type as new (...args: unknown[]) => object)(...args);
+  if (kind === 'static') return functionOf(ownOf(type, camelCase(member)), name);
+  const method = functionOf(ownOf(type.prototype, camelCase(member)), name);
   return (self, ...args) => method.call(self, ...args);
+}
+
+function ownOf(holder: unknown, key: string): unknown {
+  const isHolder = (typeof holder === 'object' && holder !== null) || typeof holder === 'function';
+  return isHolder && Object.hasOwn(holder, key) ? (holder as Record<string, unknown>)[key] : undefined;
 }
 
 function functionOf(value: unknown, name: string): AnyFunction {
