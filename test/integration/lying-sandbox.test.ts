@@ -33,7 +33,7 @@ const glue = (onCall: string, onLoad = ''): string => `
       try { at += writeSync(3, bytes, at); } catch (err) { if (err.code !== 'EAGAIN') throw err; }
     }
   };
-  const outcome = (fields) => say(${FRAME.outcome}, EXECUTION, { ok: false, code: 'GUEST_ERROR', message: '', memoryBytes: 1, cpuMs: 1, ...fields });
+  const outcome = (fields) => say(${FRAME.outcome}, EXECUTION, { ok: false, code: 'GUEST_ERROR', message: '', memoryBytes: 1, cpuMs: 1, fuel: 1, ...fields });
   const answer = (fields) => ({ status: 200, headers: [], ...fields });
   ${onLoad}
   export const instantiate = () => ({ handler: async () => { ${onCall} return answer({}); } });
@@ -66,11 +66,12 @@ describe('a sandbox that a guest has taken over', () => {
     expectLinesToBeOurs();
   });
 
-  it('cannot claim more memory and time than there were', async () => {
-    const { head } = await execute(glue('outcome({ memoryBytes: 1e300, cpuMs: 1e300 });'));
+  it('cannot claim more memory, time and fuel than there were', async () => {
+    const { head } = await execute(glue('outcome({ memoryBytes: 1e300, cpuMs: 1e300, fuel: 1e300 });'));
     expect(head.error?.code).toBe('GUEST_ERROR');
     expect(head.metrics.memory_bytes).toBe(64 * MIB);
     expect(head.metrics.cpu_ms).toBeLessThan(60 * 60_000);
+    expect(head.metrics.fuel).toBeLessThan(1e15);
   });
 
   it.each([
