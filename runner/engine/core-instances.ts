@@ -39,7 +39,7 @@ export class CoreInstances {
 
   #reserved(module: WebAssembly.Module, imports: WebAssembly.Imports): Record<string, unknown> {
     const memory = WebAssembly.Module.imports(module).find(
-      ({ kind, name }) => kind === 'memory' && name !== IMPORT.map,
+      (entry) => entry.kind === 'memory' && entry.module !== RESERVED,
     );
     const imported = memory && imports[memory.module]?.[memory.name];
     return {

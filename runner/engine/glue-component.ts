@@ -3,6 +3,7 @@ import { compileModules, createCurrentCall, createStartCall, moduleOf, type Comp
 import { CoreInstances } from './core-instances.ts';
 import type { EngineArtifact, GuestRequest, GuestResponse } from './engine.ts';
 import { FuelMeter, START_LIMITS } from './fuel-meter.ts';
+import { FUEL_PER_CALL } from './abi/link.ts';
 import { hostImports } from './host-imports.ts';
 
 interface Glue {
@@ -37,7 +38,10 @@ export async function compileGlued(
       meter.begin(START_LIMITS(), false);
       const { handler } = namespace.instantiate(
         (name) => moduleOf(modules, name),
-        hostImports(imports, current.get),
+        hostImports(imports, () => {
+          meter.charge(FUEL_PER_CALL);
+          return current.get();
+        }),
         (module, given) => {
           // The memory cap is written into the module, so a module instantiated twice would have it twice.
           if (instantiated.has(module))

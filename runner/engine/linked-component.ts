@@ -46,6 +46,7 @@ export async function compileLinked(
       instantiate: (module, given) => cores.instantiate(inOrder[module] ?? moduleOf(modules, ''), given),
       written: (memory) => cores.written(memory),
       withoutWaiting: meter.withoutWaiting,
+      charge: meter.charge,
     });
     current.set(undefined);
     const alike = !start.asked();

@@ -4,12 +4,26 @@ import { InputStream, OutputStream, Pollable, UnheldResource, witError } from '.
 
 type Entry = [name: string, value: Uint8Array];
 
+/** What one resource may hold of the guest's, which does not count as its memory: no more than servers take. */
+const MAX_BYTES = 16 * 1024;
+const ENTRY_BYTES = 64;
+
+function checkSize(bytes: number): void {
+  if (bytes > MAX_BYTES) throw new WebAssembly.RuntimeError('a request is larger than any that is sent');
+}
+
+/** Of a part of a request: a text, or a case that has one. */
+function checkText(part: unknown): void {
+  checkSize(JSON.stringify(part ?? null).length);
+}
+
 class Fields {
   #entries: Entry[] = [];
+  #bytes = 0;
 
   static fromList(entries: readonly Entry[]): Fields {
     const fields = new Fields();
-    fields.#entries = entries.map(([name, value]) => [name, value]);
+    for (const [name, value] of entries) fields.append(name, value);
     return fields;
   }
 
@@ -27,11 +41,16 @@ class Fields {
   }
 
   append(name: string, value: Uint8Array): void {
+    this.#bytes += ENTRY_BYTES + name.length + value.byteLength;
+    checkSize(this.#bytes);
     this.#entries.push([name, value]);
   }
 
   delete(name: string): void {
-    this.#entries = this.#entries.filter(([key]) => !sameName(key, name));
+    const rest = this.#entries.filter(([key]) => !sameName(key, name));
+    this.#entries = [];
+    this.#bytes = 0;
+    for (const [key, value] of rest) this.append(key, value);
   }
 
   entries(): Entry[] {
@@ -83,6 +102,7 @@ class OutgoingRequest {
   }
 
   setMethod(method: unknown): void {
+    checkText(method);
     this.#method = method;
   }
 
@@ -91,6 +111,7 @@ class OutgoingRequest {
   }
 
   setScheme(scheme: unknown): void {
+    checkText(scheme);
     this.#scheme = scheme;
   }
 
@@ -99,6 +120,7 @@ class OutgoingRequest {
   }
 
   setAuthority(authority: string | undefined): void {
+    checkText(authority);
     this.#authority = authority;
   }
 
@@ -107,6 +129,7 @@ class OutgoingRequest {
   }
 
   setPathWithQuery(path: string | undefined): void {
+    checkText(path);
     this.#path = path;
   }
 }

@@ -10,11 +10,22 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** A short string is put together faster than a decoder is called. */
 const SHORT = 32;
 
+/** Fuel for what the host moves: it costs more than the guest's own bulk instructions, and lists most. */
+const BYTES_PER_FUEL = 16;
+const FUEL_PER_ITEM = 10;
+/** Items of lists in the values of one call: they become objects, which take many times what they take in the guest. */
+const MAX_ITEMS = 100_000;
+/** However small the guest's memory is. */
+const MIN_MOVED = 64 * 1024;
+
 /** A guest's memory as the host reads and writes it, within its bounds. `written` hears of every byte that the host writes. */
 export class GuestMemory {
   readonly #memory: WebAssembly.Memory;
   readonly #realloc: (old: number, oldSize: number, align: number, size: number) => number;
   readonly #written: (at: number, length: number) => void;
+  readonly #charge: (fuel: number) => void;
+  #bytesLeft = 0;
+  #itemsLeft = 0;
   #bytes: Uint8Array;
   #view: DataView;
 
@@ -22,12 +33,29 @@ export class GuestMemory {
     memory: WebAssembly.Memory,
     realloc: (old: number, oldSize: number, align: number, size: number) => number,
     written: (at: number, length: number) => void,
+    charge: (fuel: number) => void,
   ) {
     this.#memory = memory;
     this.#realloc = realloc;
     this.#written = written;
+    this.#charge = charge;
     this.#bytes = new Uint8Array(memory.buffer);
     this.#view = new DataView(memory.buffer);
+  }
+
+  /** Before the values of a call are read. */
+  beginValues(): void {
+    this.#refresh();
+    this.#bytesLeft = Math.max(this.#bytes.length, MIN_MOVED);
+    this.#itemsLeft = MAX_ITEMS;
+  }
+
+  /** Pointers may all lead to the same bytes: what is read in one call is no more than the memory holds. */
+  take(bytes: number, items = 0): void {
+    this.#bytesLeft -= bytes;
+    this.#itemsLeft -= items;
+    if (this.#bytesLeft < 0 || this.#itemsLeft < 0) throw trap('the values of a call are too large');
+    this.#charge(Math.floor(bytes / BYTES_PER_FUEL) + items * FUEL_PER_ITEM);
   }
 
   /** Growing leaves the views behind without a byte. */
@@ -60,6 +88,7 @@ export class GuestMemory {
   /** Room for `size` bytes, made by the guest. Nothing is asked of it for nothing. */
   allocate(size: number, align: number): number {
     if (size === 0) return align;
+    this.#charge(Math.floor(size / BYTES_PER_FUEL));
     const at = this.#realloc(0, 0, align, size) >>> 0;
     this.#refresh();
     this.#check(at, size, align);
@@ -69,6 +98,7 @@ export class GuestMemory {
   string(at: number, length: number): string {
     this.#refresh();
     this.#check(at, length, 1);
+    this.take(length);
     const bytes = this.#bytes;
     if (length > SHORT) return decode(bytes.subarray(at, at + length));
     let text = '';
@@ -84,6 +114,7 @@ export class GuestMemory {
   bytes(at: number, length: number): Uint8Array {
     this.#refresh();
     this.#check(at, length, 1);
+    this.take(length);
     return this.#bytes.slice(at, at + length);
   }
 

@@ -5,12 +5,19 @@ const MAX_HANDLES = 10_000;
 
 /** The resources of the host that one component instance holds, by the numbers it knows them by. */
 export class HandleTable {
+  readonly #open: { handles: number };
   #objects: (object | undefined)[] = [undefined];
   #free: number[] = [];
 
+  /** `open` counts those of all tables of a guest. */
+  constructor(open = { handles: 0 }) {
+    this.#open = open;
+  }
+
   add(object: object): number {
+    if (this.#open.handles >= MAX_HANDLES) throw trap('too many handles are open');
+    this.#open.handles += 1;
     const handle = this.#free.pop() ?? this.#objects.length;
-    if (handle > MAX_HANDLES) throw trap('too many handles are open');
     this.#objects[handle] = object;
     return handle;
   }
@@ -25,12 +32,17 @@ export class HandleTable {
     const object = this.get(handle);
     this.#objects[handle] = undefined;
     this.#free.push(handle);
+    this.#open.handles -= 1;
     return object;
   }
 
   /** As in a new instance, which holds nothing. */
   clear(): void {
-    for (const object of this.#objects) if (object) dispose(object);
+    for (const object of this.#objects) {
+      if (!object) continue;
+      this.#open.handles -= 1;
+      dispose(object);
+    }
     this.#objects = [undefined];
     this.#free = [];
   }

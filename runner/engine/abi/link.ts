@@ -17,6 +17,9 @@ import { dispose, HandleTable } from './handle-table.ts';
 export type HostInterfaces = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
 
 type AnyFunction = (...args: unknown[]) => unknown;
+/** Fuel for a call of the host, whatever it does. */
+export const FUEL_PER_CALL = 100;
+
 type CoreFunction = (...args: CoreValue[]) => CoreValue | undefined;
 
 /** What an engine does around the instances of a component. */
@@ -25,7 +28,9 @@ export interface LinkHooks {
   /** Hears of all that the host writes into a memory. */
   written(memory: WebAssembly.Memory): (at: number, length: number) => void;
   /** Runs a function of the guest that may not wait: one with a frame of JavaScript below it. */
-  withoutWaiting<T>(run: () => T): T;
+  withoutWaiting: <T>(run: () => T) => T;
+  /** Takes fuel; throws where the guest may go no further. */
+  charge: (fuel: number) => void;
 }
 
 export interface LinkedInstance {
@@ -59,7 +64,8 @@ export function linkComponent(
     instantiate(host, hooks) {
       const instances: WebAssembly.Instance[] = [];
       const border = { open: true };
-      const tables = Array.from({ length: plan.handleTables }, () => new HandleTable());
+      const open = { handles: 0 };
+      const tables = Array.from({ length: plan.handleTables }, () => new HandleTable(open));
       const tableOf = (number: number): HandleTable => {
         const table = tables[number];
         if (!table) throw new RangeError(`there is no table of handles ${number}`);
@@ -96,9 +102,14 @@ export function linkComponent(
       const lowered = plan.lowers.map((lower) => {
         const { target } = lower;
         const call =
-          'lift' in target ? betweenComponents(() => liftedOf(target.lift)) : hostFunction(host, target);
+          'lift' in target
+            ? betweenComponents(() => liftedOf(target.lift), hooks)
+            : hostFunction(host, target);
         let place: Place | undefined;
-        const run = lowerFunction(signatureFor(lower.type), call, () => (place ??= placeOf(lower)), border);
+        const run = lowerFunction(signatureFor(lower.type), call, () => (place ??= placeOf(lower)), {
+          border,
+          hooks,
+        });
         const waits = !('lift' in target) && options.suspends(`${target.interface}#${target.name}`);
         return waits ? new WebAssembly.Suspending(run) : run;
       });
@@ -149,13 +160,14 @@ interface Lifted {
 }
 
 /** From one component within the guest to another. The one that is called cannot wait for the host: a frame of ours lies below it. */
-function betweenComponents(lifted: () => Lifted): AnyFunction {
+function betweenComponents(lifted: () => Lifted, { withoutWaiting }: LinkHooks): AnyFunction {
   return (...values) => {
     const { signature, place, run, free } = lifted();
-    const answered = run(...lowerArguments(signature, place, values));
+    const args = lowerArguments(signature, place, values);
+    const answered = withoutWaiting(() => run(...args));
     if (answered === undefined) return undefined;
     const value = liftResult(signature, place, answered);
-    free?.(answered);
+    if (free) withoutWaiting(() => free(answered));
     if (!signature.throws) return value;
     const { tag, val } = value as { tag: 'ok' | 'err'; val: unknown };
     if (tag === 'ok') return val;
@@ -191,7 +203,7 @@ function lowerFunction(
   { params, paramsInMemory, result, resultInMemory, throws }: Signature,
   call: AnyFunction,
   place: () => Place,
-  border: { open: boolean },
+  { border, hooks }: Pick<Around, 'border' | 'hooks'>,
 ): (...args: CoreValue[]) => unknown {
   const finish = (value: unknown, args: readonly CoreValue[]): CoreValue | undefined => {
     if (!result) return undefined;
@@ -212,6 +224,8 @@ function lowerFunction(
 
   return (...args) => {
     if (!border.open) throw trap('the guest calls the host while the host makes room in it');
+    hooks.charge(FUEL_PER_CALL);
+    place().memory.beginValues();
     const values = (
       paramsInMemory
         ? params.load(place(), (args[0] as number) >>> 0)
@@ -247,6 +261,7 @@ function lowerArguments(
 
 function liftResult({ result, resultInMemory }: Signature, place: Place, answered: CoreValue): unknown {
   if (!result) return undefined;
+  place.memory.beginValues();
   return resultInMemory
     ? result.load(place, (answered as number) >>> 0)
     : result.lift(place, { values: [answered], at: 0 });
@@ -278,6 +293,7 @@ function memoryOf(
       }
     },
     memory ? hooks.written(linear) : () => undefined,
+    hooks.charge,
   );
 }
 
