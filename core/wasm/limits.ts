@@ -1,3 +1,4 @@
+import { PlatformError } from '../errors.ts';
 import type { Layout } from './layout.ts';
 import { PAGES_PER_MB, tooLarge } from './limit-memory.ts';
 import { MAP, MARKED_PAGE_BYTES } from './reserved.ts';
@@ -8,6 +9,9 @@ const PAGE_BYTES = 64 * 1024;
 const ENTRY_BYTES = { [TYPE.funcref]: 24, [TYPE.externref]: 8 };
 /** A table may grow by so many entries, which are counted as if it had. */
 const TABLE_GROWTH = 1024;
+
+/** Each takes gigabytes of addresses, however small it is, and its map a page that counts for nobody. */
+const MAXIMUM_MEMORIES = 32;
 
 /** In pages. */
 export interface MemoryPlan {
@@ -23,6 +27,13 @@ export interface MemoryPlan {
 export function planMemory(layouts: readonly Layout[], memoryMb: number): MemoryPlan {
   const cap = memoryMb * PAGES_PER_MB;
   const defined = layouts.flatMap(({ memory }) => (memory && !memory.importedFrom ? [memory.limits] : []));
+  if (defined.length > MAXIMUM_MEMORIES) {
+    throw new PlatformError(
+      'COMPONENT_INVALID',
+      `the component has ${defined.length} memories; at most ${MAXIMUM_MEMORIES} are allowed`,
+      { details: { count: defined.length, maximum: MAXIMUM_MEMORIES } },
+    );
+  }
   const tableBytes = layouts
     .flatMap(({ tables }) => tables)
     .reduce((sum, table) => sum + limitTable(table).maximum * entryBytes(table), 0);

@@ -128,3 +128,13 @@ describe('tables of a rewritten module', () => {
     expect(facts['m']?.memoryMaximum).toBe(4 * 1024 * 1024 - 65536);
   });
 });
+
+it('refuses a component with more memories than a process has addresses for', () => {
+  const empty = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 3, 1, 0, 0);
+  const modules = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_none, index) => [`core${index}.wasm`, empty]));
+  expect(() => rewriteModules(modules(32), { memoryMb: 1 })).not.toThrow();
+  expect(() => rewriteModules(modules(33), { memoryMb: 1 })).toThrow(
+    expect.objectContaining({ code: 'COMPONENT_INVALID' }),
+  );
+});
