@@ -1,26 +1,32 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { eventually } from '../support/eventually.ts';
-import { bundleOf, publishAndInstall } from '../support/extensions.ts';
+import { bundleOf, createTenant, expectStatus, install, publish } from '../support/extensions.ts';
 import { startPlatform, type Answer, type TestPlatform } from '../support/platform.ts';
 
-const CALLS = 50;
+/** The gateway lets so many storage calls of one tenant through to the database; a further one would wait where nobody sees it. */
+const CALLS_PER_TENANT = 4;
+const TENANTS = 13;
+const CALLS = TENANTS * CALLS_PER_TENANT;
 
 let platform: TestPlatform;
 let db: pg.Client;
+const keys: string[] = [];
 
 beforeAll(async () => {
-  platform = await startPlatform({
-    RUNNER_TENANT_CONCURRENCY: String(CALLS),
-    // Every call waits for its record at once, each on a connection.
-    DATABASE_POOL_MAX: String(CALLS + 10),
-  });
+  // Every call waits for its record at once, each on a connection.
+  platform = await startPlatform({ DATABASE_HOST_POOL_MAX: String(CALLS + 10) });
   db = new pg.Client({ connectionString: platform.local.databaseUrl });
   db.on('error', () => undefined); // the last test stops the server
   await db.connect();
   const limits = { timeoutMs: 25_000, memoryMb: 64 };
-  const bundle = await bundleOf('hello', { name: 'drain', limits });
-  await publishAndInstall(platform, bundle, { extension: 'alga.drain' });
+  const { admin } = platform.local.keys;
+  expectStatus(await publish(platform, admin, await bundleOf('hello', { name: 'drain', limits })), 201);
+  for (let number = 1; number <= TENANTS; number += 1) {
+    const { key } = await createTenant(platform, `Tenant ${number}`);
+    expectStatus(await install(platform, key, { extension: 'alga.drain' }), 201);
+    keys.push(key);
+  }
 }, 900_000);
 afterAll(() => platform.close());
 
@@ -29,10 +35,11 @@ async function callsInFlight(
   name: string,
 ): Promise<{ answers: Promise<Answer[]>; release: () => Promise<unknown> }> {
   await db.query('begin; lock table extension_storage_record in access exclusive mode');
-  const key = platform.local.keys.user;
   const answers = Promise.all(
-    Array.from({ length: CALLS }, (_, at) =>
-      platform.request('GET', `/api/ext/alga.drain/hello/${name}-${at}`, { key }),
+    keys.flatMap((key) =>
+      Array.from({ length: CALLS_PER_TENANT }, (_, at) =>
+        platform.request('GET', `/api/ext/alga.drain/hello/${name}-${at}`, { key }),
+      ),
     ),
   );
   await eventually(async () => {
