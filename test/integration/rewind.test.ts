@@ -1,6 +1,9 @@
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { EXPORT } from '../../core/wasm/reserved.ts';
+import { CoreInstances } from '../../runner/engine/core-instances.ts';
 import { createEngine } from '../../runner/engine/create-engine.ts';
 import type { ExecutionLimits, GuestOutcome, GuestRequest, Host } from '../../runner/engine/engine.ts';
+import { compileLinked } from '../../runner/engine/linked-component.ts';
 import { precompiledComponent } from '../support/components.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { recording, replaying } from '../support/recorded-host.ts';
@@ -8,9 +11,10 @@ import { recording, replaying } from '../support/recorded-host.ts';
 const LIMITS: ExecutionLimits = { timeoutMs: 30_000, memoryMb: 64 };
 const engine = createEngine();
 let contentHash = '';
+let hostile: Awaited<ReturnType<typeof precompiledComponent>>;
 
 beforeAll(async () => {
-  const hostile = await precompiledComponent('hostile');
+  hostile = await precompiledComponent('hostile');
   expect(hostile.plan?.notRewindable).toBeUndefined();
   await engine.load(hostile);
   contentHash = hostile.contentHash;
@@ -99,6 +103,52 @@ describe('memory', () => {
     const { memoryBytes } = await run('/ok');
     await run('/big');
     expect((await run('/ok')).memoryBytes).toBe(memoryBytes);
+  });
+});
+
+describe('an instance', () => {
+  it('holds after every call, byte for byte, what a new one holds', async () => {
+    const memories: WebAssembly.Memory[] = [];
+    const instantiate: CoreInstances['instantiate'] = Reflect.get(CoreInstances.prototype, 'instantiate');
+    const watched = jest.spyOn(CoreInstances.prototype, 'instantiate').mockImplementation(function (
+      this: CoreInstances,
+      ...given
+    ) {
+      const made = instantiate.apply(this, given);
+      const memory = made.exports[EXPORT.memory];
+      if (memory instanceof WebAssembly.Memory) memories.push(memory);
+      return made;
+    });
+    if (!hostile.plan) throw new Error('the component was not linked by a plan');
+    const component = await compileLinked(hostile, hostile.plan);
+    const instance = component.instantiate();
+    watched.mockRestore();
+    const beginnings = memories.map(({ buffer }) => Buffer.from(buffer.slice(0)));
+    expect(beginnings.some(({ length }) => length > 1024 * 1024)).toBe(true);
+
+    const paths = ['/ok', '/state', '/random', '/storage', '/no-such', `/ok?${'long'.repeat(50_000)}`];
+    for (const url of [...paths, ...paths.toReversed()]) {
+      const deadline = performance.now() + 30_000;
+      const body = Buffer.alloc(url === '/state' ? 3_000_000 : 10, url);
+      const request = {
+        context: { tenantId: 't', extensionId: 'e' },
+        http: { method: 'POST', url, headers: [], body },
+      };
+      const host = fakeHost({ call: () => ({ err: 'denied' }) });
+      const call = { host, deadline, wroteToStderr: false };
+      await instance.run(request, call, { fuel: 1e12, deadline, memoryBytes: 64 * 1024 * 1024 });
+      const changed = memories.some(({ buffer }, at) => !beginnings[at]?.equals(Buffer.from(buffer)));
+      expect([url.slice(0, 10), changed]).toEqual([url.slice(0, 10), true]);
+      expect(instance.rewind()).toBe(true);
+      for (const [at, { buffer }] of memories.entries()) {
+        const now = Buffer.from(buffer);
+        const { length } = beginnings[at] ?? Buffer.of();
+        expect(beginnings[at]?.equals(now.subarray(0, length))).toBe(true);
+        // What an earlier call grew is there still, and empty.
+        expect(now.subarray(length).equals(Buffer.alloc(now.length - length))).toBe(true);
+      }
+    }
+    expect(memories.some(({ buffer }, at) => buffer.byteLength > (beginnings[at]?.length ?? 0))).toBe(true);
   });
 });
 
