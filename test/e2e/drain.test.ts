@@ -91,6 +91,13 @@ describe('calls in the middle of their storage calls', () => {
   });
 
   it('are all answered when the whole platform is told to stop', async () => {
+    // The runner is a new one: no tenant has a sandbox in it yet, and they do not all start in time at once.
+    for (const key of keys) {
+      await eventually(async () => {
+        const { status } = await platform.request('GET', '/api/ext/alga.drain/hello/again', { key });
+        expect(status).toBe(200);
+      });
+    }
     const { answers, release } = await callsInFlight('platform');
     platform.starter.signal('SIGTERM');
     await refusesConnections(platform.local.gateway);
