@@ -52,10 +52,10 @@ export function createEngine(): Engine {
 }
 
 async function compile({ plan, glue, ...artifact }: EngineArtifact): Promise<Loaded> {
-  if (!plan && !glue) throw new Error('the artifact says nowhere how its core modules are linked');
-  const component = plan
-    ? await compileLinked(artifact, plan)
-    : await compileGlued(artifact, glue as Uint8Array);
+  let component: Component;
+  if (plan) component = await compileLinked(artifact, plan);
+  else if (glue) component = await compileGlued(artifact, glue);
+  else throw new Error('the artifact says nowhere how its core modules are linked');
   try {
     return { component, idle: [component.instantiate()] };
   } catch (cause) {

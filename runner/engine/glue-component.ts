@@ -3,7 +3,7 @@ import { compileModules, createCurrentCall, createStartCall, moduleOf, type Comp
 import { CoreInstances } from './core-instances.ts';
 import type { EngineArtifact, GuestRequest, GuestResponse } from './engine.ts';
 import { FuelMeter, START_LIMITS } from './fuel-meter.ts';
-import { FUEL_PER_CALL } from './abi/link.ts';
+import { FUEL_PER_CALL } from './abi/calls.ts';
 import { hostImports } from './host-imports.ts';
 
 interface Glue {

@@ -1,6 +1,7 @@
 import type { LinkedPlan } from '../../core/component/plan.ts';
 import { SUSPENDING_IMPORTS } from '../../core/world.ts';
-import { className, linkComponent, type LinkedInstance } from './abi/link.ts';
+import { className } from './abi/host-function.ts';
+import { linkComponent, type LinkedInstance } from './abi/link.ts';
 import {
   compileModules,
   createCurrentCall,
