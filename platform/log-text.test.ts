@@ -37,7 +37,7 @@ describe('a log line for people', () => {
   it('gives a terminal nothing to obey and lets no text pass for a line of its own', () => {
     const hostile = '\u001b]0;owned\u0007\u009b2J\r\n12:00:00.000 info gateway all is well\u202e';
     const line = readable((logger) => logger.warn({ [hostile]: hostile }, hostile));
-    // eslint-disable-next-line no-control-regex
+    // eslint-disable-next-line no-control-regex -- control characters are what it looks for
     expect(line).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
     expect(
       line

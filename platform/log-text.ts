@@ -12,7 +12,7 @@ const line = z.looseObject({
 const COLOURS = { warn: 'yellow', error: 'red', fatal: 'red' } as const;
 const INDENT = '\n    ';
 // What a terminal would obey, or show in another order than it stands.
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- control characters are what it finds
 const UNSAFE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** A line of the logger as people read it. Undefined if it is none of the logger's. */
