@@ -22,12 +22,14 @@ import { createInstallSweepStore } from '../platform/db/install-sweep.ts';
 import { createRegistryStore } from '../platform/db/registry.ts';
 import { createUploadStore } from '../platform/db/uploads.ts';
 import { createUploadSweepStore } from '../platform/db/upload-sweep.ts';
+import type { Logger } from '../platform/logger.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
 import { createDataConverter } from '../platform/temporal/data-converter.ts';
 import { createReadWorkflowState } from '../platform/temporal/workflow-state.ts';
 import { failureInterceptor } from './failure-interceptor.ts';
 import { ensureHousekeepingSchedule } from './housekeeping-schedule.ts';
+import { ensurePublishPace } from './publish-pace.ts';
 import type { RunnableWorker } from './runnable-worker.ts';
 
 /** Warm-ups and probes of one worker at once: with more, sandboxes that start take the time of guests that are being probed. */
@@ -36,7 +38,10 @@ const PROBES_AT_ONCE = 4;
 const BUNDLES_AT_ONCE = 2;
 
 /** Workflows, and the activities on the database, the object store and the gateway. */
-export async function createLifecycleWorker(config: LifecycleWorkerConfig): Promise<RunnableWorker> {
+export async function createLifecycleWorker(
+  config: LifecycleWorkerConfig,
+  logger: Logger,
+): Promise<RunnableWorker> {
   const { address, namespace, codecKey } = config.temporal;
   const connection = await NativeConnection.connect({ address });
   const db = openDatabase(config.database);
@@ -99,6 +104,11 @@ export async function createLifecycleWorker(config: LifecycleWorkerConfig): Prom
   });
   const workers = [worker, prober, verifier];
   await ensureHousekeepingSchedule(client);
+  if (!(await ensurePublishPace(client))) {
+    logger.warn(
+      'this Temporal server cannot limit the tasks of one tenant: a rush of publishes slows all tenants',
+    );
+  }
   return {
     async run() {
       await Promise.all(workers.map((each) => each.run()));

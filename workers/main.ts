@@ -16,7 +16,7 @@ const logger = createLogger({
 if (config.kind === 'precompile' || (await schemaReady(config))) {
   logTemporalTo(logger); // its runtime also shuts the worker down on SIGINT and SIGTERM
   const worker = await (config.kind === 'lifecycle'
-    ? createLifecycleWorker(config)
+    ? createLifecycleWorker(config, logger)
     : createPrecompileWorker(config));
   await worker.run();
   await worker.close();
