@@ -5,6 +5,7 @@ import type { Logger } from '../../platform/logger.ts';
 import type { BundleCache } from '../cache/bundle-cache.ts';
 import type { GatewayClient } from '../gateway-client.ts';
 import { networkOf } from './allowance.ts';
+import { createHeldRefusals } from './held-refusals.ts';
 import { createServedUis } from './served-uis.ts';
 import { contentSecurityPolicy, mediaHeaders, UI_SECURITY_HEADERS } from './ui-headers.ts';
 
@@ -23,6 +24,7 @@ export function createUiApp({ gateway, bundles, logger, now }: UiAppDeps): Expre
   app.disable('x-powered-by');
   app.set('etag', false);
   const findUi = createServedUis({ gateway, now });
+  const holdRefusal = createHeldRefusals();
 
   app.use((req, res, next) => {
     res.set(UI_SECURITY_HEADERS);
@@ -38,6 +40,7 @@ export function createUiApp({ gateway, bundles, logger, now }: UiAppDeps): Expre
     }
     const install = await findUi(extensionId, contentHash, networkOf(req.socket.remoteAddress ?? ''));
     if (typeof install === 'number') {
+      if (install !== 404) await holdRefusal(closing(res));
       refuse(res, install);
       return;
     }
@@ -80,6 +83,12 @@ function refuse(res: Response, status: number): void {
   if (status === 429 || status === 503) res.set('retry-after', '1');
   res.status(status).set('cache-control', 'no-store').type('text/plain');
   res.send(status === 404 ? 'not found' : status === 416 ? 'range not satisfiable' : `error ${status}`);
+}
+
+function closing(res: Response): AbortSignal {
+  const closed = new AbortController();
+  res.once('close', () => closed.abort());
+  return closed.signal;
 }
 
 /** `send` and Express put the status on their errors; a path outside the root, or to a folder, is as good as none. */
