@@ -164,7 +164,10 @@ function logCrash(contentHash: string): (crash: ChildCrash) => void {
 }
 
 /** Imports are advice: what is imported and not granted is denied when it is called. */
-function componentChecks({ imports, findings }: ComponentInspection, { capabilities }: Manifest): Check[] {
+function componentChecks(
+  { imports, findings, newInstancePerCall }: ComponentInspection,
+  { capabilities }: Manifest,
+): Check[] {
   const declared = new Set(capabilities.map(({ name }) => name));
   const undeclared = imports.flatMap((name) => {
     const interfaceName = extensionInterface(name);
@@ -180,6 +183,7 @@ function componentChecks({ imports, findings }: ComponentInspection, { capabilit
       'wasi',
       findings.map(({ message }) => message),
     ),
+    advice('rewind', newInstancePerCall === undefined ? [] : [newInstancePerCall]),
   ];
 }
 

@@ -132,6 +132,8 @@ export function readTypeDefinition(
       readInstanceType(reader, scope, '', { types: [], resources: [] }); // to come to its end
       return entry;
     }
+    case 0x3f:
+      throw new UnlinkableError('resources of its own');
     default:
       throw new UnlinkableError(`a type of code 0x${code.toString(16)}`);
   }

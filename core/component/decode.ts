@@ -24,6 +24,13 @@ const MAX_COMPONENT_INSTANCES = 32;
 /** As in `sort`. */
 const SORT = { core: 0x00, func: 0x01, type: 0x03, component: 0x04, instance: 0x05 } as const;
 
+/** Those that a plan cannot say, by their codes. */
+const CANONICAL_OPTIONS: Readonly<Record<number, string>> = {
+  0x01: 'strings that are not UTF-8',
+  0x02: 'strings that are not UTF-8',
+  0x06: 'asynchronous functions',
+};
+
 /** A function of the host, or one that a component lifts. */
 type Func = { host: HostFunction; type: FuncType } | { lift: Lift; type: FuncType };
 type Instance = ReadonlyMap<string, Item>;
@@ -64,7 +71,7 @@ export function decodeComponent(component: Uint8Array): DecodedComponent {
   };
   const handler = new ComponentInstance(gathered).read(component).get(HANDLER);
   if (!handler || !('func' in handler) || !('lift' in handler.func)) {
-    throw new UnlinkableError('no exported handler');
+    throw new UnlinkableError('a handler that is not its own function');
   }
   const { modules, table, lowers, steps, instances } = gathered;
   const { types, resources } = table;
@@ -280,7 +287,8 @@ class ComponentInstance {
       if (kind === 0x03) options.memory = this.#core.memory(reader.u32());
       else if (kind === 0x04) options.realloc = this.#core.func(reader.u32());
       else if (kind === 0x05) options.postReturn = this.#core.func(reader.u32());
-      else if (kind !== 0x00) throw new UnlinkableError(`a canonical option of kind ${kind}`);
+      else if (kind !== 0x00)
+        throw new UnlinkableError(CANONICAL_OPTIONS[kind] ?? `a canonical option of kind ${kind}`);
     }
     return options;
   }

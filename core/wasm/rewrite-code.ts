@@ -11,24 +11,19 @@ import { TYPE } from './types.ts';
 export function rewriteCode(
   { name, sections, imported, functions, parameters }: Layout,
   additions: Additions,
-): { code: Uint8Array; irreversible: string | undefined } {
+): Uint8Array {
   const reader = new BinaryReader(sections.get(SECTION.code) ?? Uint8Array.of(0));
   const writer = new BinaryWriter().u32(reader.count() + additions.functions.length);
   const scratch = new BinaryWriter();
-  let irreversible: string | undefined;
   functions.forEach((type, nth) => {
     const where = `function ${imported.functions + nth} of ${name}`;
     const body = new BinaryReader(reader.take(reader.u32()));
-    const rewriter = new FunctionRewriter(body, scratch, additions.instruments, {
-      parameters: parameters[type] ?? 0,
-      where,
-    });
-    rewriter.write(writer);
+    const options = { parameters: parameters[type] ?? 0, where };
+    new FunctionRewriter(body, scratch, additions.instruments, options).write(writer);
     if (!body.done) throw malformed(`${where} goes on after its end`);
-    if (rewriter.irreversible !== undefined) irreversible ??= `${rewriter.irreversible} in ${where}`;
   });
   for (const support of additions.functions) writeSupport(writer, support);
-  return { code: writer.written, irreversible };
+  return writer.written;
 }
 
 function writeSupport(writer: BinaryWriter, { locals, code }: SupportFunction): void {

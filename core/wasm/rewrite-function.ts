@@ -17,17 +17,6 @@ export interface Instruments {
   grow: number;
 }
 
-/** Instructions whose effect is neither in memory nor in globals, so that rewinding these does not undo it. */
-const IRREVERSIBLE: ReadonlyMap<number, string> = new Map([
-  [OP.tableSet, 'table.set'],
-  [OP.dataDrop, 'data.drop'],
-  [OP.tableInit, 'table.init'],
-  [OP.elemDrop, 'elem.drop'],
-  [OP.tableCopy, 'table.copy'],
-  [OP.tableGrow, 'table.grow'],
-  [OP.tableFill, 'table.fill'],
-]);
-
 const TABLE_BULK: ReadonlySet<number> = new Set([OP.tableInit, OP.tableCopy, OP.tableGrow, OP.tableFill]);
 const MEMORY_BULK: ReadonlySet<number> = new Set([OP.memoryInit, OP.memoryCopy, OP.memoryFill]);
 const CALLS: ReadonlySet<number> = new Set([OP.call, OP.callIndirect, OP.returnCall, OP.returnCallIndirect]);
@@ -68,8 +57,6 @@ function encodeAmount(amount: number): number[] {
  * charged for, stores marking their pages, growth made virtual, indices shifted.
  */
 export class FunctionRewriter {
-  /** The first instruction that rewinding cannot undo. */
-  irreversible: string | undefined;
   readonly #reader: BinaryReader;
   readonly #instruments: Instruments;
   readonly #where: string;
@@ -131,7 +118,6 @@ export class FunctionRewriter {
     const { code: op, immediates } = readInstruction(reader, this.#where);
     const { shift, grow } = this.#instruments;
     if (CALLS.has(op)) this.#calls = true;
-    this.irreversible ??= IRREVERSIBLE.get(op);
 
     const storedType = STORES.get(op);
     if (immediates === 'function' || immediates === 'global') {

@@ -11,21 +11,14 @@ import { SECTION } from './sections.ts';
 import { FUNCTION_TYPES } from './support-functions.ts';
 import { KIND, readGlobalType, TYPE, type Limits } from './types.ts';
 
-export interface RewrittenModule {
-  bytes: Uint8Array;
-  /** The first thing in it that rewinding memory and globals does not undo. */
-  irreversible: string | undefined;
-}
-
 /** Rewrites a module that readLayout has accepted. Custom sections are left out. */
-export function rewriteModule(layout: Layout, plan: MemoryPlan): RewrittenModule {
+export function rewriteModule(layout: Layout, plan: MemoryPlan): Uint8Array {
   const additions = planAdditions(layout);
-  const { code, irreversible } = rewriteCode(layout, additions);
   const own = (id: number): Section[] => {
     const body = layout.sections.get(id);
     return body ? [{ id, body }] : [];
   };
-  const bytes = writeSections([
+  return writeSections([
     { id: SECTION.type, body: extend(layout, SECTION.type, Object.values(FUNCTION_TYPES)) },
     { id: SECTION.import, body: writeImports(layout, plan) },
     { id: SECTION.function, body: extend(layout, SECTION.function, supportTypes(layout, additions)) },
@@ -36,10 +29,9 @@ export function rewriteModule(layout: Layout, plan: MemoryPlan): RewrittenModule
     ...own(SECTION.start).map(({ id, body }) => ({ id, body: shiftStart(body, additions) })),
     ...own(SECTION.element).map(({ id, body }) => ({ id, body: rewriteElements(body, layout, additions) })),
     ...own(SECTION.dataCount),
-    { id: SECTION.code, body: code },
+    { id: SECTION.code, body: rewriteCode(layout, additions) },
     ...own(SECTION.data).map(({ id, body }) => ({ id, body: rewriteData(body, layout, additions) })),
   ]);
-  return { bytes, irreversible };
 }
 
 /** A section's entries as they are, and more after them. */

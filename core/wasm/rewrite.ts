@@ -1,10 +1,8 @@
 import { PlatformError } from '../errors.ts';
 import { readLayout } from './layout.ts';
 import { limitDefinedMemory, planMemory } from './limits.ts';
+import { findRewindable, type Rewindable } from './rewindable.ts';
 import { rewriteModule } from './rewrite-module.ts';
-
-/** Whether memory and globals are all that a call of the component can change; if not, what else. */
-export type Rewindable = { yes: true } | { yes: false; reason: string };
 
 /** What the engine has to know of a rewritten module beside its bytes. */
 export interface ModuleFacts {
@@ -40,10 +38,10 @@ export function rewriteModules(
   for (const [name, module] of Object.entries(modules)) checkValid(name, module);
   const layouts = Object.entries(modules).map(([name, module]) => readLayout(name, module));
   const plan = planMemory(layouts, memoryMb);
-  const rewritten: RewrittenModules = { modules: {}, facts: {}, rewindable: { yes: true } };
+  const rewritten: RewrittenModules = { modules: {}, facts: {}, rewindable: findRewindable(layouts) };
   for (const layout of layouts) {
     const { name, memory } = layout;
-    const { bytes, irreversible } = rewriteModule(layout, plan);
+    const bytes = rewriteModule(layout, plan);
     checkValid(name, bytes);
     rewritten.modules[name] = bytes;
     rewritten.facts[name] = {
@@ -51,8 +49,6 @@ export function rewriteModules(
       memoryMaximum:
         memory && !memory.importedFrom ? limitDefinedMemory(memory.limits, plan).maximum * PAGE_BYTES : 0,
     };
-    if (irreversible !== undefined && rewritten.rewindable.yes)
-      rewritten.rewindable = { yes: false, reason: irreversible };
   }
   return rewritten;
 }

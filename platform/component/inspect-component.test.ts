@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { componentOfHostWorld, componentOfWorld } from '../../test/support/tiny-components.ts';
 import { inspectComponent } from './inspect-component.ts';
+import { transpileComponent } from './transpile-component.ts';
 
 const mismatch = (message: RegExp): unknown =>
   expect.objectContaining({ code: 'WORLD_MISMATCH', message: expect.stringMatching(message) });
@@ -45,6 +46,38 @@ describe('inspectComponent', () => {
     expect(findings).toEqual([
       { import: 'wasi:sockets/tcp@0.2.12', message: 'wasi:sockets/tcp is imported: it runs, with no access' },
     ]);
+  });
+
+  it.each([
+    [
+      'a table that it writes',
+      { fields: '(table 1 funcref) (func (table.set (i32.const 0) (ref.null func)))' },
+      /^table\.set in function \d+ of core0\.wasm changes what is neither memory nor a global, so every call gets a new instance$/,
+    ],
+    [
+      'strings that are not UTF-8',
+      { stringEncoding: 'utf16' } as const,
+      /^the component uses strings that are not UTF-8, so every call gets a new instance, which holds its thread/,
+    ],
+  ])('tells why every call of a component with %s gets a new instance', async (_what, core, reason) => {
+    const component = await componentOfHostWorld(undefined, core);
+    const { newInstancePerCall } = await inspectComponent(component);
+    expect(newInstancePerCall).toMatch(reason);
+    const { plan, glue } = await transpileComponent(component, { memoryMb: 1 });
+    expect(newInstancePerCall).toContain(plan ? plan.notRewindable : 'its thread');
+    expect(plan === undefined).toBe(glue !== undefined);
+  });
+
+  it('tells the same of resources of its own', async () => {
+    const component = await componentOfHostWorld((wit) =>
+      wit.replace(
+        'export handler',
+        'export door: interface { resource bell { ring: func(); } } export handler',
+      ),
+    );
+    expect((await inspectComponent(component)).newInstancePerCall).toMatch(
+      /^the component uses resources of its own/,
+    );
   });
 
   it.each([

@@ -8,6 +8,7 @@ import {
   withoutVersion,
   worldFunctions,
 } from '../../core/world.ts';
+import { planComponent } from './plan-component.ts';
 
 export interface ComponentFinding {
   /** The import it is about, e.g. `wasi:sockets/tcp@0.2.12`. */
@@ -23,6 +24,8 @@ export interface ComponentInspection {
   capabilities: CapabilityName[];
   /** Advisory: none of them stops a publish. */
   findings: ComponentFinding[];
+  /** Advisory: why every call gets a new instance; absent where instances are rewound. */
+  newInstancePerCall?: string | undefined;
 }
 
 /** Every interface has a version of WASI 0.2, whatever the patch. */
@@ -47,6 +50,7 @@ export async function inspectComponent(component: Uint8Array): Promise<Component
       'the component does not export "handler: func(request: execute-request) -> execute-response": build it for world "runner" of the platform\'s wit/',
     );
   }
+  const newInstancePerCall = whyNewInstances(component);
   return {
     imports,
     exports: exports.map((item) => item.replace(/:? .*$/, '')),
@@ -55,7 +59,19 @@ export async function inspectComponent(component: Uint8Array): Promise<Component
       import: name,
       message: `${withoutVersion(name)} is imported: it runs, with no access`,
     })),
+    ...(newInstancePerCall !== undefined && { newInstancePerCall }),
   };
+}
+
+function whyNewInstances(component: Uint8Array): string | undefined {
+  const planned = planComponent(component);
+  if ('unlinkable' in planned) {
+    return `the component uses ${planned.unlinkable}, so every call gets a new instance, which holds its thread until it ends or its deadline has come`;
+  }
+  const { notRewindable } = planned.plan;
+  return notRewindable === undefined
+    ? undefined
+    : `${notRewindable} changes what is neither memory nor a global, so every call gets a new instance`;
 }
 
 const COMPONENT_HEADER = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];

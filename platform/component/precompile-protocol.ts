@@ -30,6 +30,7 @@ export const childAnswer = z.discriminatedUnion('kind', [
       exports: z.array(z.string()),
       capabilities: z.array(z.enum(CAPABILITY_NAMES)),
       findings: z.array(z.strictObject({ import: z.string(), message: z.string() })),
+      newInstancePerCall: said.optional(),
     }),
   }),
   z.strictObject({

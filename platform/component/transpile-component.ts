@@ -1,10 +1,9 @@
-import { decodeComponent } from '../../core/component/decode.ts';
-import { UnlinkableError } from '../../core/component/decode-types.ts';
 import type { LinkedPlan, LinkPlan } from '../../core/component/plan.ts';
 import { PlatformError } from '../../core/errors.ts';
 import { rewriteModules } from '../../core/wasm/rewrite.ts';
 import { checkWorldTypes } from './check-world-types.ts';
 import { generateGlue, type Generated } from './generate-glue.ts';
+import { planComponent } from './plan-component.ts';
 
 export interface TranspiledComponent {
   /** By file name. */
@@ -28,15 +27,11 @@ export async function transpileComponent(
 ): Promise<TranspiledComponent> {
   const { files, imports } = await generateFor(component);
   await checkWorldTypes(files);
-  const linked = planFor(component);
-  if (linked) {
-    const { modules, rewindable } = rewriteModules(linked.modules, { memoryMb });
-    const { plan } = linked;
-    return {
-      coreModules: modules,
-      plan: { ...plan, ...(!rewindable.yes && { notRewindable: rewindable.reason }) },
-      imports: hostInterfaces(plan),
-    };
+  const planned = planComponent(component);
+  if ('plan' in planned) {
+    const { plan } = planned;
+    const { modules } = rewriteModules(planned.modules, { memoryMb });
+    return { coreModules: modules, plan, imports: hostInterfaces(plan) };
   }
   const glue = files.find(([name]) => name.endsWith('.js'))?.[1];
   if (!glue) throw new PlatformError('INTERNAL', 'jco made no glue');
@@ -49,20 +44,6 @@ export async function transpileComponent(
 function hostInterfaces({ lowers, resources }: LinkPlan): string[] {
   const called = lowers.flatMap(({ target }) => ('lift' in target ? [] : [target.interface]));
   return [...new Set([...called, ...resources.map((resource) => resource.interface)])];
-}
-
-/** Undefined for a component that uses what a plan cannot say. */
-function planFor(
-  component: Uint8Array,
-): { modules: Record<string, Uint8Array>; plan: LinkedPlan } | undefined {
-  try {
-    const { modules, plan } = decodeComponent(component);
-    const named = modules.map((bytes, index) => [`core${index}.wasm`, bytes] as const);
-    return { modules: Object.fromEntries(named), plan: { ...plan, modules: named.map(([name]) => name) } };
-  } catch (err) {
-    if (err instanceof UnlinkableError) return undefined;
-    throw err;
-  }
 }
 
 async function generateFor(component: Uint8Array): Promise<Generated> {

@@ -20,6 +20,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { beginPublish } from '../support/fake-publish.ts';
 import { seedTenant } from '../support/seed.ts';
+import { componentOfHostWorld } from '../support/tiny-components.ts';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
 import {
   createTestNamespace,
@@ -95,10 +96,11 @@ async function upload(bytes: Uint8Array): Promise<{ tenantId: string; uploadId: 
   return { tenantId, uploadId };
 }
 
-/** The hello example under a publisher of its own, so that tests do not meet. */
-async function helloBundle(publisher: string): Promise<Uint8Array> {
+/** The hello example under a publisher of its own, so that tests do not meet; or another component with its manifest. */
+async function helloBundle(publisher: string, component?: Uint8Array): Promise<Uint8Array> {
   return packTarZst(
     files.map((file) => {
+      if (file.path.endsWith('.wasm')) return { ...file, bytes: component ?? file.bytes };
       if (file.path !== 'manifest.json') return file;
       const manifest = JSON.parse(Buffer.from(file.bytes).toString('utf8')) as object;
       return { path: file.path, bytes: Buffer.from(JSON.stringify({ ...manifest, publisher })) };
@@ -162,6 +164,7 @@ describe('workers as processes', () => {
       component: 'passed',
       imports: 'passed',
       wasi: 'failed', // StarlingMonkey imports file system and sockets; they give no access
+      rewind: 'passed',
     });
     const contentHash = contentHashOf(bytes);
     for (const key of [
@@ -177,6 +180,34 @@ describe('workers as processes', () => {
     }
     expect(await objects().read(keys.staging(ref.tenantId, ref.uploadId))).toBeUndefined();
   }, 120_000);
+
+  it.each([
+    [
+      'writes-a-table',
+      { fields: '(table 1 funcref) (func (table.set (i32.const 0) (ref.null func)))' },
+      /^table\.set in function \d+ of core0\.wasm changes/,
+    ],
+    ['needs-glue', { stringEncoding: 'utf16' } as const, /^the component uses strings that are not UTF-8/],
+  ])(
+    'publish a component that cannot be rewound (%s), and advise its publisher why',
+    async (publisher, core, detail) => {
+      start('lifecycle');
+      start('precompile');
+      const component = await componentOfHostWorld(undefined, core);
+      const ref = await upload(await helloBundle(publisher, component));
+      const result = await (await beginPublish(temporal.client, ref)).result();
+      expect(result.status).toBe('published');
+      const row = await uploads().find(ref.tenantId, ref.uploadId);
+      expect(row?.checks.find(({ name }) => name === 'rewind')).toEqual({
+        name: 'rewind',
+        result: 'failed',
+        required: false,
+        detail: expect.stringMatching(detail),
+      });
+      expect(await versionsOf(publisher)).toBe(1);
+    },
+    60_000,
+  );
 
   it('refuse a damaged bundle by the check that failed', async () => {
     start('lifecycle');
