@@ -81,11 +81,18 @@ describe('the supervisor', () => {
 
   it.each([
     ['frozen', STAY, (pid: number) => void process.kill(pid, 'SIGSTOP')],
-    ['busy without end', 'setTimeout(() => { for (;;); }, 200);', () => undefined],
+    [
+      'busy without end',
+      `process.on('SIGUSR2', () => { for (;;); });console.log('awaits its work');${STAY}`,
+      async (pid: number) => {
+        await waitFor(() => lines.includes('[silent] awaits its work'), 10_000);
+        process.kill(pid, 'SIGUSR2');
+      },
+    ],
   ])('replaces a role that is %s', async (_how, script, disturb) => {
     const one = await supervisor.start(role('silent', script));
     const first = one.pid() ?? -1;
-    disturb(first);
+    await disturb(first);
     expect(await waitFor(() => one.restarts() === 1 && one.pid() !== undefined, 20_000)).toBe(true);
     expect(processIdentity(first)).toBeUndefined();
     expect(lines).toContain('silent lives and has not answered for 1.5 s; it is killed');
