@@ -98,7 +98,9 @@ async function phase(use: Use): Promise<Phase> {
 
 async function under<Result>(attack: string, tally: Tally, work: () => Promise<Result>): Promise<Result> {
   const attacker = fork(join(import.meta.dirname, 'neighbours', 'attacker.ts'));
-  process.once('exit', () => attacker.kill('SIGKILL'));
+  const endIt = (): void => void attacker.kill('SIGKILL');
+  process.once('exit', endIt);
+  attacker.once('exit', () => process.off('exit', endIt));
   attacker.send({ attack, field } satisfies Order);
   await delay(WARM_UP_MS);
   try {
