@@ -9,6 +9,7 @@ export const WORLD = {
   http: { fetch: 'result' },
   storage: { get: 'result', put: 'result', delete: 'result', 'list-entries': 'result' },
   logging: { 'log-info': 'value', 'log-warn': 'value', 'log-error': 'value' },
+  random: { 'get-random-bytes': 'value', 'get-random-u64': 'value' },
   'ui-proxy': { 'call-route': 'result' },
   user: { 'get-user': 'result' },
   'user-v2': { 'get-user': 'result' },
@@ -26,6 +27,9 @@ const PACKAGE = 'alga:extension/';
 
 /** The interface that holds types alone: imported by every component, with nothing to call. */
 export const TYPES_INTERFACE = 'types';
+
+/** The one interface that the sandbox answers by itself, at once and without a capability, as it does those of WASI. */
+export const RANDOM_INTERFACE = 'random';
 
 /** Functions of an interface of `alga:extension` by its bare name; undefined if the world has no such interface. */
 export function worldFunctions(
@@ -87,9 +91,9 @@ export const WASI_INTERFACES: Readonly<Record<string, WasiAccess>> = {
 
 /** Imports that may wait: the guest is suspended (JSPI) until the host's promise settles. Names as jco takes them. */
 export const SUSPENDING_IMPORTS: readonly string[] = [
-  ...Object.entries(WORLD).flatMap(([name, functions]) =>
-    Object.keys(functions).map((fn) => `${PACKAGE}${name}#${fn}`),
-  ),
+  ...Object.entries(WORLD)
+    .filter(([name]) => name !== RANDOM_INTERFACE)
+    .flatMap(([name, functions]) => Object.keys(functions).map((fn) => `${PACKAGE}${name}#${fn}`)),
   'wasi:io/poll#poll',
   'wasi:io/poll#[method]pollable.block',
 ];

@@ -33,7 +33,7 @@ export interface BoundHost {
 /**
  * The host as one execution sees it: starts from nothing, and a function is there only because a grant put it there.
  * Throws INPUT_INVALID for a grant that no capability serves or whose scope it does not know. The answer throws for functions
- * outside the world and for arguments of a wrong shape.
+ * that a sandbox has no business asking for, and for arguments of a wrong shape.
  */
 export function bindHost(call: CallContext, deps: CapabilityDeps): BoundHost {
   const granted = new Map<string, HostFunction>();
@@ -60,7 +60,7 @@ export function bindHost(call: CallContext, deps: CapabilityDeps): BoundHost {
       if (serve !== undefined) return serve(args);
       const reply = replyWithoutGrant(interfaceName, functionName);
       if (reply !== undefined) return reply;
-      throw new PlatformError('INTERNAL', 'the sandbox called a function that the world has not');
+      throw new PlatformError('INTERNAL', 'the sandbox called a function that nobody serves');
     },
     constants: Object.fromEntries(
       [...granted].flatMap(([name, { constant }]) => (constant === undefined ? [] : [[name, constant]])),

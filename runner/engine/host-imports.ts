@@ -1,4 +1,10 @@
-import { camelCase, extensionInterface, withoutVersion, worldFunctions } from '../../core/world.ts';
+import {
+  camelCase,
+  extensionInterface,
+  RANDOM_INTERFACE,
+  withoutVersion,
+  worldFunctions,
+} from '../../core/world.ts';
 import type { Host, HostReply, WitValue } from './engine.ts';
 import { createWasi } from './wasi.ts';
 import { witError } from './wasi-streams.ts';
@@ -29,10 +35,15 @@ export function hostImports(
     };
   });
   const imports: Record<string, Record<string, unknown>> = {};
-  for (const name of names) {
+  const provide = (name: string): Record<string, unknown> | undefined => {
     const interfaceName = extensionInterface(name);
-    const provided =
-      interfaceName === undefined ? wasi[withoutVersion(name)] : forward(interfaceName, currentCall);
+    if (interfaceName === undefined) return wasi[withoutVersion(name)];
+    return interfaceName === RANDOM_INTERFACE
+      ? wasi['wasi:random/random']
+      : forward(interfaceName, currentCall);
+  };
+  for (const name of names) {
+    const provided = provide(name);
     if (provided) imports[name] = provided;
   }
   return imports;

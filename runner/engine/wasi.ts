@@ -58,7 +58,7 @@ export function createWasi(host: CurrentHost): Record<string, Record<string, unk
   };
   const after = (nanoseconds: bigint): Pollable =>
     new Pollable(clock, clock.now() + Number(nanoseconds / NANOSECONDS));
-  const randomBytes = (length: bigint): Uint8Array => {
+  const randomBytes = (length: bigint | number): Uint8Array => {
     if (length > RANDOM_LIMIT) {
       throw new WebAssembly.RuntimeError('more random bytes than the host gives at once');
     }

@@ -52,6 +52,12 @@ declare module 'alga:extension/logging' {
   export function logError(message: string): void;
 }
 
+declare module 'alga:extension/random' {
+  /** At most 1 MiB at once. */
+  export function getRandomBytes(length: number): Uint8Array;
+  export function getRandomU64(): bigint;
+}
+
 declare module 'alga:extension/storage' {
   export interface StorageEntry {
     namespace: string;
