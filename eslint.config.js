@@ -42,6 +42,11 @@ const layers = [
     ['activities', 'workers', 'runner', 'starter'],
     'the API starts workflows; it does not do their work',
   ),
+  zone(
+    'sdk',
+    ['core', 'platform', 'activities', 'workflows', 'workers', 'api', 'runner', 'starter', 'migrations'],
+    'authors and their guests have the SDK alone',
+  ),
   ...['api', 'workers'].map((process) => ({
     ...zone(process, ['migrations'], 'a process knows migrations by name, to check that they were applied'),
     except: ['./index.ts'],
@@ -65,8 +70,13 @@ const layers = [
 
 // A test beside its subject may use what tests share; nothing else may.
 const aside = [
-  ...['core', 'platform', 'activities', 'workflows', 'workers', 'api', 'runner', 'migrations'].map((folder) =>
-    zone(folder, ['test', 'bench', 'examples', 'scripts'], 'what runs in production stands on none of these'),
+  ...['core', 'platform', 'activities', 'workflows', 'workers', 'api', 'runner', 'sdk', 'migrations'].map(
+    (folder) =>
+      zone(
+        folder,
+        ['test', 'bench', 'examples', 'scripts'],
+        'what runs in production stands on none of these',
+      ),
   ),
   ...['starter', 'scripts', 'bench'].map((folder) =>
     zone(folder, ['test'], 'tests import, and are imported by nobody'),
@@ -134,6 +144,16 @@ export default tseslint.config(
       'no-restricted-imports': [
         'error',
         { patterns: [{ group: ['node:*', ...temporal, ...database], message: 'core is pure' }] },
+      ],
+    },
+  },
+  {
+    files: ['sdk/guest/**/*.ts'],
+    ignores: ['**/*.test.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ group: ['node:*'], message: 'a guest has no Node' }] },
       ],
     },
   },

@@ -1,22 +1,28 @@
 import { createHash } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { componentize, version as componentizeVersion } from '@bytecodealliance/componentize-js';
+import {
+  componentize,
+  componentParts,
+  GUEST_ENGINES,
+  type GuestEngine,
+  type StarlingMonkeyFeature,
+} from './componentize.ts';
 
-const WIT_FOLDER = join(import.meta.dirname, '..', 'wit');
 const SOURCE = 'src/main.ts';
 /** What of StarlingMonkey an example goes without: there is no `fetch` but through `alga:extension/http`. */
-const DISABLED_FEATURES = ['http', 'fetch-event'] as const;
+const DISABLED_FEATURES: readonly StarlingMonkeyFeature[] = ['http', 'fetch-event'];
 
 export interface BuildOptions {
   /** Where built components are kept, by the hash of everything they depend on. */
   cacheDir: string;
+  /** What runs the extension; StarlingMonkey if it says nothing. */
+  engine?: GuestEngine;
   /** Parts of StarlingMonkey to leave out; the default suits extensions that import `alga:extension` alone. */
-  disableFeatures?: readonly (typeof DISABLED_FEATURES)[number][];
+  disableFeatures?: readonly StarlingMonkeyFeature[];
   log?: (line: string) => void;
 }
 
@@ -29,63 +35,28 @@ export interface BuiltExample {
 
 /** Builds the extension in a folder: `src/main.ts` to a component, beside its manifest and UI. */
 export async function buildExample(folder: string, options: BuildOptions): Promise<BuiltExample> {
-  const { cacheDir, disableFeatures = DISABLED_FEATURES, log = () => undefined } = options;
+  const { cacheDir, engine = 'starlingmonkey', disableFeatures = DISABLED_FEATURES, log } = options;
   const source = stripTypeScriptTypes(await readFile(join(folder, SOURCE), 'utf8'));
-  const wit = await witOfImports(source);
-  const key = hashOf({ source, wit, disableFeatures, componentizeVersion });
-  const cachedAt = join(cacheDir, `${key}.wasm`);
+  const parts = await componentParts(source, engine, disableFeatures);
+  const cachedAt = join(cacheDir, `${hashOf(parts)}.wasm`);
 
   let component = await readIfThere(cachedAt);
   const cached = component !== undefined;
   if (!component) {
     const started = performance.now();
-    component = await componentizeSource(source, wit, disableFeatures);
+    component = await componentize(parts);
     await writeWhole(cachedAt, component);
-    log(`built ${folder} in ${Math.round(performance.now() - started)} ms`);
+    log?.(`built ${folder} in ${Math.round(performance.now() - started)} ms`);
   }
-  return { component, files: await bundleFiles(folder, component), cached };
+  return { component, files: await bundleFiles(folder, component, parts.toolchain), cached };
 }
 
-/** The host world with those imports alone that the source names, so that the component asks for what it uses. */
-async function witOfImports(source: string): Promise<Record<string, string>> {
-  const used = new Set(
-    [...source.matchAll(/from\s+['"]alga:extension\/([a-z0-9-]+)['"]/g)].map(([, name]) => name),
-  );
-  const files: Record<string, string> = {};
-  for (const file of (await readdir(WIT_FOLDER)).sort()) {
-    const text = await readFile(join(WIT_FOLDER, file), 'utf8');
-    files[file] = text.replace(/^ +import ([a-z0-9-]+);\n/gm, (line, name: string) =>
-      used.has(name) ? line : '',
-    );
-  }
-  return files;
-}
-
-async function componentizeSource(
-  source: string,
-  wit: Record<string, string>,
-  disableFeatures: readonly (typeof DISABLED_FEATURES)[number][],
-): Promise<Uint8Array> {
-  const work = await mkdtemp(join(tmpdir(), 'build-example-'));
-  try {
-    await mkdir(join(work, 'wit'));
-    for (const [file, text] of Object.entries(wit)) await writeFile(join(work, 'wit', file), text);
-    const sourcePath = join(work, 'main.js');
-    await writeFile(sourcePath, source);
-    const { component } = await componentize({
-      sourcePath,
-      witPath: join(work, 'wit'),
-      worldName: 'runner',
-      disableFeatures: [...disableFeatures],
-    });
-    return component;
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-}
-
-async function bundleFiles(folder: string, component: Uint8Array): Promise<BuiltExample['files']> {
-  const metadata = { toolchain: { '@bytecodealliance/componentize-js': componentizeVersion } };
+async function bundleFiles(
+  folder: string,
+  component: Uint8Array,
+  toolchain: Record<string, string>,
+): Promise<BuiltExample['files']> {
+  const metadata = { toolchain };
   const files = [
     { path: 'manifest.json', bytes: await readFile(join(folder, 'manifest.json')) },
     { path: 'entry.wasm', bytes: component },
@@ -136,17 +107,23 @@ async function main(): Promise<void> {
     options: {
       out: { type: 'string' },
       cache: { type: 'string', default: 'node_modules/.cache/components' },
+      engine: { type: 'string', default: 'starlingmonkey' },
       help: { type: 'boolean' },
     },
   });
   const [folder] = positionals;
-  if (values.help || folder === undefined) {
-    console.error('usage: node scripts/build-example.ts <folder> [--out <folder>] [--cache <folder>]');
+  const engine = GUEST_ENGINES.find((name) => name === values.engine);
+  if (values.help || folder === undefined || engine === undefined) {
+    const engines = GUEST_ENGINES.join('|');
+    console.error(
+      `usage: node scripts/build-example.ts <folder> [--engine ${engines}] [--out <folder>] [--cache <folder>]`,
+    );
     process.exitCode = values.help ? 0 : 2;
     return;
   }
   const { files } = await buildExample(resolve(folder), {
     cacheDir: resolve(values.cache),
+    engine,
     log: console.error,
   });
   const out = resolve(values.out ?? join(folder, 'dist'));

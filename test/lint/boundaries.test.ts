@@ -53,6 +53,8 @@ describe('who may import whom', () => {
     ['migrations/x.ts', '../api/principal.ts'],
     ['scripts/x.ts', '../starter/ports.ts'],
     ['scripts/x.ts', '../api/principal.ts'],
+    ['sdk/guest/x.ts', '../../core/errors.ts'],
+    ['sdk/guest/x.ts', '../../scripts/build-example.ts'],
     ['core/x.ts', '../test/support/eventually.ts'],
     ['platform/x.ts', '../scripts/build-workflows.ts'],
     ['activities/x.ts', '../test/support/eventually.ts'],
@@ -107,6 +109,7 @@ describe('what each part keeps out', () => {
     ['the runner has no database', 'runner/x.ts', from('pg'), PLAIN],
     ['the runner has no stores', 'runner/x.ts', from('../platform/db/database.ts'), PLAIN],
     ['the runner has no adapter of Temporal', 'runner/x.ts', from('../platform/temporal/client.ts'), PLAIN],
+    ['a guest has no Node', 'sdk/guest/x.ts', from('node:fs'), PLAIN],
     ['workflows do no I/O', 'workflows/x.ts', from('node:fs'), TYPED],
     ['workflows call no activity directly', 'workflows/x.ts', from('../activities/bundles.ts'), TYPED],
     [

@@ -25,3 +25,9 @@ export async function componentOfHostWorld(
 ): Promise<Uint8Array> {
   return componentOfWorld(edit(await readWit()), 'runner', options);
 }
+
+/** A component of the host world that is made by hand: a core module as text. */
+export async function componentOfText(wat: string): Promise<Uint8Array> {
+  const embed = { binary: await parse(wat), witSource: await readWit(), world: 'runner' };
+  return componentNew(await componentEmbed(embed), []);
+}

@@ -1,0 +1,3 @@
+declare module 'alga:extension/random' {
+  export function getRandomBytes(length: number): Uint8Array;
+}
