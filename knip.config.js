@@ -4,6 +4,7 @@ export default {
     'workflows/index.ts',
     '{bench,scripts}/*.ts',
     // Started by their path, as processes of their own.
+    'bench/engine/memory-child.ts',
     'bench/neighbours/attacker.ts',
     'platform/component/precompile-child.ts',
     'runner/sandbox/child.ts',
