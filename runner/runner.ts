@@ -11,6 +11,8 @@ import { SERVED_CAPABILITIES } from './capabilities/index.ts';
 import { createArtifactRequests } from './cache/artifact-requests.ts';
 import { createBundleCache } from './cache/bundle-cache.ts';
 import { openDiskCache } from './cache/disk-cache.ts';
+import { createUiFiles } from './cache/ui-files.ts';
+import { deriveListingKey } from './cache/ui-listing.ts';
 import { createExecuteHandler } from './http/execute.ts';
 import { createGatewayClient } from './gateway-client.ts';
 import { createGuestLogs } from './execution/guest-log.ts';
@@ -38,10 +40,9 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
   const gateway = createGatewayClient(config.gateway, logger);
   const disk = await openDiskCache({ ...config.cache, logger });
   const keys = createObjectKeys(config.objects.base);
+  const stored = { objects, keys, disk, bundleLimits: DEFAULT_BUNDLE_LIMITS, logger };
   const bundles = createBundleCache({
-    objects,
-    keys,
-    disk,
+    ...stored,
     artifactKeys: [
       readPublicKey(config.artifactKeys.current),
       ...config.artifactKeys.previous.map(readPublicKey),
@@ -52,8 +53,11 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
       logger,
       now: () => performance.now(),
     }),
-    bundleLimits: DEFAULT_BUNDLE_LIMITS,
-    logger,
+  });
+  const uiFiles = createUiFiles({
+    ...stored,
+    listingKey: deriveListingKey(config.serviceToken),
+    now: Date.now,
   });
   const pool = createSandboxPool(config.sandbox, { createSandbox: () => createSandbox(logger), logger });
   const capabilities = { hostApi: gateway, secretsKey: config.secretsKey, now: Date.now };
@@ -75,7 +79,7 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
     announcement: { limits: [...ENFORCED_LIMITS], capabilities: SERVED_CAPABILITIES },
     logger,
   });
-  const uiServer = createHttpServer(createUiApp({ gateway, bundles, logger, now: Date.now }));
+  const uiServer = createHttpServer(createUiApp({ gateway, uiFiles, logger, now: Date.now }));
 
   return {
     async start() {

@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -13,8 +13,8 @@ import { packTarZst } from '../../platform/bundle/pack.ts';
 import { createHttpServer } from '../../platform/http/http-server.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { createObjectKeys } from '../../platform/objects/keys.ts';
-import { createBundleCache } from '../cache/bundle-cache.ts';
 import { openDiskCache } from '../cache/disk-cache.ts';
+import { createUiFiles } from '../cache/ui-files.ts';
 import { createUiApp } from './ui-server.ts';
 
 const EXTENSION = '00000000-0000-4000-8000-000000000003';
@@ -64,15 +64,14 @@ async function setup(options: Setup = {}) {
 
   await options.cached?.(join(folder, 'cache'), hash);
   const disk = await openDiskCache({ folder: join(folder, 'cache'), maxBytes: 1 << 20, logger });
-  const bundles = createBundleCache({
+  const uiFiles = createUiFiles({
     objects,
     keys,
     disk,
-    artifactKeys: [generateKeyPairSync('ed25519').publicKey],
-    targets: [],
-    askForArtifact: () => undefined,
+    listingKey: Buffer.alloc(32),
     bundleLimits: DEFAULT_BUNDLE_LIMITS,
     logger,
+    now: () => Date.now() + 60_000,
   });
   let clock = 0;
   let answer: UiInstall | undefined | Error =
@@ -86,13 +85,14 @@ async function setup(options: Setup = {}) {
       return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
     },
   };
-  const server = createHttpServer(createUiApp({ gateway, bundles, logger, now: () => clock }));
+  const server = createHttpServer(createUiApp({ gateway, uiFiles, logger, now: () => clock }));
   const port = await server.listen({ host: '127.0.0.1', port: 0 });
   cleanups.push(() => server.close(0));
 
   return {
     hash,
     asked,
+    cache: join(folder, 'cache'),
     pass: (ms: number) => (clock += ms),
     answerWith: (next: UiInstall | undefined | Error) => (answer = next),
     get: (path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${port}${path}`, init),
@@ -300,6 +300,15 @@ describe('the UI listener', () => {
     expect(response.headers.get('retry-after')).toBe('1');
     await expectRefusal(response, 429);
     expect((await ui('/app.js')).status).toBe(200);
+  });
+
+  it('serves a file that was altered on the disk as it is in the bundle', async () => {
+    const { ui, cache, hash } = await setup();
+    expect((await ui('/app.js')).status).toBe(200);
+    await writeFile(join(cache, `served-${hash.slice('sha256:'.length)}`, 'files', 'app.js'), 'steal()');
+    for (const headers of [{}, { range: 'bytes=0-18' }]) {
+      expect(await (await ui('/app.js', { headers })).text()).toBe(FILES['ui/app.js']);
+    }
   });
 
   it('serves nothing of a bundle whose bytes are not those of its hash', async () => {

@@ -2,7 +2,7 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import { isPlatformError } from '../../core/errors.ts';
 import { contentHashHex, isContentHash, isUuid } from '../../core/ids.ts';
 import type { Logger } from '../../platform/logger.ts';
-import type { BundleCache } from '../cache/bundle-cache.ts';
+import type { UiFiles } from '../cache/ui-files.ts';
 import type { GatewayClient } from '../gateway-client.ts';
 import { networkOf } from './allowance.ts';
 import { createHeldRefusals } from './held-refusals.ts';
@@ -13,13 +13,13 @@ const IMMUTABLE = 'public, max-age=31536000, immutable';
 
 export interface UiAppDeps {
   gateway: Pick<GatewayClient, 'uiInstall'>;
-  bundles: Pick<BundleCache, 'uiFolder'>;
+  uiFiles: UiFiles;
   logger: Logger;
   now: () => number;
 }
 
 /** The public listener: files of extensions' UIs, and nothing that is anybody's secret. */
-export function createUiApp({ gateway, bundles, logger, now }: UiAppDeps): Express {
+export function createUiApp({ gateway, uiFiles, logger, now }: UiAppDeps): Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
@@ -46,7 +46,11 @@ export function createUiApp({ gateway, bundles, logger, now }: UiAppDeps): Expre
     }
     const asked = (path ?? []).join('/');
     const file = asked === '' ? install.entry : asked;
-    const root = await bundles.uiFolder(contentHash);
+    const root = await uiFiles.uiRoot(contentHash, file);
+    if (root === undefined) {
+      refuse(res, 404);
+      return;
+    }
     const headers = {
       ...mediaHeaders(file),
       'content-security-policy': contentSecurityPolicy(install.csp),
@@ -91,14 +95,14 @@ function closing(res: Response): AbortSignal {
   return closed.signal;
 }
 
-/** `send` and Express put the status on their errors; a path outside the root, or to a folder, is as good as none. */
+/** `send` and Express put the status on their errors; what `send` will not show is as good as none. */
 function statusOf(err: unknown): number {
   if (isPlatformError(err)) {
     if (err.code === 'BUNDLE_UNAVAILABLE') return 404;
     return err.kind === 'unavailable' ? 503 : 500;
   }
   const { status, code } = err as { status?: unknown; code?: unknown };
-  if (code === 'EISDIR') return 404;
+  if (code === 'ENOENT') return 503; // it was there: it had to make room, or is being unpacked anew
   if (status === 416 || status === 412) return status;
   return typeof status === 'number' && status >= 400 && status < 500 ? 404 : 500;
 }

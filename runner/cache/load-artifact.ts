@@ -111,10 +111,14 @@ async function fromStore(deps: LoadArtifactDeps, identity: ArtifactIdentity): Pr
   );
   if (signature === undefined) throw artifactInvalid('no key that is trusted here signed the stored bytes');
   const opened = await openArtifact(artifactKeys, identity, bytes, signature.envelope);
-  await deps.disk.put(entryName(identity), async (folder) => {
-    await writeFile(join(folder, ARTIFACT_FILE), bytes);
-    await writeFile(join(folder, SIGNATURE_FILE), signature.envelope);
-  });
+  try {
+    await deps.disk.put(entryName(identity), async (folder) => {
+      await writeFile(join(folder, ARTIFACT_FILE), bytes);
+      await writeFile(join(folder, SIGNATURE_FILE), signature.envelope);
+    });
+  } catch (err) {
+    deps.logger.error({ err, ...identity }, 'artifact could not be cached on disk'); // it runs all the same
+  }
   return opened;
 }
 

@@ -1,0 +1,223 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
+import { PlatformError } from '../../core/errors.ts';
+import { contentHashHex } from '../../core/ids.ts';
+import { assetRules, servedFiles, type AssetRules } from '../../core/manifest/assets.ts';
+import { MAX_MANIFEST_BYTES } from '../../core/manifest/manifest.ts';
+import type { ArchiveLimits } from '../../core/tar/limits.ts';
+import { unpackTarZst } from '../../platform/bundle/unpack.ts';
+import type { Logger } from '../../platform/logger.ts';
+import type { ObjectKeys } from '../../platform/objects/keys.ts';
+import type { ObjectStore } from '../../platform/objects/object-store.ts';
+import { createCoalescer } from './coalescer.ts';
+import type { DiskCache } from './disk-cache.ts';
+import {
+  isIntact,
+  readListing,
+  uiFilesFolder,
+  writeListing,
+  type FileDigests,
+  type UiListing,
+} from './ui-listing.ts';
+
+const FETCH_TIMEOUT_MS = 60_000;
+const UI_PREFIX = 'ui/';
+/** UIs unpacked at once, each of which takes about a core, and those that wait for their turn. Anybody may ask for any that is served. */
+const UNPACKED_AT_ONCE = 2;
+const WAITING_TO_UNPACK = 32;
+/** Files whose digests are kept in memory, about 300 bytes each. */
+const REMEMBERED_FILES = 100_000;
+
+export interface UiFilesDeps {
+  objects: Pick<ObjectStore, 'read'>;
+  keys: ObjectKeys;
+  disk: DiskCache;
+  /** Of listings; another one has every UI unpacked anew. */
+  listingKey: Uint8Array;
+  bundleLimits: ArchiveLimits;
+  logger: Logger;
+  /** Milliseconds of the clock that file systems stamp with. */
+  now: () => number;
+}
+
+/** The UI files that manifests serve, and no other. */
+export interface UiFiles {
+  /**
+   * The folder below which a file lies whose bytes are those of the bundle; undefined if the bundle serves no such file. Throws
+   * BUNDLE_UNAVAILABLE, BUNDLE_CORRUPT, OBJECT_STORE_UNAVAILABLE, RUNNER_BUSY.
+   */
+  uiRoot(contentHash: string, file: string): Promise<string | undefined>;
+}
+
+export function createUiFiles(deps: UiFilesDeps): UiFiles {
+  const { disk, listingKey, logger, now } = deps;
+  const once = createCoalescer();
+  const fewAtOnce = createFewAtOnce({ atOnce: UNPACKED_AT_ONCE, waiting: WAITING_TO_UNPACK });
+  const listings = createListings(REMEMBERED_FILES);
+
+  const open = async (contentHash: string, name: string): Promise<UiListing> => {
+    const folder = disk.find(name);
+    if (folder !== undefined) {
+      const listing = await readListing(folder, listingKey, contentHash);
+      if (listing !== undefined) return listing;
+      logger.warn({ contentHash }, 'unpacked UI discarded: no runner with this credential wrote its listing');
+      await disk.discard(name);
+    }
+    return fewAtOnce(() => unpack(deps, contentHash, name));
+  };
+  const find = async (contentHash: string, name: string): Promise<{ folder: string; listing: UiListing }> => {
+    const folder = disk.find(name);
+    const known = listings.get(name);
+    if (folder !== undefined && known !== undefined) return { folder, listing: known };
+    return once(name, async () => {
+      const listing = await open(contentHash, name);
+      listings.set(name, listing);
+      return { folder: disk.find(name) ?? '', listing }; // removed again already: its files will be missed
+    });
+  };
+
+  return {
+    async uiRoot(contentHash, file) {
+      // A name of its own: folders called `ui-…` and `assets-…`, of earlier releases, hold other things.
+      const name = `served-${contentHashHex(contentHash)}`;
+      for (let attempt = 0; attempt < 2; attempt += 1) {
+        const { folder, listing } = await find(contentHash, name);
+        const listed = listing.get(file);
+        if (listed === undefined) return undefined;
+        const root = uiFilesFolder(folder);
+        const path = join(root, file);
+        if (await once(path, () => isIntact(path, listed, now))) return root;
+        if (listings.get(name) !== listing) continue; // another request saw to it
+        listings.delete(name);
+        if (disk.find(name) === undefined) continue; // it had to make room
+        logger.error({ contentHash, file }, 'UI file in the cache was altered or removed: unpacked anew');
+        await disk.discard(name);
+      }
+      throw new PlatformError('RUNNER_BUSY', 'the unpacked files do not stay as they are');
+    },
+  };
+}
+
+async function unpack(deps: UiFilesDeps, contentHash: string, name: string): Promise<UiListing> {
+  const key = deps.keys.bundle(contentHash);
+  const object = await deps.objects.read(key, { signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
+  if (object === undefined) throw new PlatformError('BUNDLE_UNAVAILABLE', `there is no ${key}`);
+  const hash = createHash('sha256');
+  const hashed = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of object.body) {
+      hash.update(chunk);
+      yield chunk;
+    }
+  };
+  let listing: UiListing = new Map();
+  await deps.disk.put(name, async (folder) => {
+    const root = uiFilesFolder(folder);
+    const digests: FileDigests = [];
+    let manifest: Uint8Array | undefined;
+    for await (const entry of unpackTarZst(hashed(), deps.bundleLimits)) {
+      if (entry.path === 'manifest.json' && entry.size <= MAX_MANIFEST_BYTES) manifest = await entry.bytes();
+      if (!entry.path.startsWith(UI_PREFIX)) continue;
+      const file = entry.path.slice(UI_PREFIX.length);
+      const path = join(root, file);
+      // The reader allows no such path; this is the last place where it would matter.
+      if (!path.startsWith(root + sep)) throw new PlatformError('BUNDLE_CORRUPT', 'a path leaves the bundle');
+      await mkdir(dirname(path), { recursive: true });
+      digests.push([file, await writeHashed(path, entry.body)]);
+    }
+    if (hash.digest('hex') !== contentHashHex(contentHash)) {
+      throw new PlatformError('BUNDLE_CORRUPT', `the bytes of ${key} are not those of its hash`);
+    }
+    // Afterwards, since the manifest may come last. Nothing is served of the folder until it is in its place.
+    const isServed = servedFiles(readAssetRules(manifest));
+    const served: FileDigests = [];
+    for (const digest of digests) {
+      if (isServed(UI_PREFIX + digest[0])) served.push(digest);
+      else await rm(join(root, digest[0]));
+      await setImmediate(); // patterns are a stranger's: whatever one file costs, calls go on before the next
+    }
+    listing = await writeListing(folder, deps.listingKey, contentHash, served);
+  });
+  return listing;
+}
+
+async function writeHashed(path: string, body: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha256');
+  const hashed = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of body) {
+      hash.update(chunk);
+      yield chunk;
+    }
+  };
+  await pipeline(hashed(), createWriteStream(path, { flags: 'wx' }));
+  return hash.digest('hex');
+}
+
+/** Verification saw to it that there is a manifest and what it says, so the rest of it is left alone: its release may be newer. */
+function readAssetRules(manifest: Uint8Array | undefined): AssetRules {
+  try {
+    return assetRules.parse(JSON.parse(Buffer.from(manifest ?? []).toString('utf8')));
+  } catch (cause) {
+    throw new PlatformError('BUNDLE_CORRUPT', 'its manifest does not say which files are served', { cause });
+  }
+}
+
+interface Listings {
+  get(name: string): UiListing | undefined;
+  set(name: string, listing: UiListing): void;
+  delete(name: string): void;
+}
+
+/** The listings used last, up to so many files; the newest always stays. */
+function createListings(maxFiles: number): Listings {
+  const kept = new Map<string, UiListing>(); // in the order of use
+  let files = 0;
+  const remove = (name: string): UiListing | undefined => {
+    const listing = kept.get(name);
+    kept.delete(name);
+    files -= listing?.size ?? 0;
+    return listing;
+  };
+  const set = (name: string, listing: UiListing): void => {
+    remove(name);
+    kept.set(name, listing);
+    files += listing.size;
+    for (const oldest of kept.keys()) {
+      if (files <= maxFiles || oldest === name) return;
+      remove(oldest);
+    }
+  };
+  return {
+    get(name) {
+      const listing = remove(name);
+      if (listing !== undefined) set(name, listing);
+      return listing;
+    },
+    set,
+    delete: remove,
+  };
+}
+
+/** Runs at most `atOnce` works, the others in their turn; with `waiting` behind them it refuses more. */
+function createFewAtOnce(limit: {
+  atOnce: number;
+  waiting: number;
+}): <Result>(work: () => Promise<Result>) => Promise<Result> {
+  const queue: (() => void)[] = [];
+  let running = 0;
+  return async (work) => {
+    if (running < limit.atOnce) running += 1;
+    else if (queue.length < limit.waiting) await new Promise<void>((begin) => queue.push(begin));
+    else throw new PlatformError('RUNNER_BUSY', 'too many UIs wait to be unpacked');
+    try {
+      return await work();
+    } finally {
+      const next = queue.shift();
+      if (next) next();
+      else running -= 1;
+    }
+  };
+}
