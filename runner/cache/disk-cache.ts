@@ -1,17 +1,19 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../platform/logger.ts';
 
 const PARTIAL = 'partial-';
+const BLOCK_BYTES = 4096;
 
 export interface DiskCacheOptions {
   folder: string;
-  /** Least recently used entries go when this is passed; the newest one always stays. */
+  /** Least recently used entries go when this is passed, of the kind that holds most; the newest one always stays. */
   maxBytes: number;
   logger: Logger;
 }
 
-/** Folders by name, each complete or not there. */
+/** Folders by name, each complete or not there. What a name begins with, up to "-", is its kind. */
 export interface DiskCache {
   /** Path of an entry's folder; undefined if there is none. Counts as a use. */
   find(name: string): string | undefined;
@@ -29,12 +31,17 @@ export async function openDiskCache({ folder, maxBytes, logger }: DiskCacheOptio
   const remove = async (name: string): Promise<void> => {
     total -= sizes.get(name) ?? 0;
     sizes.delete(name);
-    await rm(join(folder, name), { recursive: true, force: true });
+    // Out of the way in one step, or its files would be removed from among those of the next entry of that name.
+    const doomed = join(folder, PARTIAL + randomUUID());
+    await rename(join(folder, name), doomed).catch(unlessGone);
+    await rm(doomed, { recursive: true, force: true });
   };
+  /** Of the kind that holds most, so that many of one kind, which anybody may ask for, do not push out the others. */
   const evict = async (kept: string): Promise<void> => {
-    for (const name of [...sizes.keys()]) {
-      if (total <= maxBytes) return;
-      if (name !== kept) await remove(name);
+    while (total > maxBytes) {
+      const oldest = oldestOfLargestKind(sizes, kept);
+      if (oldest === undefined) return;
+      await remove(oldest);
     }
   };
   await evict('');
@@ -70,6 +77,21 @@ export async function openDiskCache({ folder, maxBytes, logger }: DiskCacheOptio
   };
 }
 
+/** By name and bytes, in the order of use. */
+function oldestOfLargestKind(sizes: ReadonlyMap<string, number>, kept: string): string | undefined {
+  const kinds = new Map<string, { bytes: number; oldest?: string }>();
+  for (const [name, size] of sizes) {
+    const kind = name.split('-', 1)[0] ?? '';
+    const { bytes, oldest = name === kept ? undefined : name } = kinds.get(kind) ?? { bytes: 0 };
+    kinds.set(kind, { bytes: bytes + size, ...(oldest !== undefined && { oldest }) });
+  }
+  let largest: { bytes: number; oldest?: string } | undefined;
+  for (const kind of kinds.values()) {
+    if (kind.oldest !== undefined && kind.bytes > (largest?.bytes ?? -1)) largest = kind;
+  }
+  return largest?.oldest;
+}
+
 async function takeOver(folder: string): Promise<Map<string, number>> {
   const found: { name: string; bytes: number; usedAt: number }[] = [];
   for (const name of await readdir(folder)) {
@@ -81,10 +103,17 @@ async function takeOver(folder: string): Promise<Map<string, number>> {
   return new Map(found.map(({ name, bytes }) => [name, bytes]));
 }
 
+/** What it takes of a disk: a file of one byte has a block of its own, and so has a folder. */
 async function folderBytes(folder: string): Promise<number> {
-  let bytes = 0;
+  let blocks = 1;
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size;
+    if (!entry.isFile()) blocks += 1;
+    else
+      blocks += Math.max(1, Math.ceil((await stat(join(entry.parentPath, entry.name))).size / BLOCK_BYTES));
   }
-  return bytes;
+  return blocks * BLOCK_BYTES;
+}
+
+function unlessGone(err: unknown): void {
+  if ((err as { code?: unknown }).code !== 'ENOENT') throw err;
 }

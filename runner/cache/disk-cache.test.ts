@@ -1,0 +1,98 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { createLogger } from '../../platform/logger.ts';
+import { openDiskCache, type DiskCache } from './disk-cache.ts';
+
+const logger = createLogger({ level: 'silent', process: 'runner' });
+/** What a folder with one small file counts for. */
+const SMALL = 2 * 4096;
+
+const folders: string[] = [];
+afterEach(async () => {
+  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true })));
+});
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'disk-'));
+  folders.push(folder);
+  return folder;
+}
+
+const fill = (bytes: number) => (folder: string) => writeFile(join(folder, 'file'), Buffer.alloc(bytes));
+const there = (disk: DiskCache, names: string[]) => names.filter((name) => disk.find(name) !== undefined);
+
+describe('the disk cache', () => {
+  it('removes what was not used for longest when it is full', async () => {
+    const disk = await openDiskCache({ folder: await newFolder(), maxBytes: 2.5 * SMALL, logger });
+    await disk.put('ui-a', fill(100));
+    await disk.put('ui-b', fill(100));
+    expect(disk.find('ui-a')).toBeDefined();
+    await disk.put('ui-c', fill(100));
+    expect(there(disk, ['ui-a', 'ui-b', 'ui-c'])).toEqual(['ui-a', 'ui-c']);
+  });
+
+  it('takes from the kind that holds most, so that a flood of one leaves the other alone', async () => {
+    const folder = await newFolder();
+    const disk = await openDiskCache({ folder, maxBytes: 6 * SMALL, logger });
+    await disk.put('artifact-a', fill(1));
+    await disk.put('artifact-b', fill(1));
+    for (let n = 0; n < 20; n += 1) await disk.put(`ui-${n}`, fill(1));
+    expect(there(disk, ['artifact-a', 'artifact-b'])).toHaveLength(2);
+    expect((await readdir(folder)).sort()).toEqual([
+      'artifact-a',
+      'artifact-b',
+      'ui-16',
+      'ui-17',
+      'ui-18',
+      'ui-19',
+    ]);
+    for (let n = 0; n < 20; n += 1) await disk.put(`artifact-${n}`, fill(1));
+    expect(there(disk, ['ui-17', 'ui-18', 'ui-19'])).toHaveLength(3);
+    expect(await readdir(folder)).toHaveLength(6);
+  });
+
+  it('counts the blocks that small files take', async () => {
+    const disk = await openDiskCache({ folder: await newFolder(), maxBytes: 50 * 4096, logger });
+    const many = async (folder: string) => {
+      for (let n = 0; n < 30; n += 1) await writeFile(join(folder, String(n)), 'x');
+    };
+    await disk.put('ui-a', many);
+    await disk.put('ui-b', many);
+    expect(there(disk, ['ui-a', 'ui-b'])).toEqual(['ui-b']);
+  });
+
+  it('keeps the newest entry even when it alone is too large', async () => {
+    const disk = await openDiskCache({ folder: await newFolder(), maxBytes: 10, logger });
+    await disk.put('a', fill(100));
+    expect(disk.find('a')).toBeDefined();
+  });
+
+  it('has nothing of an entry whose filling failed', async () => {
+    const folder = await newFolder();
+    const disk = await openDiskCache({ folder, maxBytes: 4 * SMALL, logger });
+    const failing = async (partial: string) => {
+      await fill(10)(partial);
+      throw new Error('broken off');
+    };
+    await expect(disk.put('a', failing)).rejects.toThrow('broken off');
+    expect(disk.find('a')).toBeUndefined();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('takes over what an earlier run left, but not what it left half done', async () => {
+    const folder = await newFolder();
+    const first = await openDiskCache({ folder, maxBytes: 4 * SMALL, logger });
+    await first.put('a', fill(10));
+    const begun = Promise.withResolvers<undefined>();
+    void first.put('b', () => {
+      begun.resolve(undefined);
+      return new Promise(() => undefined); // as if the process had died here
+    });
+    await begun.promise;
+    const second = await openDiskCache({ folder, maxBytes: 4 * SMALL, logger });
+    expect(second.find('a')).toBeDefined();
+    expect(await readdir(folder)).toEqual(['a']);
+  });
+});
