@@ -16,6 +16,8 @@ declare namespace WebAssembly {
   class Memory {
     constructor(limits: { initial: number });
     readonly buffer: ArrayBuffer;
+    /** Throws a RangeError beyond its maximum. */
+    grow(pages: number): number;
   }
 
   class Global<Value extends number | bigint = number> {

@@ -1,6 +1,6 @@
 import { EXPORT, IMPORT, RESERVED } from '../../core/wasm/reserved.ts';
 import type { FuelMeter } from './fuel-meter.ts';
-import { KeptMemory } from './kept-memory.ts';
+import { beginningOf, KeptMemory, type Beginning } from './kept-memory.ts';
 
 /**
  * The core instances of one component instance: gives rewritten modules what they import beside the guest's own imports, and knows all
@@ -13,8 +13,8 @@ export class CoreInstances {
   readonly #maps = new Map<WebAssembly.Memory, WebAssembly.Memory>();
   readonly #unmapped = new Set<WebAssembly.Memory>();
   readonly #exports: WebAssembly.Instance['exports'][] = [];
-  #kept: KeptMemory[] = [];
-  #keptBy = new Map<WebAssembly.Memory, KeptMemory>();
+  readonly #kept: KeptMemory[] = [];
+  readonly #keptBy = new Map<WebAssembly.Memory, KeptMemory>();
 
   constructor(meter: FuelMeter) {
     this.#meter = meter;
@@ -50,18 +50,20 @@ export class CoreInstances {
     };
   }
 
-  /** Remembers the state as it is now. `pristine` are the memories of an instance that began alike; without them, copies are made. */
-  keep(pristine?: readonly Uint8Array[]): Uint8Array[] {
-    const copies = [...this.#maps.keys()].map(
-      (memory, index) => pristine?.[index] ?? new Uint8Array(memory.buffer.slice(0)),
-    );
-    this.#kept = [...this.#maps].map(([memory, map], index) => {
-      const kept = new KeptMemory(memory, map, copies[index] ?? new Uint8Array());
+  /** Remembers the state as it is now. `known` is how the memories of an instance began that began alike. */
+  keep(rewindable: boolean, known?: readonly Beginning[]): Beginning[] {
+    const beginnings: Beginning[] = [];
+    for (const [memory, map] of this.#maps) {
+      const same = known?.[beginnings.length];
+      if (same) memory.grow(same.slackPages);
+      const beginning = same ?? beginningOf(memory, rewindable);
+      beginnings.push(beginning);
+      const kept = new KeptMemory(memory, map, beginning);
+      this.#kept.push(kept);
       this.#keptBy.set(memory, kept);
-      return kept;
-    });
+    }
     for (const exports of this.#exports) callIfThere(exports[EXPORT.save]);
-    return copies;
+    return beginnings;
   }
 
   /** Back to what was kept. False where that cannot be done: then the instance has served. */

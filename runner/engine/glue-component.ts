@@ -50,7 +50,7 @@ export async function compileGlued(
           return cores.instantiate(module, given);
         },
       );
-      cores.keep();
+      cores.keep(false);
       return {
         run(request, call, limits) {
           current.set(call);

@@ -1,8 +1,35 @@
 import { MAP, MARKED_PAGE_BYTES, MARKED_PAGE_SHIFT, STORE_TAIL } from '../../core/wasm/reserved.ts';
 
 const WASM_PAGE_BYTES = 64 * 1024;
-/** An instance that grew by more than this is thrown away: what it holds would stay with the process. */
-const MAX_KEPT_GROWTH = 16 * 1024 * 1024;
+/** What a guest may grow by without its instance being thrown away: what it holds would stay with the process. */
+const KEPT_GROWTH_PAGES = 256;
+
+/** How a memory begins; the same in all instances of a component. */
+export interface Beginning {
+  bytes: Uint8Array;
+  /** There from the beginning, empty, for the guest to grow into; so their being there tells nothing of an earlier call. */
+  slackPages: number;
+}
+
+/** `rewindable` says whether it is kept after its call. */
+export function beginningOf(memory: WebAssembly.Memory, rewindable: boolean): Beginning {
+  const bytes = new Uint8Array(memory.buffer.slice(0));
+  return { bytes, slackPages: rewindable ? reserve(memory) : 0 };
+}
+
+/** As much as its maximum allows, which JavaScript cannot read. */
+function reserve(memory: WebAssembly.Memory): number {
+  let reserved = 0;
+  for (let pages = KEPT_GROWTH_PAGES; pages >= 1 && reserved < KEPT_GROWTH_PAGES; pages /= 2) {
+    try {
+      memory.grow(pages);
+      reserved += pages;
+    } catch (err) {
+      if (!(err instanceof RangeError)) throw err;
+    }
+  }
+  return reserved;
+}
 
 /**
  * A memory that can be set back to what it held when the instance was made. Its map says which pages have been written since, by the
@@ -10,20 +37,30 @@ const MAX_KEPT_GROWTH = 16 * 1024 * 1024;
  */
 export class KeptMemory {
   readonly #memory: WebAssembly.Memory;
-  /** Shared by all instances of a component: they begin alike. */
   readonly #pristine: Uint8Array;
+  readonly #slackPages: number;
   readonly #marks: Uint8Array;
   /** The same, four at a time. */
   readonly #words: Int32Array;
+  /** Those of the slack, as what searches fast: most calls never come there. */
+  readonly #slackMarks: Buffer;
   readonly #header: Uint32Array;
 
-  constructor(memory: WebAssembly.Memory, map: WebAssembly.Memory, pristine: Uint8Array) {
+  /** The slack is there already. */
+  constructor(memory: WebAssembly.Memory, map: WebAssembly.Memory, { bytes, slackPages }: Beginning) {
     this.#memory = memory;
-    this.#pristine = pristine;
+    this.#pristine = bytes;
+    this.#slackPages = slackPages;
     this.#header = new Uint32Array(map.buffer, 0, MAP.pages / 4);
     this.#marks = new Uint8Array(map.buffer, MAP.pages);
     this.#words = new Int32Array(map.buffer, MAP.pages);
+    this.#slackMarks = Buffer.from(
+      map.buffer,
+      MAP.pages + (bytes.length >>> MARKED_PAGE_SHIFT),
+      (slackPages * WASM_PAGE_BYTES) >>> MARKED_PAGE_SHIFT,
+    );
     this.#words.fill(0);
+    this.#header[MAP.slack / 4] = slackPages;
   }
 
   /** What the guest has of it, without what it may be given back later. */
@@ -55,11 +92,11 @@ export class KeptMemory {
   /** False if it has grown too far to be kept. */
   rewind(): boolean {
     const live = new Uint8Array(this.#memory.buffer);
-    const grown = live.length - this.#pristine.length;
-    if (grown > MAX_KEPT_GROWTH) return false;
-    this.#header[MAP.slack / 4] = grown / WASM_PAGE_BYTES;
+    if (live.length > this.#pristine.length + this.#slackPages * WASM_PAGE_BYTES) return false;
+    this.#header[MAP.slack / 4] = this.#slackPages;
     const marks = this.#marks;
-    const pages = live.length >>> MARKED_PAGE_SHIFT;
+    const end = this.#slackMarks.includes(1) ? live.length : this.#pristine.length;
+    const pages = end >>> MARKED_PAGE_SHIFT;
     let run = -1;
     for (let word = 0; word * 4 < pages; word += 1) {
       if (this.#words[word] === 0 && run < 0) continue;

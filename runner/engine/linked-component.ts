@@ -11,6 +11,7 @@ import {
   type Instance,
 } from './component.ts';
 import { CoreInstances } from './core-instances.ts';
+import type { Beginning } from './kept-memory.ts';
 import type { EngineArtifact, GuestRequest, GuestResponse } from './engine.ts';
 import { FuelMeter, START_LIMITS } from './fuel-meter.ts';
 import { hostImports } from './host-imports.ts';
@@ -34,7 +35,7 @@ export async function compileLinked(
     },
     suspends: (name) => SUSPENDING.has(name),
   });
-  let pristine: readonly Uint8Array[] | undefined;
+  let beginnings: readonly Beginning[] | undefined;
 
   function instantiate(): Instance {
     const meter = new FuelMeter();
@@ -51,14 +52,10 @@ export async function compileLinked(
     });
     current.set(undefined);
     const alike = !start.asked();
-    const kept = cores.keep(alike ? pristine : undefined);
-    if (alike) pristine = kept;
-    return instanceOf(linked, {
-      meter,
-      cores,
-      current,
-      rewindable: alike && plan.notRewindable === undefined,
-    });
+    const rewindable = alike && plan.notRewindable === undefined;
+    const kept = cores.keep(rewindable, alike ? beginnings : undefined);
+    if (alike) beginnings = kept;
+    return instanceOf(linked, { meter, cores, current, rewindable });
   }
 
   return { instantiate };

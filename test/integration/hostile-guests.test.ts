@@ -156,6 +156,24 @@ describe('a guest that has the host hold memory for it', () => {
   }, 60_000);
 });
 
+describe('a guest that reads past the end of its memory', () => {
+  it('finds the same whether or not an earlier call had grown so far', async () => {
+    // The host's byte says what to do: to grow by 4 MiB, or to read 1 MiB past the end.
+    const contentHash = await load(
+      componentOf(`
+        (call $random (i64.const 1) (i32.const 256))
+        (i32.store16 (i32.const 0) (i32.const 200))
+        (if (i32.load8_u (i32.load (i32.const 256)))
+          (then (drop (memory.grow (i32.const 64))))
+          (else (i32.store16 (i32.const 0) (i32.add (i32.const 201) (i32.load (i32.const 68157440))))))`),
+    );
+    const grow = (by: number) => run(contentHash, 10_000, { fillRandom: (bytes) => void bytes.fill(by) });
+    const first = await grow(0);
+    expect(await grow(1)).toMatchObject({ ok: true, response: { status: 200 } });
+    expect(await grow(0)).toEqual(first);
+  }, 60_000);
+});
+
 describe('a component', () => {
   it('whose start computes for a second cannot be loaded, since nobody else runs meanwhile', async () => {
     const functions = '(func $begin (loop (br 0))) (start $begin)';

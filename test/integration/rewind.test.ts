@@ -140,15 +140,9 @@ describe('an instance', () => {
       const changed = memories.some(({ buffer }, at) => !beginnings[at]?.equals(Buffer.from(buffer)));
       expect([url.slice(0, 10), changed]).toEqual([url.slice(0, 10), true]);
       expect(instance.rewind()).toBe(true);
-      for (const [at, { buffer }] of memories.entries()) {
-        const now = Buffer.from(buffer);
-        const { length } = beginnings[at] ?? Buffer.of();
-        expect(beginnings[at]?.equals(now.subarray(0, length))).toBe(true);
-        // What an earlier call grew is there still, and empty.
-        expect(now.subarray(length).equals(Buffer.alloc(now.length - length))).toBe(true);
-      }
+      for (const [at, { buffer }] of memories.entries())
+        expect(beginnings[at]?.equals(Buffer.from(buffer))).toBe(true);
     }
-    expect(memories.some(({ buffer }, at) => buffer.byteLength > (beginnings[at]?.length ?? 0))).toBe(true);
   });
 });
 
