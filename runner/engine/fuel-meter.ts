@@ -5,11 +5,16 @@ import { GO_ON, STOP, TAKE_TURN } from '../../core/wasm/reserved.ts';
  */
 const SLICE = 200_000;
 
+/** Fuel for a call of the host, whatever it does. */
+const FUEL_PER_CALL = 100;
+/** What the host may do for a guest that comes by no check of its own: some 20 ms in which nobody else has a turn. No compiler makes such code. */
+const MAX_UNCHECKED = 1_000_000;
+
 /** More than any machine computes: a guest without a limit of its own meets its deadline first. */
 export const FUEL_PER_MS = 10_000_000;
 
-/** To instantiate a component takes no time worth speaking of; one whose beginning computes for longer is at fault. */
-const START_MS = 1_000;
+/** To instantiate a component takes no time worth speaking of; one whose beginning computes for longer is at fault: nobody else runs meanwhile. */
+const START_MS = 200;
 
 export const START_LIMITS = (): FuelLimits => ({
   fuel: START_MS * FUEL_PER_MS,
@@ -33,6 +38,8 @@ export class FuelMeter {
   stopped: Stopped | undefined;
   #limits: FuelLimits = { fuel: 0, deadline: 0 };
   #granted = 0;
+  /** What was used when the guest last came by a check of its own. */
+  #checkedAt = 0;
   #mayWait = false;
 
   /** Starts to count. `mayWait`: other guests get their turn between slices. */
@@ -40,6 +47,7 @@ export class FuelMeter {
     this.#limits = limits;
     this.#mayWait = mayWait;
     this.#granted = 0;
+    this.#checkedAt = 0;
     this.stopped = undefined;
     this.global.value = 0;
     this.#grant();
@@ -81,6 +89,14 @@ export class FuelMeter {
     if (this.stopped !== undefined) throw new WebAssembly.RuntimeError('the guest was stopped');
   };
 
+  /** For a call of the host, before it. Where the guest may not wait its checks give nobody a turn either. */
+  readonly chargeCall = (): void => {
+    if (this.#mayWait && this.used - this.#checkedAt > MAX_UNCHECKED) {
+      throw new WebAssembly.RuntimeError('the guest calls the host without end and lets nobody else run');
+    }
+    this.charge(FUEL_PER_CALL);
+  };
+
   /** Lets the event loop turn, so that others run. */
   readonly turn = async (): Promise<number> => {
     await new Promise(setImmediate);
@@ -117,5 +133,6 @@ export class FuelMeter {
     const slice = Math.min(wanted, this.#limits.fuel - this.#granted);
     this.#granted += slice;
     this.global.value = left + slice;
+    this.#checkedAt = this.used;
   }
 }

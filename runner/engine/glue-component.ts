@@ -3,7 +3,6 @@ import { compileModules, createCurrentCall, createStartCall, moduleOf, type Comp
 import { CoreInstances } from './core-instances.ts';
 import type { EngineArtifact, GuestRequest, GuestResponse } from './engine.ts';
 import { FuelMeter, START_LIMITS } from './fuel-meter.ts';
-import { FUEL_PER_CALL } from './abi/calls.ts';
 import { hostImports } from './host-imports.ts';
 
 interface Glue {
@@ -39,7 +38,7 @@ export async function compileGlued(
       const { handler } = namespace.instantiate(
         (name) => moduleOf(modules, name),
         hostImports(imports, () => {
-          meter.charge(FUEL_PER_CALL);
+          meter.chargeCall();
           return current.get();
         }),
         (module, given) => {

@@ -49,6 +49,7 @@ export async function compileLinked(
       written: (memory) => cores.written(memory),
       withoutWaiting: meter.withoutWaiting,
       charge: meter.charge,
+      chargeCall: meter.chargeCall,
     });
     current.set(undefined);
     const alike = !start.asked();

@@ -21,6 +21,10 @@ class Fields {
   #entries: Entry[] = [];
   #bytes = 0;
 
+  get mostBytes(): number {
+    return MAX_BYTES;
+  }
+
   static fromList(entries: readonly Entry[]): Fields {
     const fields = new Fields();
     for (const [name, value] of entries) fields.append(name, value);
@@ -87,6 +91,11 @@ class OutgoingRequest {
 
   constructor(headers: Fields) {
     this.#headers = headers;
+  }
+
+  /** Its headers, method, scheme, authority and path. */
+  get mostBytes(): number {
+    return 5 * MAX_BYTES;
   }
 
   body(): OutgoingBody {

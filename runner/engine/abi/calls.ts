@@ -4,9 +4,6 @@ import type { Converters } from './converters.ts';
 import { trap } from './guest-memory.ts';
 import type { AnyFunction } from './host-function.ts';
 
-/** Fuel for a call of the host, whatever it does. */
-export const FUEL_PER_CALL = 100;
-
 /** Closed while the host makes room in the guest, which may call nothing then. */
 export interface Border {
   open: boolean;
@@ -40,7 +37,7 @@ export function lowerFunction(
   { params, paramsInMemory, result, resultInMemory, throws }: Signature,
   call: AnyFunction,
   place: () => Place,
-  { border, charge }: { border: Border; charge: (fuel: number) => void },
+  { border, chargeCall }: { border: Border; chargeCall: () => void },
 ): (...args: CoreValue[]) => unknown {
   const finish = (value: unknown, args: readonly CoreValue[]): CoreValue | undefined => {
     if (!result) return undefined;
@@ -61,7 +58,7 @@ export function lowerFunction(
 
   return (...args) => {
     if (!border.open) throw trap('the guest calls the host while the host makes room in it');
-    charge(FUEL_PER_CALL);
+    chargeCall();
     place().memory.beginValues();
     const values = (
       paramsInMemory

@@ -2,23 +2,35 @@ import { trap } from './guest-memory.ts';
 
 /** More at once is no sensible wish, and they take memory that is not the guest's. */
 const MAX_HANDLES = 10_000;
+const MAX_HELD_BYTES = 16 * 1024 * 1024;
+
+/** Of all tables of a guest. */
+interface Open {
+  handles: number;
+  heldBytes: number;
+}
 
 /** The resources of the host that one component instance holds, by the numbers it knows them by. */
 export class HandleTable {
-  readonly #open: { handles: number };
+  readonly #open: Open;
+  readonly #borrowed = new Set<number>();
   #objects: (object | undefined)[] = [undefined];
   #free: number[] = [];
 
   /** `open` counts those of all tables of a guest. */
-  constructor(open = { handles: 0 }) {
+  constructor(open = { handles: 0, heldBytes: 0 }) {
     this.#open = open;
   }
 
-  add(object: object): number {
+  add(object: object, borrowed = false): number {
     if (this.#open.handles >= MAX_HANDLES) throw trap('too many handles are open');
-    this.#open.handles += 1;
+    if (this.#open.heldBytes + mostBytesOf(object) > MAX_HELD_BYTES) {
+      throw trap('the resources that are open may hold too much');
+    }
+    this.#count(object, 1);
     const handle = this.#free.pop() ?? this.#objects.length;
     this.#objects[handle] = object;
+    if (borrowed) this.#borrowed.add(handle);
     return handle;
   }
 
@@ -28,27 +40,55 @@ export class HandleTable {
     return object;
   }
 
+  /** Gives the resource itself away. */
   remove(handle: number): object {
+    if (this.#borrowed.has(handle)) throw trap(`handle ${handle} is borrowed and given away`);
+    return this.#take(handle);
+  }
+
+  drop(handle: number): void {
+    const isBorrowed = this.#borrowed.delete(handle);
+    const object = this.#take(handle);
+    if (!isBorrowed) dispose(object);
+  }
+
+  /** How many handles are held for the length of a call only. */
+  get borrows(): number {
+    return this.#borrowed.size;
+  }
+
+  #take(handle: number): object {
     const object = this.get(handle);
     this.#objects[handle] = undefined;
     this.#free.push(handle);
-    this.#open.handles -= 1;
+    this.#count(object, -1);
     return object;
+  }
+
+  #count(object: object, by: 1 | -1): void {
+    this.#open.handles += by;
+    this.#open.heldBytes += by * mostBytesOf(object);
   }
 
   /** As in a new instance, which holds nothing. */
   clear(): void {
-    for (const object of this.#objects) {
+    for (const [handle, object] of this.#objects.entries()) {
       if (!object) continue;
-      this.#open.handles -= 1;
-      dispose(object);
+      this.#count(object, -1);
+      if (!this.#borrowed.has(handle)) dispose(object);
     }
+    this.#borrowed.clear();
     this.#objects = [undefined];
     this.#free = [];
   }
 }
 
+/** Some resources of the host hold what the guest gave them, which is not the guest's memory; they say how much it may become. */
+function mostBytesOf(object: object): number {
+  return 'mostBytes' in object && typeof object.mostBytes === 'number' ? object.mostBytes : 0;
+}
+
 /** Some resources of the host have something to let go of. */
-export function dispose(object: object): void {
+function dispose(object: object): void {
   if (Symbol.dispose in object) (object as Disposable)[Symbol.dispose]();
 }

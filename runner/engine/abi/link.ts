@@ -17,7 +17,7 @@ import {
 import type { CoreValue, Place } from './converter.ts';
 import { createConverters } from './converters.ts';
 import { GuestMemory, trap } from './guest-memory.ts';
-import { dispose, HandleTable } from './handle-table.ts';
+import { HandleTable } from './handle-table.ts';
 import { hostFunction, type AnyFunction, type HostInterfaces } from './host-function.ts';
 
 type CoreFunction = (...args: CoreValue[]) => CoreValue | undefined;
@@ -31,6 +31,8 @@ export interface LinkHooks {
   withoutWaiting: <T>(run: () => T) => T;
   /** Takes fuel; throws where the guest may go no further. */
   charge: (fuel: number) => void;
+  /** The same for the beginning of a call of the host. */
+  chargeCall: () => void;
 }
 
 export interface LinkedInstance {
@@ -62,7 +64,7 @@ export function linkComponent(
     instantiate(host, hooks) {
       const instances: WebAssembly.Instance[] = [];
       const border: Border = { open: true };
-      const open = { handles: 0 };
+      const open = { handles: 0, heldBytes: 0 };
       const tables = Array.from({ length: plan.handleTables }, () => new HandleTable(open));
       const tableOf = (number: number): HandleTable => {
         const table = tables[number];
@@ -106,7 +108,7 @@ export function linkComponent(
         let place: Place | undefined;
         const run = lowerFunction(signatureFor(lower.type), call, () => (place ??= placeOf(lower)), {
           border,
-          charge: hooks.charge,
+          chargeCall: hooks.chargeCall,
         });
         const waits = !('lift' in target) && options.suspends(`${target.interface}#${target.name}`);
         return waits ? new WebAssembly.Suspending(run) : run;
@@ -116,7 +118,7 @@ export function linkComponent(
         if (!('drop' in item)) return exportOf(item);
         const table = tableOf(item.handles);
         return (handle: CoreValue): void => {
-          dispose(table.remove((handle as number) >>> 0));
+          table.drop((handle as number) >>> 0);
         };
       };
 
@@ -155,10 +157,12 @@ interface Lifted {
 function betweenComponents(lifted: () => Lifted, { withoutWaiting }: LinkHooks): AnyFunction {
   return (...values) => {
     const { signature, place, run, free } = lifted();
+    const { borrows } = place.handles;
     const args = lowerArguments(signature, place, values);
     const answered = withoutWaiting(() => run(...args));
+    const value = answered === undefined ? undefined : liftResult(signature, place, answered);
+    if (place.handles.borrows > borrows) throw trap('a borrowed handle is kept beyond the call');
     if (answered === undefined) return undefined;
-    const value = liftResult(signature, place, answered);
     if (free) withoutWaiting(() => free(answered));
     if (!signature.throws) return value;
     const { tag, val } = value as { tag: 'ok' | 'err'; val: unknown };

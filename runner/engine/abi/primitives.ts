@@ -169,7 +169,7 @@ export function handleConverter(isOf: (object: object) => boolean, owned: boolea
     if (typeof value !== 'object' || value === null || !isOf(value)) {
       throw new TypeError('the host gave something else than a resource');
     }
-    return handles.add(value);
+    return handles.add(value, !owned);
   };
   return {
     load: (place, at) => fromNumber(place, u32.load(place, at) as number),
