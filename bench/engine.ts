@@ -4,9 +4,10 @@ import { measureHotLoop, measureWaiting } from './engine/company.ts';
 import { buildGuest } from './engine/guests.ts';
 import { measureInstrumentation } from './engine/instrumentation.ts';
 import { measureMemory } from './engine/memory.ts';
+import { measureWasmtime } from './wasmtime/measure.ts';
 
-// The engine alone, in this process and on one thread, but for memory, which is measured in processes of its own. Every figure comes
-// from this one run, so compare within it. Exits with 1 if a bar is missed.
+// The engine alone, in this process and on one thread, but for memory and Wasmtime, which are measured in processes of their own.
+// Every figure comes from this one run, so compare within it. Exits with 1 if a bar is missed.
 
 const { values: options } = parseArgs({
   options: {
@@ -19,6 +20,8 @@ const { values: options } = parseArgs({
 const engines = [await buildGuest('StarlingMonkey'), await buildGuest('QuickJS')];
 const TABLES: Record<string, () => Promise<object[]>> = {
   'fresh state for every call': () => measureCalls(engines, Number(options.calls)),
+  'against the same component in Wasmtime, tuned pooling allocator and epochs': () =>
+    measureWasmtime(engines, Number(options.calls)),
   'price of instrumentation': async () => measureInstrumentation([...engines, await buildGuest('sieve')]),
   'resident memory of rewound instances': () => measureMemory(engines),
   'a short call beside a guest in an endless loop': () => measureHotLoop(engines),

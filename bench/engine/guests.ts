@@ -131,7 +131,9 @@ export async function start(
     engine.execute(artifact.contentHash, requestOf(url), host, { timeoutMs, memoryMb: MEMORY_MB });
 }
 
-export async function mustSucceed(outcome: Promise<GuestOutcome>): Promise<GuestOutcome> {
+export async function mustSucceed(
+  outcome: Promise<GuestOutcome>,
+): Promise<Extract<GuestOutcome, { ok: true }>> {
   const ended = await outcome;
   if (!ended.ok) throw new Error(`the guest ended with ${ended.code}: ${ended.message}`);
   return ended;
