@@ -21,11 +21,15 @@ import { createSandboxPool } from './sandbox/pool.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
 import { createPrivateServer } from './http/server.ts';
 import { createUiApp } from './assets/ui-server.ts';
+import { createStoreHealth } from './http/store-health.ts';
 import { createWarmHandler } from './http/warm.ts';
 
 /** Executions under way get this long when the runner stops; longer than most deadlines, shorter than most orchestrators' patience. */
 const DRAIN_MS = 20_000;
 const CLOSE_MS = 2_000;
+const PROBE_MS = 5_000;
+/** The hash of none. */
+const NO_BUNDLE = `sha256:${'0'.repeat(64)}`;
 
 export interface Runner {
   /** Listens on both ports and starts the spare sandboxes; answers the ports in use and where its objects are. */
@@ -63,6 +67,12 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
   const capabilities = { hostApi: gateway, secretsKey: config.secretsKey, now: Date.now };
   const guestLogs = createGuestLogs({ logger, bytesPerMinute: config.guestLogBytesPerMinute });
   const runExecution = createRunExecution({ pool, bundles, capabilities, guestLogs });
+  const store = createStoreHealth({
+    // It need not be there: that it is not is an answer.
+    probe: () =>
+      objects.read(keys.artifact(NO_BUNDLE, ARTIFACT_TARGET), { signal: AbortSignal.timeout(PROBE_MS) }),
+    now: () => performance.now(),
+  });
   let draining = false;
 
   const privateServer = createPrivateServer({
@@ -75,7 +85,7 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
       now: Date.now,
     }),
     warm: createWarmHandler({ pool, bundles }),
-    isReady: () => !draining,
+    unreadiness: () => (draining ? 'draining' : store.isAway() ? 'object store unavailable' : undefined),
     announcement: { limits: [...ENFORCED_LIMITS], capabilities: SERVED_CAPABILITIES },
     logger,
   });

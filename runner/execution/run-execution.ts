@@ -1,5 +1,5 @@
-import type { ErrorCode } from '../../core/errors.ts';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import { isOutcomeCode, type OutcomeCode } from '../../core/execute-codes.ts';
 import { START_WITHIN_MS, type ExecuteRequest } from '../../core/execute.ts';
 import type { BundleCache } from '../cache/bundle-cache.ts';
 import type { CapabilityDeps } from '../capabilities/capability.ts';
@@ -32,7 +32,7 @@ export interface ExecutionInput {
 
 /** What happened to the guest. `message` is for logs of ours, never for a client. */
 export type ExecutionResult = { cpuMs: number; memoryBytes: number; fuel: number } & (
-  { ok: true; response: CheckedResponse } | { ok: false; code: ErrorCode; message: string }
+  { ok: true; response: CheckedResponse } | { ok: false; code: OutcomeCode; message: string }
 );
 
 /**
@@ -70,16 +70,14 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
       try {
         return judge(await attempt(deps, request, job, ended), limits.response_bytes, guestLog.sandbox);
       } catch (err) {
-        if (isPlatformError(err) && !SPEAKS_OF_RUNNER.has(err.code)) return failed(err.code, err.message);
-        throw err;
+        if (!isPlatformError(err) || !isOutcomeCode(err.code) || err.code === 'INTERNAL') throw err;
+        return failed(err.code, err.message);
       } finally {
         ended.abort();
         guestLog.end();
       }
     });
 }
-
-const SPEAKS_OF_RUNNER: ReadonlySet<ErrorCode> = new Set(['CONCURRENCY_LIMITED', 'RUNNER_BUSY', 'INTERNAL']);
 
 /**
  * Runs the job against its two deadlines. One that has not begun within START_WITHIN_MS is refused, since our own load is no guest's
@@ -166,7 +164,7 @@ function lost(err: SandboxLostError): PlatformError {
 /** Of a guest that was lost. */
 const NOTHING_KNOWN = { cpuMs: 0, memoryBytes: 0, fuel: 0 };
 
-function failed(code: ErrorCode, message: string, used = NOTHING_KNOWN): ExecutionResult {
+function failed(code: OutcomeCode, message: string, used = NOTHING_KNOWN): ExecutionResult {
   return { ok: false, code, message, ...used };
 }
 

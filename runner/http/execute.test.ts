@@ -73,7 +73,7 @@ async function setup(run: Runs = () => Promise.resolve(fine)) {
     serviceToken: new SecretValue('service'),
     execute,
     warm: (_req, res) => void res.end(),
-    isReady: () => ready,
+    unreadiness: () => (ready ? undefined : 'draining'),
     announcement: { limits: ['timeout_ms'], capabilities: ['log.emit'] },
     logger,
   });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import { isRefusalCode } from '../../core/execute-codes.ts';
 import type { RunnerAnnouncement } from '../../core/execute.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { createHttpServer, type HttpServer } from '../../platform/http/http-server.ts';
@@ -14,8 +15,8 @@ export interface PrivateServerDeps {
   serviceToken: SecretValue;
   execute: Handler;
   warm: Handler;
-  /** Whether new executions would be taken. */
-  isReady: () => boolean;
+  /** Why new executions had better go elsewhere, for whoever sends them; undefined when they had not. */
+  unreadiness: () => string | undefined;
   /** What gateways may send it. */
   announcement: RunnerAnnouncement;
   logger: Logger;
@@ -33,8 +34,8 @@ export function createPrivateServer(deps: PrivateServerDeps): HttpServer {
       method: 'GET',
       open: true,
       handle: (_req, res) => {
-        const ready = deps.isReady();
-        sendJson(res, ready ? 200 : 503, { status: ready ? 'ready' : 'draining', ...deps.announcement });
+        const reason = deps.unreadiness();
+        sendJson(res, reason === undefined ? 200 : 503, { status: reason ?? 'ready', ...deps.announcement });
       },
     },
   };
@@ -68,7 +69,10 @@ export function sendJson(res: ServerResponse, status: number, body: unknown): vo
 function answerError(req: IncomingMessage, res: ServerResponse, err: unknown, logger: Logger): void {
   const given = req.headers['x-request-id'];
   const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-  const known = isPlatformError(err) ? err : new PlatformError('INTERNAL', 'internal error', { cause: err });
+  const known =
+    isPlatformError(err) && isRefusalCode(err.code)
+      ? err
+      : new PlatformError('INTERNAL', 'internal error', { cause: err });
   if (known.kind === 'internal') logger.error({ err, requestId }, 'request failed');
   if (res.headersSent) {
     res.destroy();

@@ -1,0 +1,203 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { PlatformError, statusOf } from '../../core/errors.ts';
+import {
+  OUTCOME_CODES,
+  REFUSAL_CODES,
+  type OutcomeCode,
+  type RefusalCode,
+} from '../../core/execute-codes.ts';
+import type { ExecuteRequest, ExecuteResponse } from '../../core/execute.ts';
+import { SecretValue } from '../../core/secret-value.ts';
+import { createLogger } from '../../platform/logger.ts';
+import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
+import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { createGuestLogs } from '../execution/guest-log.ts';
+import { createRunExecution } from '../execution/run-execution.ts';
+import type { SandboxOutcome } from '../sandbox/child-messages.ts';
+import { createSandboxPool } from '../sandbox/pool.ts';
+import { SandboxLostError, type Sandbox } from '../sandbox/sandbox.ts';
+import { createExecuteHandler } from './execute.ts';
+import { createPrivateServer } from './server.ts';
+import { createWarmHandler } from './warm.ts';
+
+const AUDIENCE = 'http://runner.test:8090';
+const keys = generateKeyPairSync('ed25519');
+const logger = createLogger({ level: 'silent', process: 'runner' });
+const artifact = { contentHash: `sha256:${'a'.repeat(64)}`, coreModules: {}, imports: [] };
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  await Promise.all(cleanups.splice(0).map((cleanup) => cleanup()));
+});
+
+interface Faults {
+  /** Of the caches. */
+  artifact?: () => Promise<never>;
+  /** Of the sandbox. */
+  load?: () => Promise<never>;
+  run?: () => Promise<SandboxOutcome>;
+  tenantConcurrency?: number;
+}
+
+/** The runner's listener, pool and executions, with a sandbox and caches that fail as they are told. */
+async function setup(faults: Faults = {}) {
+  const used = { memoryBytes: 1, cpuMs: 1, fuel: 1 };
+  const fine: SandboxOutcome = { ok: true, response: { status: 200, headers: [] }, ...used };
+  const sandbox: Sandbox = {
+    pid: 1,
+    ready: Promise.resolve(true),
+    exited: Promise.resolve(),
+    alive: true,
+    busy: 0,
+    load: faults.load ?? (() => Promise.resolve()),
+    run: faults.run ?? (() => Promise.resolve(fine)),
+    kill: () => undefined,
+  };
+  const pool = createSandboxPool(
+    { spares: 0, max: 1, tenantConcurrency: faults.tenantConcurrency ?? 8 },
+    { createSandbox: () => sandbox, logger },
+  );
+  const bundles = { artifact: faults.artifact ?? (() => Promise.resolve(artifact as never)) };
+  const guestLogs = createGuestLogs({ logger, bytesPerMinute: 0 });
+  const hostApi = { call: () => Promise.reject(new Error('not called')) } as never;
+  const capabilities = { hostApi, secretsKey: generateSecretsKeyPair().privateKey, now: Date.now };
+  const server = createPrivateServer({
+    serviceToken: new SecretValue('service'),
+    execute: createExecuteHandler({
+      runExecution: createRunExecution({ pool, bundles, capabilities, guestLogs }),
+      tokenKey: keys.publicKey,
+      audience: AUDIENCE,
+      logger,
+      now: Date.now,
+    }),
+    warm: createWarmHandler({ pool, bundles }),
+    unreadiness: () => undefined,
+    announcement: { limits: [], capabilities: [] },
+    logger,
+  });
+  const port = await server.listen({ host: '127.0.0.1', port: 0 });
+  cleanups.push(async () => {
+    await server.close(0);
+    guestLogs.close();
+  });
+  const send = (path: string, init: { method?: string; headers?: Record<string, string>; body?: string }) =>
+    fetch(`http://127.0.0.1:${port}${path}`, {
+      method: 'POST',
+      ...init,
+      headers: { authorization: 'Bearer service', 'content-type': 'application/json', ...init.headers },
+    });
+  return {
+    pool,
+    send,
+    execute: async () => {
+      const request = executeRequest();
+      const token = await mintExecutionToken(keys.privateKey, AUDIENCE, request);
+      return send('/v1/execute', { headers: { 'x-execution-token': token }, body: JSON.stringify(request) });
+    },
+    warm: () =>
+      send('/v1/warm', {
+        body: JSON.stringify({ tenant_id: randomUUID(), content_hash: artifact.contentHash }),
+      }),
+  };
+}
+
+function executeRequest(): ExecuteRequest {
+  return {
+    context: {
+      request_id: 'r',
+      execution_id: randomUUID(),
+      tenant_id: randomUUID(),
+      extension_id: randomUUID(),
+      install_id: randomUUID(),
+      version_id: randomUUID(),
+      content_hash: artifact.contentHash,
+      config_version: 1,
+      trigger: 'http',
+    },
+    http: { method: 'GET', path: '/', query: '', headers: {} },
+    limits: { timeout_ms: 1000, memory_mb: 64, response_bytes: 10 },
+    config: {},
+    providers: [],
+  };
+}
+
+const failing = (code: OutcomeCode) => () => Promise.reject(new PlatformError(code, 'as told'));
+const told = (code: (SandboxOutcome & { ok: false })['code']) => () =>
+  Promise.resolve({ ok: false, code, message: 'as told', memoryBytes: 1, cpuMs: 1, fuel: 1 } as const);
+
+/** How each comes about. A code that is added to the contract has none here, and the types say so. */
+const OUTCOMES: Record<OutcomeCode, Faults> = {
+  GUEST_TRAPPED: { load: failing('GUEST_TRAPPED') },
+  GUEST_OUT_OF_MEMORY: { run: () => Promise.reject(new SandboxLostError('memory', true, false)) },
+  GUEST_OUT_OF_FUEL: { run: told('GUEST_OUT_OF_FUEL') },
+  GUEST_TIMEOUT: { run: told('GUEST_TIMEOUT') },
+  GUEST_ERROR: { run: told('GUEST_ERROR') },
+  GUEST_RESPONSE_TOO_LARGE: {
+    run: () =>
+      Promise.resolve({
+        ok: true,
+        response: { status: 200, headers: [], body: new Uint8Array(11) },
+        memoryBytes: 1,
+        cpuMs: 1,
+        fuel: 1,
+      }),
+  },
+  SANDBOX_LOST: { run: () => Promise.reject(new SandboxLostError('stopped', false, false)) },
+  BUNDLE_UNAVAILABLE: { artifact: failing('BUNDLE_UNAVAILABLE') },
+  OBJECT_STORE_UNAVAILABLE: { artifact: failing('OBJECT_STORE_UNAVAILABLE') },
+  ARTIFACT_INVALID: { load: failing('ARTIFACT_INVALID') },
+  INTERNAL: { run: told('INTERNAL') },
+};
+
+const REFUSALS: Record<RefusalCode, () => Promise<Response>> = {
+  INPUT_INVALID: async () => (await setup()).send('/v1/execute', { body: '{}' }),
+  MEDIA_TYPE_UNSUPPORTED: async () =>
+    (await setup()).send('/v1/execute', { headers: { 'content-type': 'text/plain' }, body: '{}' }),
+  BODY_TOO_LARGE: async () => (await setup()).send('/v1/warm', { body: ' '.repeat(5000) }),
+  METHOD_NOT_ALLOWED: async () => (await setup()).send('/v1/warm', { method: 'PUT', body: '{}' }),
+  NOT_FOUND: async () => (await setup()).send('/v2/execute', { body: '{}' }),
+  UNAUTHENTICATED: async () =>
+    (await setup()).send('/v1/execute', { headers: { authorization: 'Bearer no' } }),
+  TOKEN_INVALID: async () => (await setup()).send('/v1/execute', { body: JSON.stringify(executeRequest()) }),
+  CONCURRENCY_LIMITED: async () => (await setup({ tenantConcurrency: 0 })).execute(),
+  RUNNER_BUSY: async () => {
+    const { pool, execute } = await setup();
+    await pool.close(0);
+    return execute();
+  },
+  INTERNAL: async () => (await setup({ run: () => Promise.reject(new Error('a bug')) })).execute(),
+  BUNDLE_UNAVAILABLE: async () => (await setup({ artifact: failing('BUNDLE_UNAVAILABLE') })).warm(),
+  OBJECT_STORE_UNAVAILABLE: async () =>
+    (await setup({ artifact: failing('OBJECT_STORE_UNAVAILABLE') })).warm(),
+  ARTIFACT_INVALID: async () => (await setup({ load: failing('ARTIFACT_INVALID') })).warm(),
+  GUEST_TRAPPED: async () => (await setup({ load: failing('GUEST_TRAPPED') })).warm(),
+  GUEST_TIMEOUT: async () => (await setup({ load: failing('GUEST_TIMEOUT') })).warm(),
+};
+
+describe("the runner's contract", () => {
+  it.each(OUTCOME_CODES)("tells %s in a 200's body, with the status a client is given", async (code) => {
+    const response = await (await setup(OUTCOMES[code])).execute();
+    expect(response.status).toBe(200);
+    const answer = (await response.json()) as ExecuteResponse;
+    expect([answer.status, answer.error?.code]).toEqual([statusOf(code), code]);
+    expect(answer).toHaveProperty('metrics.duration_ms');
+  });
+
+  it.each(REFUSAL_CODES)('refuses with %s and its own status, and says when to try again', async (code) => {
+    const response = await REFUSALS[code]();
+    expect(response.headers.get('content-type')).toBe('application/problem+json');
+    expect(await response.json()).toMatchObject({ code, title: code, status: statusOf(code) });
+    expect(response.status).toBe(statusOf(code));
+    expect(response.headers.get('retry-after')).toBe([429, 503].includes(response.status) ? '1' : null);
+  });
+
+  it('answers no code that is not of the contract', async () => {
+    const other = () => Promise.reject(new PlatformError('STORAGE_LIMIT', 'of some other place'));
+    const { execute, warm } = await setup({ artifact: other });
+    for (const response of [await execute(), await warm()]) {
+      expect(response.status).toBe(500);
+      expect(await response.json()).toMatchObject({ code: 'INTERNAL', detail: 'internal error' });
+    }
+  });
+});
