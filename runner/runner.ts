@@ -15,6 +15,7 @@ import { createUiFiles } from './cache/ui-files.ts';
 import { deriveListingKey } from './cache/ui-listing.ts';
 import { createExecuteHandler } from './http/execute.ts';
 import { createGatewayClient } from './gateway-client.ts';
+import { createRunnerMetrics } from './metrics.ts';
 import { createGuestLogs } from './execution/guest-log.ts';
 import { createRunExecution } from './execution/run-execution.ts';
 import { createSandboxPool } from './sandbox/pool.ts';
@@ -44,9 +45,11 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
   const gateway = createGatewayClient(config.gateway, logger);
   const disk = await openDiskCache({ ...config.cache, logger });
   const keys = createObjectKeys(config.objects.base);
+  const metrics = createRunnerMetrics();
   const stored = { objects, keys, disk, bundleLimits: DEFAULT_BUNDLE_LIMITS, logger };
   const bundles = createBundleCache({
     ...stored,
+    countLookup: metrics.countLookup,
     artifactKeys: [
       readPublicKey(config.artifactKeys.current),
       ...config.artifactKeys.previous.map(readPublicKey),
@@ -60,13 +63,18 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
   });
   const uiFiles = createUiFiles({
     ...stored,
+    countLookup: metrics.countLookup,
     listingKey: deriveListingKey(config.serviceToken),
     now: Date.now,
   });
   const pool = createSandboxPool(config.sandbox, { createSandbox: () => createSandbox(logger), logger });
   const capabilities = { hostApi: gateway, secretsKey: config.secretsKey, now: Date.now };
   const guestLogs = createGuestLogs({ logger, bytesPerMinute: config.guestLogBytesPerMinute });
-  const runExecution = createRunExecution({ pool, bundles, capabilities, guestLogs });
+  metrics.watchPool(pool);
+  const { countHostCall } = metrics;
+  const runExecution = metrics.measured(
+    createRunExecution({ pool, bundles, capabilities, guestLogs, countHostCall }),
+  );
   const store = createStoreHealth({
     // It need not be there: that it is not is an answer.
     probe: () =>
@@ -85,6 +93,13 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
       now: Date.now,
     }),
     warm: createWarmHandler({ pool, bundles }),
+    metrics: {
+      token: config.metricsToken,
+      read: async (_req, res) => {
+        const text = await metrics.text();
+        res.writeHead(200, { 'content-type': metrics.contentType }).end(text);
+      },
+    },
     unreadiness: () => (draining ? 'draining' : store.isAway() ? 'object store unavailable' : undefined),
     announcement: { limits: [...ENFORCED_LIMITS], capabilities: SERVED_CAPABILITIES },
     logger,

@@ -29,6 +29,8 @@ export const runnerEnv = z.object({
   /** What the gateway presents to the runner, and the runner to the gateway. */
   RUNNER_SERVICE_TOKEN: credential,
   RUNNER_GATEWAY_TOKEN: credential,
+  /** What reads /metrics; unset, nobody does. */
+  RUNNER_METRICS_TOKEN: credential.optional(),
   /** Ed25519 public keys, base64 of SPKI DER. */
   EXECUTION_TOKEN_PUBLIC_KEY: z.base64(),
   ARTIFACT_SIGNING_PUBLIC_KEY: publicKey,
@@ -64,6 +66,7 @@ export interface RunnerConfig {
   baseUrl: string;
   gateway: { baseUrl: string; token: SecretValue };
   serviceToken: SecretValue;
+  metricsToken?: SecretValue | undefined;
   executionTokenKey: string;
   artifactKeys: { current: string; previous: string[] };
   secretsKey: SecretValue;
@@ -84,6 +87,7 @@ export function loadRunnerConfig(env: Environment): RunnerConfig {
     baseUrl: v.RUNNER_BASE_URL,
     gateway: { baseUrl: v.GATEWAY_BASE_URL, token: v.RUNNER_GATEWAY_TOKEN },
     serviceToken: v.RUNNER_SERVICE_TOKEN,
+    metricsToken: v.RUNNER_METRICS_TOKEN,
     executionTokenKey: v.EXECUTION_TOKEN_PUBLIC_KEY,
     artifactKeys: {
       current: v.ARTIFACT_SIGNING_PUBLIC_KEY,

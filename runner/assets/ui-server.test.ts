@@ -71,6 +71,7 @@ async function setup(options: Setup = {}) {
     listingKey: Buffer.alloc(32),
     bundleLimits: DEFAULT_BUNDLE_LIMITS,
     logger,
+    countLookup: () => undefined,
     now: () => Date.now() + 60_000,
   });
   let clock = 0;

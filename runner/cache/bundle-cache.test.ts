@@ -36,6 +36,7 @@ async function setup({ folder = '' } = {}) {
   const objects = new Map<string, Uint8Array>();
   const reads: string[] = [];
   const asked: string[] = [];
+  const found: string[] = [];
   let isAway = false;
   let gate: Promise<unknown> = Promise.resolve();
   const hold = (): (() => void) => {
@@ -79,9 +80,20 @@ async function setup({ folder = '' } = {}) {
       targets: TARGETS,
       askForArtifact: (contentHash, need) => void asked.push(`${need} ${contentHash.slice(0, 8)}`),
       bundleLimits: DEFAULT_BUNDLE_LIMITS,
+      countLookup: (_cache, tier) => void found.push(tier),
       logger,
     });
-  return { objects, reads, asked, disk, open, publish, hold, setAway: (away: boolean) => (isAway = away) };
+  return {
+    objects,
+    reads,
+    asked,
+    found,
+    disk,
+    open,
+    publish,
+    hold,
+    setAway: (away: boolean) => (isAway = away),
+  };
 }
 
 const glueOf = ({ glue = new Uint8Array() }: { glue?: Uint8Array }): string => Buffer.from(glue).toString();
@@ -101,11 +113,16 @@ describe('the bundle cache', () => {
   });
 
   it('finds on disk what an earlier run fetched', async () => {
-    const { open, reads, publish } = await setup();
+    const { open, reads, found, publish } = await setup();
+    await expect(open().artifact(HASH)).rejects.toMatchObject({ code: 'BUNDLE_UNAVAILABLE' });
     await publish();
     await open().artifact(HASH);
-    await open().artifact(HASH);
-    expect(reads).toHaveLength(2);
+    reads.length = 0;
+    const bundles = open();
+    await bundles.artifact(HASH);
+    await bundles.artifact(HASH);
+    expect(reads).toEqual([]);
+    expect(found).toEqual(['none', 'store', 'disk', 'memory']);
   });
 
   it('runs what it cannot keep, and fetches it again the next time', async () => {

@@ -18,7 +18,10 @@ export function createBundleCache(deps: LoadArtifactDeps): BundleCache {
   return {
     async artifact(contentHash) {
       const kept = memory.get(contentHash);
-      if (kept !== undefined) return kept;
+      if (kept !== undefined) {
+        deps.countLookup('artifact', 'memory');
+        return kept;
+      }
       return once(contentHash, async () => {
         const artifact = await loadArtifact(deps, contentHash);
         memory.set(artifact);

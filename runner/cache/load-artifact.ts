@@ -15,6 +15,7 @@ import type { ObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import { keyIdOf } from '../../platform/signatures/dsse.ts';
 import type { EngineArtifact } from '../engine/engine.ts';
+import type { CountLookup } from './count-lookup.ts';
 import type { AskForArtifact } from './artifact-requests.ts';
 import type { DiskCache } from './disk-cache.ts';
 
@@ -33,6 +34,7 @@ export interface LoadArtifactDeps {
   /** Targets that the engine runs: the current one, then previous ones. */
   targets: readonly string[];
   askForArtifact: AskForArtifact;
+  countLookup: CountLookup;
   bundleLimits: ArchiveLimits;
   logger: Logger;
 }
@@ -47,14 +49,16 @@ interface Opened {
  * key, is asked for. Throws BUNDLE_UNAVAILABLE, OBJECT_STORE_UNAVAILABLE.
  */
 export async function loadArtifact(deps: LoadArtifactDeps, contentHash: string): Promise<EngineArtifact> {
-  const { targets, artifactKeys, askForArtifact, logger } = deps;
+  const { targets, artifactKeys, askForArtifact, countLookup, logger } = deps;
   const currentKey = keyIdOf(artifactKeys[0]);
   const faults: Error[] = [];
   for (const target of targets) {
     const identity = { contentHash, target };
     try {
-      const found = (await fromDisk(deps, identity)) ?? (await fromStore(deps, identity));
+      const kept = await fromDisk(deps, identity);
+      const found = kept ?? (await fromStore(deps, identity));
       if (found === undefined) continue;
+      countLookup('artifact', kept === undefined ? 'store' : 'disk');
       if (target !== targets[0] || found.keyId !== currentKey) askForArtifact(contentHash, 'outdated');
       return found.artifact;
     } catch (err) {
@@ -63,6 +67,7 @@ export async function loadArtifact(deps: LoadArtifactDeps, contentHash: string):
       faults.push(err as Error);
     }
   }
+  countLookup('artifact', 'none');
   const away = faults.find((err) => !isArtifactInvalid(err));
   if (away !== undefined) throw away; // the store may well have it
   askForArtifact(contentHash, 'missing');

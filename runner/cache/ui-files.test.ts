@@ -34,6 +34,7 @@ async function setup() {
   const [one, other] = [await bundleOf('page'), await bundleOf('evil')];
   const objects = new Map([one, other].map(({ bytes, hash }) => [keys.bundle(hash), bytes]));
   const reads: string[] = [];
+  const found: string[] = [];
   const log: string[] = [];
   let gate: Promise<unknown> = Promise.resolve();
   const hold = (): (() => void) => {
@@ -56,6 +57,7 @@ async function setup() {
       disk: await openDiskCache({ folder, maxBytes: 1 << 30, logger }),
       listingKey: deriveListingKey(new SecretValue(credential)),
       bundleLimits: DEFAULT_BUNDLE_LIMITS,
+      countLookup: (_cache, tier) => void found.push(tier),
       logger,
       now: () => Date.now() + 60_000, // so that stamps are old enough to be believed
     });
@@ -63,15 +65,17 @@ async function setup() {
   const place = join(entry(one.hash), 'files', 'index.html');
   const page = async (uis: UiFiles): Promise<string> =>
     readFile(join((await uis.uiRoot(one.hash, 'index.html')) ?? '', 'index.html'), 'utf8');
-  return { start, reads, log, hold, page, place, entry, one, other };
+  return { start, reads, log, found, hold, page, place, entry, one, other };
 }
 
 describe('UI files in the cache', () => {
   it('are found by the next run as they were left', async () => {
-    const { start, page, reads } = await setup();
+    const { start, page, reads, found } = await setup();
     expect(await page(await start())).toBe('page');
-    expect(await page(await start())).toBe('page');
+    const uis = await start();
+    expect([await page(uis), await page(uis)]).toEqual(['page', 'page']);
     expect(reads).toHaveLength(1);
+    expect(found).toEqual(['store', 'disk', 'memory']);
   });
 
   it.each([

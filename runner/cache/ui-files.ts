@@ -13,6 +13,7 @@ import { unpackTarZst } from '../../platform/bundle/unpack.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { ObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
+import type { CountLookup } from './count-lookup.ts';
 import { createCoalescer } from './coalescer.ts';
 import type { DiskCache } from './disk-cache.ts';
 import {
@@ -39,6 +40,7 @@ export interface UiFilesDeps {
   /** Of listings; another one has every UI unpacked anew. */
   listingKey: Uint8Array;
   bundleLimits: ArchiveLimits;
+  countLookup: CountLookup;
   logger: Logger;
   /** Milliseconds of the clock that file systems stamp with. */
   now: () => number;
@@ -54,7 +56,7 @@ export interface UiFiles {
 }
 
 export function createUiFiles(deps: UiFilesDeps): UiFiles {
-  const { disk, listingKey, logger, now } = deps;
+  const { disk, listingKey, countLookup, logger, now } = deps;
   const once = createCoalescer();
   const fewAtOnce = createFewAtOnce({ atOnce: UNPACKED_AT_ONCE, waiting: WAITING_TO_UNPACK });
   const listings = createListings(REMEMBERED_FILES);
@@ -63,16 +65,24 @@ export function createUiFiles(deps: UiFilesDeps): UiFiles {
     const folder = disk.find(name);
     if (folder !== undefined) {
       const listing = await readListing(folder, listingKey, contentHash);
-      if (listing !== undefined) return listing;
+      if (listing !== undefined) {
+        countLookup('ui', 'disk');
+        return listing;
+      }
       logger.warn({ contentHash }, 'unpacked UI discarded: no runner with this credential wrote its listing');
       await disk.discard(name);
     }
-    return fewAtOnce(() => unpack(deps, contentHash, name));
+    const unpacked = await fewAtOnce(() => unpack(deps, contentHash, name));
+    countLookup('ui', 'store');
+    return unpacked;
   };
   const find = async (contentHash: string, name: string): Promise<{ folder: string; listing: UiListing }> => {
     const folder = disk.find(name);
     const known = listings.get(name);
-    if (folder !== undefined && known !== undefined) return { folder, listing: known };
+    if (folder !== undefined && known !== undefined) {
+      countLookup('ui', 'memory');
+      return { folder, listing: known };
+    }
     return once(name, async () => {
       const listing = await open(contentHash, name);
       listings.set(name, listing);

@@ -17,11 +17,15 @@ import { SandboxLostError, type SandboxJob } from '../sandbox/sandbox.ts';
  */
 const STOP_GRACE_MS = 1_000;
 
+/** `name`: `interface.function` of the host world, which is of a fixed size; never what a sandbox made up. */
+export type CountHostCall = (name: string, result: 'answered' | 'failed') => void;
+
 export interface ExecutionDeps {
   pool: Pick<SandboxPool, 'admit' | 'acquire'>;
   bundles: Pick<BundleCache, 'artifact'>;
   capabilities: CapabilityDeps;
   guestLogs: Pick<GuestLogs, 'open'>;
+  countHostCall: CountHostCall;
 }
 
 export interface ExecutionInput {
@@ -64,7 +68,16 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
           ...(limits.fuel !== undefined && { fuel: limits.fuel }),
         },
         constants: host.constants,
-        onCall: host.call,
+        async onCall(interfaceName, functionName, args) {
+          try {
+            const reply = await host.call(interfaceName, functionName, args);
+            deps.countHostCall(`${interfaceName}.${functionName}`, 'answered');
+            return reply;
+          } catch (err) {
+            deps.countHostCall('', 'failed'); // its names may be of the sandbox's making
+            throw err;
+          }
+        },
         onOutput: guestLog.output,
       };
       try {

@@ -65,13 +65,20 @@ async function setup(faults: Faults = {}) {
   const server = createPrivateServer({
     serviceToken: new SecretValue('service'),
     execute: createExecuteHandler({
-      runExecution: createRunExecution({ pool, bundles, capabilities, guestLogs }),
+      runExecution: createRunExecution({
+        pool,
+        bundles,
+        capabilities,
+        guestLogs,
+        countHostCall: () => undefined,
+      }),
       tokenKey: keys.publicKey,
       audience: AUDIENCE,
       logger,
       now: Date.now,
     }),
     warm: createWarmHandler({ pool, bundles }),
+    metrics: { read: (_req, res) => void res.end('metrics'), token: new SecretValue('metrics') },
     unreadiness: () => undefined,
     announcement: { limits: [], capabilities: [] },
     logger,
@@ -199,5 +206,16 @@ describe("the runner's contract", () => {
       expect(response.status).toBe(500);
       expect(await response.json()).toMatchObject({ code: 'INTERNAL', detail: 'internal error' });
     }
+  });
+
+  it('tells metrics to their own credential, which opens nothing else', async () => {
+    const { send } = await setup();
+    const read = (credential: string) =>
+      send('/metrics', { method: 'GET', headers: { authorization: `Bearer ${credential}` } });
+    expect(await (await read('metrics')).text()).toBe('metrics');
+    expect((await read('service')).status).toBe(401);
+    expect((await read('')).status).toBe(401);
+    const { status } = await send('/v1/execute', { headers: { authorization: 'Bearer metrics' } });
+    expect(status).toBe(401);
   });
 });

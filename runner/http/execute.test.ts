@@ -73,6 +73,7 @@ async function setup(run: Runs = () => Promise.resolve(fine)) {
     serviceToken: new SecretValue('service'),
     execute,
     warm: (_req, res) => void res.end(),
+    metrics: { read: (_req, res) => void res.end('metrics'), token: new SecretValue('metrics') },
     unreadiness: () => (ready ? undefined : 'draining'),
     announcement: { limits: ['timeout_ms'], capabilities: ['log.emit'] },
     logger,

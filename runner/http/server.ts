@@ -15,6 +15,8 @@ export interface PrivateServerDeps {
   serviceToken: SecretValue;
   execute: Handler;
   warm: Handler;
+  /** Without a token nobody may read them. */
+  metrics: { read: Handler; token: SecretValue | undefined };
   /** Why new executions had better go elsewhere, for whoever sends them; undefined when they had not. */
   unreadiness: () => string | undefined;
   /** What gateways may send it. */
@@ -24,9 +26,11 @@ export interface PrivateServerDeps {
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
-/** The private listener: execute and warm with the service credential, health without. */
+/** The private listener: execute and warm with the service credential, metrics with one of their own, health without. */
 export function createPrivateServer(deps: PrivateServerDeps): HttpServer {
-  const routes: Record<string, { method: string; open?: true; handle: Handler }> = {
+  const { metrics } = deps;
+  const routes: Record<string, { method: string; open?: true; token?: SecretValue; handle: Handler }> = {
+    ...(metrics.token && { '/metrics': { method: 'GET', token: metrics.token, handle: metrics.read } }),
     '/v1/execute': { method: 'POST', handle: deps.execute },
     '/v1/warm': { method: 'POST', handle: deps.warm },
     '/healthz': { method: 'GET', open: true, handle: (_req, res) => sendJson(res, 200, { status: 'ok' }) },
@@ -45,9 +49,9 @@ export function createPrivateServer(deps: PrivateServerDeps): HttpServer {
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (
       route?.open !== true &&
-      !sameSecret(bearerOf(req.headers.authorization), deps.serviceToken.reveal())
+      !sameSecret(bearerOf(req.headers.authorization), (route?.token ?? deps.serviceToken).reveal())
     ) {
-      throw new PlatformError('UNAUTHENTICATED', 'the service credential is missing or wrong');
+      throw new PlatformError('UNAUTHENTICATED', 'the credential is missing or wrong');
     }
     if (route === undefined) throw new PlatformError('NOT_FOUND', `no route ${path}`);
     if (req.method !== route.method) {

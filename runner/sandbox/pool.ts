@@ -32,6 +32,8 @@ export interface SandboxPool {
   /** Refuses new work, waits for what runs (at most `graceMs`), then kills every process and waits for its end. */
   close(graceMs: number): Promise<void>;
   readonly size: number;
+  /** How many of its processes wait for a tenant, for work, or work. */
+  states(): Record<'spare' | 'idle' | 'busy', number>;
 }
 
 export function createSandboxPool(options: SandboxPoolOptions, deps: SandboxPoolDeps): SandboxPool {
@@ -137,6 +139,11 @@ export function createSandboxPool(options: SandboxPoolOptions, deps: SandboxPool
     },
     get size() {
       return size();
+    },
+    states() {
+      let busy = 0;
+      for (const sandbox of bound.values()) if (sandbox.busy > 0) busy += 1;
+      return { spare: spares.size, idle: bound.size - busy, busy };
     },
   };
 }

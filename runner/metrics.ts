@@ -1,0 +1,82 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { isPlatformError } from '../core/errors.ts';
+import { isRefusalCode } from '../core/execute-codes.ts';
+import type { CountLookup } from './cache/count-lookup.ts';
+import type { CountHostCall, RunExecution } from './execution/run-execution.ts';
+import type { SandboxPool } from './sandbox/pool.ts';
+
+const EXECUTION_SECONDS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
+];
+
+/** What a runner tells operators of itself. No label names a tenant, an install or anything else that strangers could make more of. */
+export interface RunnerMetrics {
+  countLookup: CountLookup;
+  countHostCall: CountHostCall;
+  /** The same, counted and timed. */
+  measured(runExecution: RunExecution): RunExecution;
+  watchPool(pool: Pick<SandboxPool, 'states'>): void;
+  /** In the text format of Prometheus. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+export function createRunnerMetrics(): RunnerMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const executions = new Counter({
+    name: 'alga_runner_executions_total',
+    help: 'Executions by how they ended: ok, the code of the guest, or the code of a refusal.',
+    labelNames: ['code'],
+    registers,
+  });
+  const durations = new Histogram({
+    name: 'alga_runner_execution_seconds',
+    help: 'Wall time of executions that were not refused, loading and host calls included.',
+    buckets: EXECUTION_SECONDS,
+    registers,
+  });
+  const lookups = new Counter({
+    name: 'alga_runner_cache_lookups_total',
+    help: 'Artifacts and UIs that were needed, by where they were found.',
+    labelNames: ['cache', 'tier'],
+    registers,
+  });
+  const hostCalls = new Counter({
+    name: 'alga_runner_host_calls_total',
+    help: 'Calls of guests that left their sandbox, by function of the host world.',
+    labelNames: ['function', 'result'],
+    registers,
+  });
+
+  return {
+    countLookup: (cache, tier) => lookups.inc({ cache, tier }),
+    countHostCall: (name, result) => hostCalls.inc({ function: name, result }),
+    measured: (runExecution) => async (input) => {
+      const started = performance.now();
+      try {
+        const result = await runExecution(input);
+        executions.inc({ code: result.ok ? 'ok' : result.code });
+        durations.observe((performance.now() - started) / 1000);
+        return result;
+      } catch (err) {
+        executions.inc({ code: isPlatformError(err) && isRefusalCode(err.code) ? err.code : 'INTERNAL' });
+        throw err;
+      }
+    },
+    watchPool(pool) {
+      new Gauge({
+        name: 'alga_runner_sandboxes',
+        help: 'Sandbox processes: spare (of no tenant yet), idle, or busy.',
+        labelNames: ['state'],
+        registers,
+        collect() {
+          for (const [state, count] of Object.entries(pool.states())) this.set({ state }, count);
+        },
+      });
+    },
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}
