@@ -9,7 +9,7 @@ export default {
     'platform/component/precompile-child.ts',
     'runner/sandbox/child.ts',
     'starter/leave-with-starter.ts',
-    'sdk/guest/{build-guard,quickjs}.ts',
+    'sdk/guest/{build-guard,quickjs*}.ts',
     'starter/services/download-temporal-cli.ts',
     'test/support/services-process.ts',
     // Each is a project of its own, built by scripts/build-example.ts.

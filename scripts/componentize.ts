@@ -17,6 +17,14 @@ const QUICKJS_PACKAGE = createRequire(import.meta.url).resolve('componentize-qjs
 export const GUEST_ENGINES = ['starlingmonkey', 'quickjs'] as const;
 export type GuestEngine = (typeof GUEST_ENGINES)[number];
 
+const QUICKJS_MODULES = [
+  'quickjs.ts',
+  'random.ts',
+  'text-encoding.ts',
+  'quickjs-random.ts',
+  'quickjs-storage.ts',
+] as const;
+
 /** What a component is made of; the same gives the same component. */
 export interface ComponentParts {
   engine: GuestEngine;
@@ -45,12 +53,14 @@ export async function componentParts(
     `export { handler } from './main.js';`,
     'endBuild();\n',
   ];
-  const modules = { ...sdk, 'main.js': source, [ENTRY]: entry.join('\n') };
+  const main = engine === 'quickjs' ? withQuickJsTypes(source) : source;
+  const modules = { ...sdk, 'main.js': main, [ENTRY]: entry.join('\n') };
   const toolchain =
     engine === 'quickjs'
       ? { 'componentize-qjs': await quickJsVersion() }
       : { '@bytecodealliance/componentize-js': starlingMonkeyVersion };
-  const wit = await witOfImports(Object.values(modules).join('\n'));
+  const named = [source, ...(engine === 'quickjs' ? [sdk['quickjs.ts'] ?? ''] : [])];
+  const wit = await witOfImports(named.join('\n'));
   return { engine, toolchain, modules, wit, disableFeatures };
 }
 
@@ -87,11 +97,13 @@ export async function componentize({
   }
 }
 
+/** Interfaces that hold a u64 come by way of the SDK, which makes it what it is with every engine. */
+function withQuickJsTypes(source: string): string {
+  return source.replace(/(from\s+['"])alga:extension\/(random|storage)(?=['"])/g, '$1./quickjs-$2.ts');
+}
+
 async function readSdk(engine: GuestEngine): Promise<Record<string, string>> {
-  const names = [
-    'build-guard.ts',
-    ...(engine === 'quickjs' ? ['quickjs.ts', 'random.ts', 'text-encoding.ts'] : []),
-  ];
+  const names = ['build-guard.ts', ...(engine === 'quickjs' ? QUICKJS_MODULES : [])];
   const read = async (name: string): Promise<[string, string]> => {
     const text = await readFile(join(ROOT, 'sdk', 'guest', name), 'utf8');
     return [name, stripTypeScriptTypes(text)];

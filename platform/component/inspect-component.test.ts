@@ -30,6 +30,33 @@ describe('inspectComponent', () => {
     expect(capabilities).toEqual(['user.read']);
   });
 
+  const OWN_RECORDS = `
+    use types.{context-data, http-request, http-header};
+    record execute-request { context: context-data, http: http-request }
+    record execute-response { status: u16, headers: list<http-header>, body: option<list<u8>> }`;
+  const withOwnTypes = (types: string) => (wit: string) =>
+    withHandler('')(wit).replace('use types.{execute-request, execute-response};', types);
+
+  it('takes a component that declares request and response anew in the same words', async () => {
+    const component = await componentOfHostWorld(withOwnTypes(OWN_RECORDS));
+    expect((await inspectComponent(component)).exports).toEqual(['handler']);
+  });
+
+  it.each([
+    ['a field more', OWN_RECORDS.replace('http: http-request', 'http: http-request, more: u8')],
+    ['a field of another type', OWN_RECORDS.replace('u16', 'u32')],
+    [
+      'types of its own in its fields',
+      OWN_RECORDS.replace('context-data, http-request, ', 'http-request, ').replace(
+        'record',
+        'record context-data { secret: string } record',
+      ),
+    ],
+  ])('refuses one that declares them with %s', async (_what, types) => {
+    const component = await componentOfHostWorld(withOwnTypes(types));
+    await expect(inspectComponent(component)).rejects.toThrow(mismatch(/does not export/));
+  });
+
   it('takes a component that imports nothing', async () => {
     const { capabilities } = await inspectComponent(await componentOfHostWorld(withHandler('')));
     expect(capabilities).toEqual([]);

@@ -31,6 +31,12 @@ export interface ComponentInspection {
 /** Every interface has a version of WASI 0.2, whatever the patch. */
 const WASI_VERSION = /@0\.2\.\d+$/;
 const HANDLER_TYPES = /^ {2}use alga:extension\/types(?:@\S+)?\.\{execute-request, execute-response\};$/m;
+/** The same without `use`, as componentize-qjs leaves them; of the interface itself only what these records hold. */
+const OWN_HANDLER_TYPES = [
+  /^ {2}record execute-request \{\n {4}context: context-data,\n {4}http: http-request,\n {2}\}$/m,
+  /^ {2}record execute-response \{\n {4}status: u16,\n {4}headers: list<http-header>,\n {4}body: option<list<u8>>,\n {2}\}$/m,
+];
+const OTHER_TYPES = /^ {2}\w+ (context-data|http-request|http-header)\b/m;
 const HANDLER = /^handler: func\(\w+: execute-request\) -> execute-response$/;
 
 /**
@@ -44,7 +50,7 @@ export async function inspectComponent(component: Uint8Array): Promise<Component
   if (issues.length > 0) {
     throw new PlatformError('WORLD_MISMATCH', issues.map(({ message }) => message).join('; '), { issues });
   }
-  if (!HANDLER_TYPES.test(wit) || !exports.some((item) => HANDLER.test(item))) {
+  if (!namesHandlerTypes(wit) || !exports.some((item) => HANDLER.test(item))) {
     throw new PlatformError(
       'WORLD_MISMATCH',
       'the component does not export "handler: func(request: execute-request) -> execute-response": build it for world "runner" of the platform\'s wit/',
@@ -72,6 +78,13 @@ function whyNewInstances(component: Uint8Array): string | undefined {
   return notRewindable === undefined
     ? undefined
     : `${notRewindable} changes what is neither memory nor a global, so every call gets a new instance`;
+}
+
+function namesHandlerTypes(wit: string): boolean {
+  return (
+    HANDLER_TYPES.test(wit) ||
+    (OWN_HANDLER_TYPES.every((record) => record.test(wit)) && !OTHER_TYPES.test(wit))
+  );
 }
 
 const COMPONENT_HEADER = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];

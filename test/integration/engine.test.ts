@@ -1,22 +1,25 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { GuestOutcome, GuestRequest, Host, HostReply, WitValue } from '../../runner/engine/engine.ts';
 import { createEngine } from '../../runner/engine/create-engine.ts';
+import { GUEST_ENGINES } from '../../scripts/componentize.ts';
 import { precompiledComponent } from '../support/components.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 const MB = 1024 * 1024;
 const LIMITS = { timeoutMs: 20_000, memoryMb: 64 };
 const engine = createEngine();
-const hashes = { hello: '', hostile: '', everything: '' };
+const hashes = { starlingmonkey: '', quickjs: '', hostile: '', everything: '' };
 
 beforeAll(async () => {
-  const hello = await precompiledComponent('hello');
+  const starlingmonkey = await precompiledComponent('hello');
+  const quickjs = await precompiledComponent('hello', { engine: 'quickjs' });
   const hostile = await precompiledComponent('hostile');
   // componentize-js with all its features, as an author has it who knows no options.
   const everything = await precompiledComponent('hostile', { disableFeatures: [], memoryMb: 128 });
-  await Promise.all([hello, hostile, everything].map((artifact) => engine.load(artifact)));
+  await Promise.all([starlingmonkey, quickjs, hostile, everything].map((artifact) => engine.load(artifact)));
   Object.assign(hashes, {
-    hello: hello.contentHash,
+    starlingmonkey: starlingmonkey.contentHash,
+    quickjs: quickjs.contentHash,
     hostile: hostile.contentHash,
     everything: everything.contentHash,
   });
@@ -84,18 +87,18 @@ function bodyOf(outcome: GuestOutcome): unknown {
   return JSON.parse(Buffer.from(outcome.response.body ?? []).toString());
 }
 
-describe('the example extension hello', () => {
+describe.each(GUEST_ENGINES)('the example extension hello, built with %s,', (hello) => {
   it('greets with the setting, the tenant and a count that it keeps', async () => {
     const { host, logged } = createHost();
-    const first = await call('hello', '/hello/Ada%20L?x=1', host);
+    const first = await call(hello, '/hello/Ada%20L?x=1', host);
     expect(bodyOf(first)).toEqual({ greeting: 'Good day, Ada L!', tenant: 'tenant-1', count: 1 });
-    expect(bodyOf(await call('hello', '/hello/Ada%20L', host))).toMatchObject({ count: 2 });
+    expect(bodyOf(await call(hello, '/hello/Ada%20L', host))).toMatchObject({ count: 2 });
     expect(logged).toEqual(['GET /hello/Ada%20L?x=1 -> 200', 'GET /hello/Ada%20L -> 200']);
   });
 
   it('loses no count among executions that interleave', async () => {
     const { host } = createHost();
-    const outcomes = await Promise.all(Array.from({ length: 8 }, () => call('hello', '/hello/Ada', host)));
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => call(hello, '/hello/Ada', host)));
     const counts = outcomes.map((outcome) => (bodyOf(outcome) as { count: number }).count);
     expect(counts.sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
   });
@@ -103,7 +106,7 @@ describe('the example extension hello', () => {
   it('echoes a body byte for byte', async () => {
     const body = Uint8Array.from({ length: 256 * 1024 }, (_zero, index) => index);
     const outcome = await engine.execute(
-      hashes.hello,
+      hashes[hello],
       request('POST', '/echo', body),
       createHost().host,
       LIMITS,
@@ -114,7 +117,7 @@ describe('the example extension hello', () => {
   });
 
   it('has a 404 of its own', async () => {
-    expect(await call('hello', '/nothing')).toMatchObject({ ok: true, response: { status: 404 } });
+    expect(await call(hello, '/nothing')).toMatchObject({ ok: true, response: { status: 404 } });
   });
 });
 

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { precompileComponent } from '../../platform/component/precompile.ts';
+import { inspectInChild, precompileComponent } from '../../platform/component/precompile.ts';
 import { createEngine } from '../../runner/engine/create-engine.ts';
 import type { GuestOutcome, Host, WitValue } from '../../runner/engine/engine.ts';
 import { fakeHost } from '../support/fake-host.ts';
@@ -39,6 +39,14 @@ async function run(url: string, host: Host = fakeHost(), timeoutMs = 20_000): Pr
 }
 
 describe('a component of QuickJS', () => {
+  it('is one that may be published, whatever it imports', async () => {
+    const source = 'export function handler() { return { status: 200, headers: [], body: undefined }; }';
+    for (const component of [await quickJsComponent(SOURCE), await quickJsComponent(source)]) {
+      const { exports } = await inspectInChild(component, { timeoutMs: 60_000 });
+      expect(exports).toContain('handler');
+    }
+  });
+
   it('answers from fresh state every time, for the same fuel', async () => {
     const outcomes = [await run('/'), await run('/'), await run('/')];
     for (const outcome of outcomes) {

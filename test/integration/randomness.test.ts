@@ -128,7 +128,7 @@ describe.each(GUEST_ENGINES)('executions of a guest of %s', (engine) => {
 
   it.each([
     ['Math.random()', 'Math.random is read by module code, which runs while the extension is built'],
-    ['getRandomU64()', 'get-random-u64'],
+    ['getRandomU64()', 'alga:extension/random'],
   ])('are not to begin with one value of %s: the build fails and says so', async (read, message) => {
     await expect(build(`const early = ${read};\n${DRAWS}`, engine)).rejects.toThrow(message);
   });

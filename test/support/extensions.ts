@@ -5,6 +5,7 @@ import { createTenant as createTenantRoute } from '../../core/api/tenants.ts';
 import { initiateUpload, uploadProxy } from '../../core/api/uploads.ts';
 import { PERMISSIONS } from '../../core/permissions.ts';
 import { packTarZst } from '../../platform/bundle/pack.ts';
+import type { GuestEngine } from '../../scripts/componentize.ts';
 import { buildComponent, type ExampleName } from './components.ts';
 import type { Answer, TestPlatform } from './platform.ts';
 
@@ -14,8 +15,9 @@ const WAIT = { prefer: 'wait=60' };
 export async function bundleOf(
   name: ExampleName,
   changes: Record<string, unknown> = {},
+  engine: GuestEngine = 'starlingmonkey',
 ): Promise<Uint8Array> {
-  const { files } = await buildComponent(name);
+  const { files } = await buildComponent(name, { engine });
   const changed = files.map(({ path, bytes }) => {
     if (path !== 'manifest.json') return { path, bytes };
     const manifest = JSON.parse(Buffer.from(bytes).toString()) as Record<string, unknown>;
