@@ -1,4 +1,4 @@
-import { createBoundedTurns } from './bounded-turns.ts';
+import { createBoundedTurns } from '../platform/bounded-turns.ts';
 import type { RowChanges, WatchedTable } from '../platform/db/row-changes.ts';
 
 /** Also without a notification, which can be lost with the connection it comes on. */

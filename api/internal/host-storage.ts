@@ -22,7 +22,7 @@ import type {
   StorageRecordStore,
 } from '../../platform/db/storage-records.ts';
 import { verifyExecutionToken, type ExecutionClaims } from '../../platform/tokens/execution-token.ts';
-import { createBoundedTurns } from '../bounded-turns.ts';
+import { createBoundedTurns } from '../../platform/bounded-turns.ts';
 import { inputOf } from '../request-input.ts';
 
 // Answers are built by name and sent as they are: encoding checks base64, which costs milliseconds for a page of large values.

@@ -17,7 +17,7 @@ import type { Upload, UploadStore } from '../../platform/db/uploads.ts';
 import type { ObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import { answer } from '../answer.ts';
-import { createBoundedTurns } from '../bounded-turns.ts';
+import { createBoundedTurns } from '../../platform/bounded-turns.ts';
 import { jsonBody } from '../json-body.ts';
 import { waitAsPreferred } from '../prefer-wait.ts';
 import { onceBegun } from '../once-begun.ts';
