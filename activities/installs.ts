@@ -8,6 +8,7 @@ import {
 } from '../core/capabilities.ts';
 import { PlatformError } from '../core/errors.ts';
 import { installWorkflowId } from '../core/ids.ts';
+import { requestedCapabilities } from '../core/manifest/permissions.ts';
 import type { FailureReason, InstallStepName, Step } from '../core/progress.ts';
 import type { InstallDraftStore } from '../platform/db/install-drafts.ts';
 import type { InstallOperationStore } from '../platform/db/install-operations.ts';
@@ -99,7 +100,7 @@ export function createInstallActivities({ operations, drafts, registry }: Instal
       const workflowId = installWorkflowId(tenantId, extensionId);
       const operation = { kind: 'install', workflowId, startedAt: new Date().toISOString() } as const;
       await operations.open(tenantId, { installId, extensionId, versionId, digest, operation, steps });
-      const requested = version.manifest.capabilities
+      const requested = requestedCapabilities(version.manifest)
         .filter(({ name }) => !ALWAYS_GRANTED.includes(name) && capabilityEntry(name).provided)
         .map(({ name, scope, optional }) => ({ capability: name, scope, optional }));
       const { health } = version.manifest;

@@ -26,6 +26,12 @@ const CATALOGUE = {
     summary: 'Know which user called it',
   },
   'config.read': { interfaces: ['context-v2'], provided: true, summary: 'Read its settings' },
+  /** Asked for by `instance: "shared"` in a manifest. */
+  'instance.shared': {
+    interfaces: [],
+    provided: true,
+    summary: 'Keep what it has in memory from one call to the next, whoever calls',
+  },
   'secrets.get': { interfaces: ['secrets'], provided: true, summary: 'Read the secrets set for it' },
   'storage.kv': { interfaces: ['storage'], provided: true, summary: 'Keep its own records' },
   'http.fetch': { interfaces: ['http'], provided: false, summary: 'Call other systems over HTTP' },

@@ -2,6 +2,7 @@ import type { RunnerConfig } from '../platform/config/runner.ts';
 import { ACCEPTED_ARTIFACT_TARGETS, ARTIFACT_TARGET } from '../core/artifact-target.ts';
 import { ENFORCED_LIMITS } from '../core/execute.ts';
 import { DEFAULT_BUNDLE_LIMITS } from '../core/tar/limits.ts';
+import { createBoundedTurns } from '../platform/bounded-turns.ts';
 import { createHttpServer } from '../platform/http/http-server.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
@@ -73,7 +74,15 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
   metrics.watchPool(pool);
   const { countHostCall } = metrics;
   const runExecution = metrics.measured(
-    createRunExecution({ pool, bundles, capabilities, guestLogs, countHostCall }),
+    createRunExecution({
+      pool,
+      bundles,
+      capabilities,
+      guestLogs,
+      countHostCall,
+      // Those that wait take places of their tenant's, which are for its other installs as well.
+      turns: createBoundedTurns({ atOnce: 1, waiting: Math.ceil(config.sandbox.tenantConcurrency / 4) }),
+    }),
   );
   const store = createStoreHealth({
     // It need not be there: that it is not is an answer.

@@ -99,6 +99,18 @@ describe('what a runner is sent', () => {
       expect(namesOf(request)).toContain('http.fetch');
     });
 
+    it('has a shared instance for one that keeps them, and fresh state beside the first release', () => {
+      const shares = {
+        ...install,
+        grants: [{ capability: 'instance.shared' as const, scope: {} }],
+      };
+      const namesAt = (announced: typeof FIRST) =>
+        namesOf(executeRequestOf(shares, executionInput(), { ...KNOWN, announced }));
+      const newer = { ...FIRST, capabilities: [...FIRST.capabilities, 'instance.shared'] };
+      expect(namesAt(newer)).toContain('instance.shared');
+      expect(namesAt(FIRST)).not.toContain('instance.shared');
+    });
+
     it('has nothing of a capability that an older one lacks, though everyone is granted it', () => {
       const older = { ...FIRST, capabilities: ['context.read', 'storage.kv'] };
       const request = sentTo(older);

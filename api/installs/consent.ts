@@ -6,10 +6,11 @@ import {
 } from '../../core/capabilities.ts';
 import { PlatformError, type Issue } from '../../core/errors.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
+import { requestedCapabilities } from '../../core/manifest/permissions.ts';
 
 /** Throws CAPABILITY_UNAVAILABLE if the version cannot work here, whatever an admin consents to. */
 export function refuseUnavailable(manifest: Manifest): void {
-  const absent = manifest.capabilities
+  const absent = requestedCapabilities(manifest)
     .filter(({ name, optional }) => !optional && !capabilityEntry(name).provided)
     .map(({ name }) => name);
   if (absent.length > 0) {
@@ -25,7 +26,7 @@ export function refuseUnavailable(manifest: Manifest): void {
  * may be named and decides nothing. Throws CONSENT_INVALID for any other that the version does not ask for.
  */
 export function checkConsent(manifest: Manifest, names: readonly string[], path: string): string[] {
-  const shown = new Set([...manifest.capabilities.map(({ name }) => name), ...ALWAYS_GRANTED]);
+  const shown = new Set([...requestedCapabilities(manifest).map(({ name }) => name), ...ALWAYS_GRANTED]);
   const issues: Issue[] = [];
   const consented = names.flatMap((text, at) => {
     const name = capabilityName(text);

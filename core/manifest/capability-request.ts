@@ -11,15 +11,18 @@ export interface CapabilityRequest {
   reason?: string | undefined;
 }
 
+const SHARED_INSTANCE: CapabilityName = 'instance.shared';
+const ASKED_BY_NAME = CAPABILITY_NAMES.filter((known) => known !== SHARED_INSTANCE);
+
 /** A capability's name, with or without `cap:`, as the bare name. */
 const name = z.string().transform((text, ctx): CapabilityName => {
   const known = capabilityName(text);
-  if (known !== undefined) return known;
-  ctx.addIssue({
-    code: 'custom',
-    message: `is not a capability; choose from ${CAPABILITY_NAMES.join(', ')}`,
-    params: { code: 'unknown_capability' },
-  });
+  if (known !== undefined && known !== SHARED_INSTANCE) return known;
+  const message =
+    known === undefined
+      ? `is not a capability; choose from ${ASKED_BY_NAME.join(', ')}`
+      : 'is not asked for here; write "instance": "shared" beside "capabilities"';
+  ctx.addIssue({ code: 'custom', message, params: { code: 'unknown_capability' } });
   return z.NEVER;
 });
 

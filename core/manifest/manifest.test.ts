@@ -110,6 +110,12 @@ describe('parseManifest', () => {
       'capabilities[0].name',
       'unknown_capability',
     ],
+    [
+      'a shared instance as a capability',
+      { capabilities: ['cap:instance.shared'] },
+      'capabilities[0]',
+      'unknown_capability',
+    ],
     ['a capability that is no name', { capabilities: [3] }, 'capabilities[0]', 'invalid_union'],
     [
       'a scope of another capability',

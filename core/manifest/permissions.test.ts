@@ -21,4 +21,25 @@ describe('permissionsOf', () => {
       { capability: 'user.read', always: true },
     ]);
   });
+
+  it('has a line for an instance that calls share, which a person consents to', () => {
+    const manifest = parseManifest(
+      JSON.stringify({
+        name: 'hello',
+        publisher: 'Alga',
+        version: '1.0.0',
+        runtime: 'wasm-js@1',
+        instance: 'shared',
+      }),
+    );
+    expect(permissionsOf(manifest)[0]).toEqual({
+      capability: 'instance.shared',
+      scope: {},
+      always: false,
+      optional: false,
+      summary: expect.stringContaining('memory from one call to the next') as unknown,
+    });
+    const names = permissionsOf({ ...manifest, instance: 'fresh' }).map(({ capability }) => capability);
+    expect(names).not.toContain('instance.shared');
+  });
 });

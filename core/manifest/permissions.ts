@@ -1,5 +1,6 @@
 import { ALWAYS_GRANTED, capabilityEntry } from '../capabilities.ts';
 import type { CapabilityName, CapabilityScope } from '../capabilities.ts';
+import type { CapabilityRequest } from './capability-request.ts';
 import type { Manifest } from './manifest.ts';
 
 /** One line of what an admin is asked to consent to. */
@@ -17,9 +18,15 @@ export interface ExtensionPermission {
   reason?: string;
 }
 
+/** Every capability that a version asks for, wherever in its manifest. */
+export function requestedCapabilities({ capabilities, instance }: Manifest): CapabilityRequest[] {
+  const shared: CapabilityRequest = { name: 'instance.shared', scope: {}, optional: false };
+  return instance === 'shared' ? [...capabilities, shared] : capabilities;
+}
+
 /** Everything an install of this version may do: what it asks for in its order, then what every install has anyway. */
 export function permissionsOf(manifest: Manifest): ExtensionPermission[] {
-  const asked = manifest.capabilities.map(({ name, scope, optional, reason }) => ({
+  const asked = requestedCapabilities(manifest).map(({ name, scope, optional, reason }) => ({
     ...permission(name),
     scope,
     optional,

@@ -43,7 +43,7 @@ const limits = z.strictObject({
     .min(MANIFEST_LIMITS.memoryMb.min)
     .max(MANIFEST_LIMITS.memoryMb.max)
     .default(MANIFEST_LIMITS.memoryMb.default),
-  /** Instructions of one call. Not counted yet: refused at publish. */
+  /** Units that one call may use: see docs/decisions/0020. */
   fuel: z.int().min(1).optional(),
   responseBytes: z
     .int()
@@ -101,7 +101,7 @@ export const manifestSchema = z
     health: z.string().max(200).startsWith('/', 'must be the path of an endpoint').optional(),
     // Filled from an empty object, so that each limit has its own default and no other.
     limits: limits.prefault({}),
-    /** `shared` is not there yet: refused at publish. */
+    /** What a call begins with: fresh state, or what an earlier call of the install left in memory (`shared`), which a person consents to. */
     instance: z.enum(['fresh', 'shared']).default('fresh'),
     /**
      * Which files under ui/ browsers may load, by their paths in the bundle; absent: all of them. `*` is any part of a name, a segment `**`

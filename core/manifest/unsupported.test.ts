@@ -9,7 +9,6 @@ const pathsOf = (fields: object): string[] => {
 
 describe('what a manifest asks for and this platform does not do yet', () => {
   it.each<[string, object]>([
-    ['instance', { instance: 'shared' }],
     ['events', { events: [{ topic: 'ticket.closed', handler: 'h' }] }],
     ['schedules', { schedules: [{ cron: '0 6 * * 1', handler: 'h' }] }],
   ])('is %s', (path, fields) => {
@@ -19,7 +18,7 @@ describe('what a manifest asks for and this platform does not do yet', () => {
   it('is nothing of what is done, or asked for in vain', () => {
     expect(pathsOf({})).toEqual([]);
     expect(
-      pathsOf({ limits: { timeoutMs: 500, fuel: 1000 }, instance: 'fresh', events: [], schedules: [] }),
+      pathsOf({ limits: { timeoutMs: 500, fuel: 1000 }, instance: 'shared', events: [], schedules: [] }),
     ).toEqual([]);
   });
 });

@@ -5,13 +5,8 @@ import type { Manifest } from './schema.ts';
  * What the format has and this platform does not do yet. A version that asks for it is refused when it is published, and not when its
  * manifest is read again: versions published before keep working as they did.
  */
-export function unsupportedFields({ instance, events, schedules }: Manifest): Issue[] {
+export function unsupportedFields({ events, schedules }: Manifest): Issue[] {
   const asked: [string, boolean, string][] = [
-    [
-      'instance',
-      instance !== 'fresh',
-      `is "${instance}", which this platform does not offer yet: every call gets a fresh instance; remove it or say "fresh"`,
-    ],
     ['events', events.length > 0, 'are something this platform does not deliver yet; remove them'],
     ['schedules', schedules.length > 0, 'are something this platform does not run yet; remove them'],
   ];

@@ -79,7 +79,7 @@ describe('inspectComponent', () => {
     [
       'a table that it writes',
       { fields: '(table 1 funcref) (func (table.set (i32.const 0) (ref.null func)))' },
-      /^table\.set in function \d+ of core0\.wasm changes what is neither memory nor a global, so every call gets a new instance$/,
+      /^table\.set in function \d+ of core0\.wasm changes what is neither memory nor a global, so every call that shares no instance gets a new one$/,
     ],
     [
       'strings that are not UTF-8',

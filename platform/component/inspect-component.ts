@@ -24,7 +24,7 @@ export interface ComponentInspection {
   capabilities: CapabilityName[];
   /** Advisory: none of them stops a publish. */
   findings: ComponentFinding[];
-  /** Advisory: why every call gets a new instance; absent where instances are rewound. */
+  /** Advisory: why calls get new instances; absent where instances are rewound. */
   newInstancePerCall?: string | undefined;
 }
 
@@ -77,7 +77,7 @@ function whyNewInstances(component: Uint8Array): string | undefined {
   const { notRewindable } = planned.plan;
   return notRewindable === undefined
     ? undefined
-    : `${notRewindable} changes what is neither memory nor a global, so every call gets a new instance`;
+    : `${notRewindable} changes what is neither memory nor a global, so every call that shares no instance gets a new one`;
 }
 
 function namesHandlerTypes(wit: string): boolean {

@@ -8,6 +8,7 @@ import { configCapability, contextCapability } from './context.ts';
 import { replyWithoutGrant } from './denied.ts';
 import { loggingCapability } from './logging.ts';
 import { secretsCapability } from './secrets.ts';
+import { sharedInstanceCapability } from './shared-instance.ts';
 import { storageCapability } from './storage.ts';
 import { userCapability } from './user.ts';
 
@@ -18,6 +19,7 @@ const CAPABILITIES: readonly Capability[] = [
   loggingCapability,
   userCapability,
   secretsCapability,
+  sharedInstanceCapability,
   storageCapability,
 ];
 

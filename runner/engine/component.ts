@@ -19,6 +19,8 @@ export interface Instance {
   abandon(): void;
   /** Makes it what it was before its call; false if it cannot be, and is to be thrown away. */
   rewind(): boolean;
+  /** Leaves it as its call left it, to serve another one; false if it cannot, and is to be thrown away. Throws what the guest traps with. */
+  stay(): Promise<boolean>;
   readonly memoryBytes: number;
   /** Whether the guest asked for more memory than it may have. */
   readonly outOfMemory: boolean;

@@ -105,6 +105,18 @@ describe('the engine with glue of jco', () => {
     expect(outcomes.map((outcome) => outcome.ok && outcome.response.status)).toEqual([1, 1, 1, 1]);
   });
 
+  it('gives glue an instance for each call, also where calls share one: what the glue holds cannot be taken from it', async () => {
+    const counting =
+      'let served = 0; return { handler: async () => { served += 1; return { status: served, headers: [] }; } };';
+    const engine = createEngine();
+    const component = artifact(counting);
+    await engine.load(component);
+    const call = () =>
+      engine.execute(component.contentHash, request, hostThat({ ok: undefined }), LIMITS, 'shared');
+    const outcomes = [await call(), await call()];
+    expect(outcomes.map((outcome) => outcome.ok && outcome.response.status)).toEqual([1, 1]);
+  });
+
   it.each([
     ['a trap with half of the memory in use', 'RuntimeError', true, 'GUEST_OUT_OF_MEMORY'],
     ['a trap with little memory in use', 'RuntimeError', false, 'GUEST_TRAPPED'],

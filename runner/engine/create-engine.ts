@@ -13,6 +13,7 @@ import { FUEL_PER_MS } from './fuel-meter.ts';
 import { compileGlued } from './glue-component.ts';
 import type { Call } from './host-imports.ts';
 import { compileLinked } from './linked-component.ts';
+import { beginLife, createSharedInstances, type SharedInstances } from './shared-instances.ts';
 
 const MIB = 1024 * 1024;
 /** Instances of a component that are kept while nobody calls. */
@@ -24,10 +25,11 @@ interface Loaded {
   idle: Instance[];
 }
 
-/** Fresh state for every call: an instance serves one at a time, and is rewound or thrown away after it. */
+/** Fresh state for every call that names no shared instance: an instance serves one at a time, and is rewound or thrown away after it. */
 export function createEngine(): Engine {
   const loading = new Map<string, Promise<Loaded>>();
   const loaded = new Map<string, Loaded>();
+  const shared = createSharedInstances();
 
   return {
     isLoaded: (contentHash) => loaded.has(contentHash),
@@ -43,10 +45,12 @@ export function createEngine(): Engine {
       loaded.set(contentHash, await compiling);
     },
 
-    execute: async (contentHash, request, host, limits) => {
+    execute: async (contentHash, request, host, limits, sharedInstance) => {
       const known = loaded.get(contentHash);
       if (!known) throw new Error(`component ${contentHash} is not loaded`);
-      return runOnce(known, request, host, limits);
+      // No two components share one, whatever it is called.
+      const name = sharedInstance && `${contentHash} ${sharedInstance}`;
+      return runOnce({ loaded: known, shared, name }, request, host, limits);
     },
   };
 }
@@ -63,8 +67,15 @@ async function compile({ plan, glue, ...artifact }: EngineArtifact): Promise<Loa
   }
 }
 
+interface Instances {
+  loaded: Loaded;
+  shared: SharedInstances;
+  /** Of the shared one to serve; without it, fresh state. */
+  name: string | undefined;
+}
+
 async function runOnce(
-  loaded: Loaded,
+  { loaded, shared, name }: Instances,
   request: GuestRequest,
   host: Host,
   { timeoutMs, memoryMb, fuel = timeoutMs * FUEL_PER_MS }: ExecutionLimits,
@@ -75,11 +86,17 @@ async function runOnce(
   let instance: Instance | undefined;
   const timeout = deadlineAt(timeoutMs);
   try {
-    instance = loaded.idle.pop() ?? loaded.component.instantiate();
+    const known = name === undefined ? undefined : shared.take(name);
+    instance = known?.instance ?? loaded.idle.pop() ?? loaded.component.instantiate();
+    const life = known ?? (name === undefined ? undefined : beginLife(name, instance, limits.memoryBytes));
     const answered = instance.run(request, call, limits);
     const response = await Promise.race([answered, timeout.reached]);
+    const stays = life && (await Promise.race([instance.stay(), timeout.reached]));
     const usage = usageOf(instance);
-    if (instance.rewind()) keep(loaded, instance);
+    if (life) {
+      if (stays) shared.keep(life);
+      else instance.abandon();
+    } else if (instance.rewind()) keep(loaded, instance);
     return { ok: true, response, ...usage };
   } catch (error) {
     const usage = usageOf(instance);

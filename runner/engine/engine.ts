@@ -96,11 +96,15 @@ export interface Engine {
    */
   load(artifact: EngineArtifact): Promise<void>;
   isLoaded(contentHash: string): boolean;
-  /** Never rejects for what a guest does: that is the outcome. */
+  /**
+   * Never rejects for what a guest does: that is the outcome. A call finds fresh state; one that names a shared instance finds what an
+   * earlier call of the same name left, if that is still there.
+   */
   execute(
     contentHash: string,
     request: GuestRequest,
     host: Host,
     limits: ExecutionLimits,
+    sharedInstance?: string,
   ): Promise<GuestOutcome>;
 }

@@ -62,6 +62,7 @@ export async function compileGlued(
           meter.stop('deadline');
         },
         rewind: () => false,
+        stay: () => Promise.resolve(false), // what the glue itself holds of a call cannot be taken from it
         get memoryBytes() {
           return cores.memoryBytes;
         },

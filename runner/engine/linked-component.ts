@@ -15,6 +15,7 @@ import type { Beginning } from './kept-memory.ts';
 import type { EngineArtifact, GuestRequest, GuestResponse } from './engine.ts';
 import { FuelMeter, START_LIMITS } from './fuel-meter.ts';
 import { hostImports } from './host-imports.ts';
+import { InputStream, OutputStream } from './wasi-streams.ts';
 
 const SUSPENDING: ReadonlySet<string> = new Set(SUSPENDING_IMPORTS);
 
@@ -85,6 +86,12 @@ function instanceOf(linked: LinkedInstance, { meter, cores, current, rewindable 
       current.set(undefined);
       linked.dropHandles();
       return rewindable && cores.rewind();
+    },
+    async stay() {
+      await linked.freeAnswer();
+      current.set(undefined);
+      // Language runtimes hold standard streams for good, and these know no call. What else is open would be used in the next one.
+      return linked.holdsOnly((object) => object instanceof InputStream || object instanceof OutputStream);
     },
     get memoryBytes() {
       return cores.memoryBytes;

@@ -1,12 +1,14 @@
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
 import { isOutcomeCode, type OutcomeCode } from '../../core/execute-codes.ts';
 import { START_WITHIN_MS, type ExecuteRequest } from '../../core/execute.ts';
+import type { BoundedTurns } from '../../platform/bounded-turns.ts';
 import type { BundleCache } from '../cache/bundle-cache.ts';
 import type { CapabilityDeps } from '../capabilities/capability.ts';
 import { bindHost } from '../capabilities/index.ts';
 import type { GuestRequest } from '../engine/engine.ts';
 import type { GuestLogs } from './guest-log.ts';
 import { checkResponse, type CheckedResponse } from './guest-response.ts';
+import { sharedInstanceOf } from './shared-instance.ts';
 import type { SandboxOutcome } from '../sandbox/child-messages.ts';
 import type { SandboxPool } from '../sandbox/pool.ts';
 import { SandboxLostError, type SandboxJob } from '../sandbox/sandbox.ts';
@@ -26,6 +28,8 @@ export interface ExecutionDeps {
   capabilities: CapabilityDeps;
   guestLogs: Pick<GuestLogs, 'open'>;
   countHostCall: CountHostCall;
+  /** Of the calls of each shared instance. */
+  turns: Pick<BoundedTurns, 'run'>;
 }
 
 export interface ExecutionInput {
@@ -58,6 +62,7 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
       };
       const { context, limits } = request;
       const host = bindHost(call, deps.capabilities);
+      const sharedInstance = sharedInstanceOf(request);
       const job: SandboxJob = {
         contentHash: context.content_hash,
         request: guestRequest(request, body),
@@ -68,6 +73,7 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
           ...(limits.fuel !== undefined && { fuel: limits.fuel }),
         },
         constants: host.constants,
+        ...(sharedInstance !== undefined && { sharedInstance }),
         async onCall(interfaceName, functionName, args) {
           try {
             const reply = await host.call(interfaceName, functionName, args);
@@ -126,18 +132,24 @@ async function attempt(
     ended.signal.throwIfAborted();
     await sandbox.load(artifact);
     ended.signal.throwIfAborted();
-    clearTimeout(timer);
-    timer = setTimeout(
-      () => {
-        ended.abort();
-        timer = setTimeout(() => {
-          sandbox.kill('stopped');
-          deadline.reject(new PlatformError('GUEST_TIMEOUT', `still running after ${limits.timeout_ms} ms`));
-        }, STOP_GRACE_MS);
-      },
-      Math.min(limits.timeout_ms, endBy - performance.now()),
-    );
-    return sandbox.run(job);
+    const begin = (): Promise<SandboxOutcome> => {
+      clearTimeout(timer);
+      timer = setTimeout(
+        () => {
+          ended.abort();
+          timer = setTimeout(() => {
+            sandbox.kill('stopped');
+            deadline.reject(
+              new PlatformError('GUEST_TIMEOUT', `still running after ${limits.timeout_ms} ms`),
+            );
+          }, STOP_GRACE_MS);
+        },
+        Math.min(limits.timeout_ms, endBy - performance.now()),
+      );
+      return sandbox.run(job);
+    };
+    const { sharedInstance } = job;
+    return sharedInstance === undefined ? begin() : deps.turns.run(sharedInstance, ended.signal, begin);
   };
   const run = async (): Promise<SandboxOutcome> => {
     try {

@@ -9,6 +9,7 @@ import {
 } from '../../core/execute-codes.ts';
 import type { ExecuteRequest, ExecuteResponse } from '../../core/execute.ts';
 import { SecretValue } from '../../core/secret-value.ts';
+import { createBoundedTurns } from '../../platform/bounded-turns.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
 import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
@@ -71,6 +72,7 @@ async function setup(faults: Faults = {}) {
         capabilities,
         guestLogs,
         countHostCall: () => undefined,
+        turns: createBoundedTurns({ atOnce: 1, waiting: 0 }),
       }),
       tokenKey: keys.publicKey,
       audience: AUDIENCE,

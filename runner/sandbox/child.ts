@@ -48,6 +48,7 @@ export interface ExecuteHead {
   responseBytes: number;
   limits: ExecutionLimits;
   constants: Readonly<Record<string, HostReply>>;
+  sharedInstance?: string;
 }
 
 const channel = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
@@ -108,11 +109,12 @@ function createHost(
 
 async function outcomeOf(
   id: number,
-  { contentHash, request, responseBytes, limits, constants }: ExecuteHead,
+  { contentHash, request, responseBytes, limits, constants, sharedInstance }: ExecuteHead,
 ): Promise<GuestEnd> {
   const failure = Promise.withResolvers<never>();
   try {
-    const running = engine.execute(contentHash, request, createHost(id, constants, failure.reject), limits);
+    const host = createHost(id, constants, failure.reject);
+    const running = engine.execute(contentHash, request, host, limits, sharedInstance);
     const outcome = await Promise.race([running, failure.promise]);
     if (!outcome.ok || (outcome.response.body?.byteLength ?? 0) <= responseBytes) return outcome;
     const { memoryBytes, fuel } = outcome;

@@ -38,6 +38,8 @@ export interface SandboxJob {
   limits: ExecutionLimits;
   /** Answers the sandbox gives its guest without asking, by `interface.function`. */
   constants: Readonly<Record<string, HostReply>>;
+  /** Without it, fresh state. */
+  sharedInstance?: string;
   onCall(interfaceName: string, functionName: string, args: readonly WitValue[]): Promise<HostReply>;
   onOutput(stream: 'stdout' | 'stderr', bytes: Uint8Array): void;
 }
@@ -242,8 +244,15 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
         );
       }
       const id = ++ids;
-      const { contentHash, request, responseBytes, limits, constants } = job;
-      const head: ExecuteHead = { contentHash, request, responseBytes, limits, constants };
+      const { contentHash, request, responseBytes, limits, constants, sharedInstance } = job;
+      const head: ExecuteHead = {
+        contentHash,
+        request,
+        responseBytes,
+        limits,
+        constants,
+        ...(sharedInstance !== undefined && { sharedInstance }),
+      };
       return new Promise((resolve, reject) => {
         jobs.set(id, {
           job,

@@ -200,7 +200,7 @@ describe('the platform after its first start', () => {
 
     it.each([
       ['with a fault', 'runtime', { runtime: 'jvm' }],
-      ['that asks for what is not done yet', 'instance', { instance: 'shared' }],
+      ['that asks for what is not done yet', 'events', { events: [{ topic: 't', handler: 'h' }] }],
     ])('a manifest %s with 422, naming its path', async (_what, path, changes) => {
       const answer = await publish(
         platform,

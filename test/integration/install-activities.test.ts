@@ -85,6 +85,17 @@ describe('openInstall', () => {
     });
   });
 
+  it('asks consent for an instance that calls share', async () => {
+    const shared = await seedVersion(database.db, ref.tenantId, {
+      publisher: `Publisher ${ref.installId}`,
+      name: 'shared',
+      instance: 'shared',
+      capabilities: ['context.read'],
+    });
+    const { requested } = await run('openInstall', { ...opened(), ...shared });
+    expect(requested).toEqual([{ capability: 'instance.shared', scope: {}, optional: false }]);
+  });
+
   it('answers the same the second time, and leaves one row', async () => {
     const first = await open();
     expect(await open()).toEqual(first);

@@ -116,7 +116,6 @@ describe('verifyBundle', () => {
   });
 
   it.each<[string, object]>([
-    ['instance', { instance: 'shared' }],
     ['events', { events: [{ topic: 'ticket.closed', handler: 'onTicketClosed' }] }],
     ['schedules', { schedules: [{ cron: '0 6 * * 1', handler: 'onMonday' }] }],
   ])('refuses %s, which is not done yet, and says so to the publisher', async (path, fields) => {
@@ -129,7 +128,7 @@ describe('verifyBundle', () => {
   });
 
   it('takes what is done of the same, and assets that match the entry', async () => {
-    const { contentHash } = await stage({ instance: 'fresh', events: [], schedules: [], assets: ['ui/**'] });
+    const { contentHash } = await stage({ instance: 'shared', events: [], schedules: [], assets: ['ui/**'] });
     const { checks, fault } = await run('verifyBundle', { ...ref, contentHash });
     expect(fault).toBeUndefined();
     expect(checks.find(({ name }) => name === 'features')?.result).toBe('passed');
@@ -262,7 +261,7 @@ describe('precompileBundle', () => {
 
 describe('a version that an earlier release published', () => {
   it('is made again and registered, whatever of its manifest is refused today', async () => {
-    const old = { limits: { fuel: 5 }, instance: 'shared', assets: ['ui/[ab].js'] };
+    const old = { events: [{ topic: 't', handler: 'h' }], assets: ['ui/[ab].js'] };
     const { contentHash, sizeBytes } = await stage(old);
     const manifest = { name: 'old', publisher: `P ${ref.uploadId}`, version: '1.0.0', runtime: 'wasm-js@1' };
     const bytes = Buffer.from(JSON.stringify({ ...manifest, ...old }));

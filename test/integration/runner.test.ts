@@ -60,7 +60,15 @@ describe('the runner', () => {
     expect(await runner.announcement()).toEqual({
       status: 'ready',
       limits: ['timeout_ms', 'memory_mb', 'response_bytes', 'fuel', 'egress_bytes'],
-      capabilities: ['context.read', 'config.read', 'log.emit', 'user.read', 'secrets.get', 'storage.kv'],
+      capabilities: [
+        'context.read',
+        'config.read',
+        'log.emit',
+        'user.read',
+        'secrets.get',
+        'instance.shared',
+        'storage.kv',
+      ],
     });
     const form = (request: ExecuteRequest) => ({ ...request, providers: ['cap:http.fetch'] });
     const { httpStatus, head } = await runner.execute({ contentHash: hello.contentHash, form });

@@ -65,6 +65,11 @@ export class HandleTable {
     return object;
   }
 
+  /** Whether everything it holds is of such a kind. */
+  holdsOnly(isSuch: (object: object) => boolean): boolean {
+    return this.#objects.every((object) => object === undefined || isSuch(object));
+  }
+
   #count(object: object, by: 1 | -1): void {
     this.#open.handles += by;
     this.#open.heldBytes += by * mostBytesOf(object);

@@ -36,8 +36,12 @@ export interface LinkHooks {
 }
 
 export interface LinkedInstance {
-  /** Calls `handler`. The guest goes on holding what it answered with: an instance serves again only rewound. */
+  /** Calls `handler`. The guest goes on holding what it answered with: before the next call it is rewound, or frees that. */
   handler(request: unknown): Promise<unknown>;
+  /** Has the guest free what it answered with. */
+  freeAnswer(): Promise<void>;
+  /** Whether all resources that the guest holds are of such a kind. */
+  holdsOnly(isSuch: (object: object) => boolean): boolean;
   /** Takes all resources from the guest, as in a new instance. */
   dropHandles(): void;
 }
@@ -130,13 +134,20 @@ export function linkComponent(
         instances.push(hooks.instantiate(module, record(given)));
       }
 
-      const { signature, place, run } = liftedOf(plan.handler);
+      const { signature, place, run, free } = liftedOf(plan.handler);
       const handler = WebAssembly.promising(run);
+      const freeing = free && WebAssembly.promising(free);
+      let answer: CoreValue = 0;
       return {
         async handler(request) {
           const args = lowerArguments(signature, place, [request]);
-          return liftResult(signature, place, (await handler(...args)) as CoreValue);
+          answer = (await handler(...args)) as CoreValue;
+          return liftResult(signature, place, answer);
         },
+        async freeAnswer() {
+          await freeing?.(answer);
+        },
+        holdsOnly: (isSuch) => tables.every((table) => table.holdsOnly(isSuch)),
         dropHandles() {
           for (const table of tables) table.clear();
         },
