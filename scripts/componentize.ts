@@ -7,10 +7,12 @@ import {
   version as starlingMonkeyVersion,
 } from '@bytecodealliance/componentize-js';
 import { componentize as withQuickJs } from 'componentize-qjs';
+import { warmUpModule } from './warm-up.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const WORLD = 'runner';
 const ENTRY = 'entry.js';
+const WARM_UP = 'warm-up.js';
 const QUICKJS_PACKAGE = createRequire(import.meta.url).resolve('componentize-qjs/package.json');
 
 /** Engines of JavaScript that a component can bring along. */
@@ -48,13 +50,14 @@ export async function componentParts(
 ): Promise<ComponentParts> {
   const sdk = await readSdk(engine);
   const entry = [
-    ...(engine === 'quickjs' ? [`import './quickjs.ts';`] : []),
+    engine === 'quickjs' ? `import './quickjs.ts';` : `import './${WARM_UP}';`,
     `import { endBuild } from './build-guard.ts';`,
     `export { handler } from './main.js';`,
     'endBuild();\n',
   ];
   const main = engine === 'quickjs' ? withQuickJsTypes(source) : source;
-  const modules = { ...sdk, 'main.js': main, [ENTRY]: entry.join('\n') };
+  const warmUp = engine === 'quickjs' ? {} : { [WARM_UP]: warmUpModule(importsOf(source)) };
+  const modules = { ...sdk, ...warmUp, 'main.js': main, [ENTRY]: entry.join('\n') };
   const toolchain =
     engine === 'quickjs'
       ? { 'componentize-qjs': await quickJsVersion() }
@@ -111,10 +114,15 @@ async function readSdk(engine: GuestEngine): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(names.map(read)));
 }
 
-async function witOfImports(source: string): Promise<Record<string, string>> {
-  const used = new Set(
-    [...source.matchAll(/from\s+['"]alga:extension\/([a-z0-9-]+)['"]/g)].map(([, name]) => name),
+/** The interfaces of `alga:extension` that modules name. */
+function importsOf(source: string): ReadonlySet<string> {
+  return new Set(
+    [...source.matchAll(/from\s+['"]alga:extension\/([a-z0-9-]+)['"]/g)].map(([, name = '']) => name),
   );
+}
+
+async function witOfImports(source: string): Promise<Record<string, string>> {
+  const used = importsOf(source);
   const folder = join(ROOT, 'wit');
   const files: Record<string, string> = {};
   for (const file of (await readdir(folder)).sort()) {
