@@ -12,13 +12,16 @@ const B = '00000000-0000-4000-8000-00000000000b';
 
 let runner: TestRunner;
 let hello: PrecompiledArtifact;
+let helloOfQuickJs: PrecompiledArtifact;
 let hostile: PrecompiledArtifact;
 
 beforeAll(async () => {
   hello = await precompiledComponent('hello');
+  helloOfQuickJs = await precompiledComponent('hello', { engine: 'quickjs' });
   hostile = await precompiledComponent('hostile');
   runner = await startRunner();
   await runner.publish(hello);
+  await runner.publish(helloOfQuickJs);
   await runner.publish(hostile);
 }, 180_000);
 
@@ -38,6 +41,20 @@ describe('the runner', () => {
     expect(first.head).toMatchObject({ status: 200, headers: { 'content-type': 'application/json' } });
     expect(JSON.parse(first.body)).toEqual({ greeting: 'Hello, Ada!', tenant: A, count: 1 });
     expect(JSON.parse((await call()).body)).toMatchObject({ count: 2 });
+  });
+
+  it('runs the same extension built with QuickJS, beside it and with the same records', async () => {
+    const { contentHash } = helloOfQuickJs;
+    const grants = { 'storage.kv': {}, 'config.read': {} };
+    const count = async (hash: string): Promise<unknown> =>
+      JSON.parse((await runner.execute({ contentHash: hash, url: '/hello/Gr%C3%A4fin', grants })).body);
+    const greeting = 'Hello, Gräfin!';
+    expect(await count(contentHash)).toEqual({ greeting, tenant: A, count: 1 });
+    expect(await count(hello.contentHash)).toEqual({ greeting, tenant: A, count: 2 });
+    expect(await count(contentHash)).toEqual({ greeting, tenant: A, count: 3 });
+    const body = Uint8Array.from({ length: 300_000 }, (_, at) => at % 128);
+    const echo = await runner.execute({ contentHash, url: '/echo', method: 'POST', body });
+    expect(echo.body).toBe(Buffer.from(body).toString());
   });
 
   it('runs what older callers send: config in the context, capabilities by name, limits that it does not count', async () => {
