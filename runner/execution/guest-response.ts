@@ -1,8 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { HeaderMap } from '../../core/execute.ts';
+import { MAX_RESPONSE_HEADER_BYTES, MAX_RESPONSE_HEADERS } from '../sandbox/said-limits.ts';
 
-const MAX_HEADERS = 100;
-const MAX_HEADER_BYTES = 32 * 1024;
 /** Statuses that carry no body. */
 const BODILESS = [204, 205, 304];
 
@@ -36,7 +35,7 @@ export function checkResponse(answer: GuestAnswer, maxBytes: number): CheckedRes
     return { code: 'GUEST_ERROR', fault: `a ${status} response has a body` };
   }
   const size = headers.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
-  if (headers.length > MAX_HEADERS || size > MAX_HEADER_BYTES) {
+  if (headers.length > MAX_RESPONSE_HEADERS || size > MAX_RESPONSE_HEADER_BYTES) {
     return { code: 'GUEST_RESPONSE_TOO_LARGE', fault: 'too many or too long headers' };
   }
   const map = new Map<string, string | string[]>();

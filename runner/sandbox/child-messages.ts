@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import type { HostReply, WitValue } from '../engine/engine.ts';
 import { FRAME, FrameError, type Frame } from './frame.ts';
+import { MAX_RESPONSE_HEADERS, MAX_SAID_CHARACTERS } from './said-limits.ts';
 
 // What a sandbox may say. It runs hostile code, so every head is parsed before anything is done with it.
 
 const bytes = z.custom<Uint8Array>((value) => ArrayBuffer.isView(value));
 const count = z.number().nonnegative();
-/** Text that reaches a log or an answer. */
-const MAX_SAID_CHARACTERS = 1024;
 const said = z.string().transform((text) => text.slice(0, MAX_SAID_CHARACTERS));
 
 const outcome = z.discriminatedUnion('ok', [
@@ -15,7 +14,7 @@ const outcome = z.discriminatedUnion('ok', [
     ok: z.literal(true),
     response: z.strictObject({
       status: z.number(),
-      headers: z.array(z.strictObject({ name: z.string(), value: z.string() })).max(1_000),
+      headers: z.array(z.strictObject({ name: z.string(), value: z.string() })).max(MAX_RESPONSE_HEADERS),
       body: bytes.optional(),
     }),
     memoryBytes: count,
@@ -46,7 +45,7 @@ export type GuestEnd = WithoutCpu<SandboxOutcome>;
 
 const loaded = z.strictObject({ failure: said.optional(), trapped: z.boolean().optional() });
 const call = z.strictObject({
-  execution: z.int(),
+  call: z.int().nonnegative(),
   interfaceName: z.string().max(64),
   functionName: z.string().max(64),
   // Each capability parses the arguments of its own functions.

@@ -8,24 +8,30 @@ import type {
   EngineArtifact,
   ExecutionLimits,
   GuestRequest,
+  GuestResponse,
   Host,
   HostReply,
-  WitValue,
 } from '../engine/engine.ts';
 import { createEngine } from '../engine/create-engine.ts';
 import type { GuestEnd, ReplyHead, SandboxOutcome } from './child-messages.ts';
 import { createFrameWriter } from './frame-writer.ts';
-import { createFrameReader, FRAME, type Frame } from './frame.ts';
+import { createFrameReader, encodeFrame, FRAME, type Frame } from './frame.ts';
+import { hasTooManyValues } from './json-values.ts';
+import {
+  MAX_CALL_BYTES,
+  MAX_HEAD_BYTES,
+  MAX_OUTPUT_BYTES,
+  MAX_RESPONSE_HEADER_BYTES,
+  MAX_RESPONSE_HEADERS,
+  MAX_SAID_CHARACTERS,
+} from './said-limits.ts';
 import type { WireValue } from './wire-value.ts';
 
 // The main of a sandbox process. Its one descriptor to the world is the supervisor's socket; it imports little, because each
 // import is a file the permission model must allow and a guest that escapes could read.
 
 const CHANNEL_FD = 3;
-const MAX_FRAME_BYTES = 512 * 1024 * 1024; // artifacts arrive whole
-const MAX_CALL_BYTES = 1024 * 1024; // more than any capability takes
 const MAX_TIMER_MS = 2 ** 31 - 1;
-const MAX_OUTPUT_BYTES = 64 * 1024; // per execution; the supervisor caps it again
 
 /** Ends an execution whose host call could not be served; `code` says whose fault it was. */
 class HostCallError extends Error {
@@ -61,14 +67,13 @@ let calls = 0;
 const write = createFrameWriter(channel);
 
 function send(type: number, id: number, head: WireValue): void {
-  write({ type, id, head });
+  write(encodeFrame({ type, id, head }));
 }
 
-function sizeOf(value: WitValue): number {
-  if (typeof value === 'string') return value.length;
-  if (ArrayBuffer.isView(value)) return value.byteLength;
-  if (typeof value !== 'object') return 8;
-  return Object.values(value).reduce((sum: number, member) => sum + sizeOf(member), 8);
+/** Whether the supervisor would take it; from one that says more it parts. */
+function isSayable([, head, ...blobs]: ReturnType<typeof encodeFrame>, maxBlobBytes: number): boolean {
+  const blobBytes = blobs.reduce((sum, blob) => sum + blob.byteLength, 0);
+  return head.byteLength <= MAX_HEAD_BYTES && blobBytes <= maxBlobBytes && !hasTooManyValues(head);
 }
 
 /** A host for one execution. `fail` ends it: a guest whose call is never answered would stay suspended until its deadline. */
@@ -88,15 +93,13 @@ function createHost(
       const reply = Object.hasOwn(constants, name) ? constants[name] : undefined;
       if (reply !== undefined) return reply;
       const { promise, resolve } = Promise.withResolvers<HostReply>();
-      if (sizeOf(args) > MAX_CALL_BYTES) {
-        fail(
-          new HostCallError('GUEST_ERROR', `the arguments of ${interfaceName}.${functionName} are too large`),
-        );
-        return promise;
-      }
       const id = ++calls;
-      waiting.set(id, { resolve, fail });
-      send(FRAME.call, id, { execution, interfaceName, functionName, args });
+      const head = { call: id, interfaceName, functionName, args };
+      const frame = encodeFrame({ type: FRAME.call, id: execution, head });
+      if (isSayable(frame, MAX_CALL_BYTES)) {
+        waiting.set(id, { resolve, fail });
+        write(frame);
+      } else fail(new HostCallError('GUEST_ERROR', `the arguments of ${name} are too large`));
       return promise;
     },
     output(stream, bytes) {
@@ -116,21 +119,33 @@ async function outcomeOf(
     const host = createHost(id, constants, failure.reject);
     const running = engine.execute(contentHash, request, host, limits, sharedInstance);
     const outcome = await Promise.race([running, failure.promise]);
-    if (!outcome.ok || (outcome.response.body?.byteLength ?? 0) <= responseBytes) return outcome;
+    const fault = outcome.ok ? excess(outcome.response, responseBytes) : undefined;
+    if (fault === undefined) return outcome;
     const { memoryBytes, fuel } = outcome;
-    const message = `the response body is over ${responseBytes} bytes`;
-    return { ok: false, code: 'GUEST_RESPONSE_TOO_LARGE', message, memoryBytes, fuel };
+    return { ok: false, code: 'GUEST_RESPONSE_TOO_LARGE', message: fault, memoryBytes, fuel };
   } catch (err) {
     const code = err instanceof HostCallError ? err.code : 'INTERNAL';
     return { ok: false, code, message: String(err), memoryBytes: 0, fuel: 0 };
   }
 }
 
+/** What of an answer is more than may leave the sandbox. */
+function excess({ headers, body }: GuestResponse, maxBytes: number): string | undefined {
+  if ((body?.byteLength ?? 0) > maxBytes) return `the response body is over ${maxBytes} bytes`;
+  const size = headers.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
+  return headers.length > MAX_RESPONSE_HEADERS || size > MAX_RESPONSE_HEADER_BYTES
+    ? 'too many or too long headers'
+    : undefined;
+}
+
 async function execute(id: number, head: ExecuteHead): Promise<void> {
   const before = process.cpuUsage();
   const end = await outcomeOf(id, head);
   const used = process.cpuUsage(before);
-  const outcome: SandboxOutcome = { ...end, cpuMs: (used.user + used.system) / 1000 };
+  const cpuMs = (used.user + used.system) / 1000;
+  const outcome: SandboxOutcome = end.ok
+    ? { ...end, cpuMs }
+    : { ...end, message: end.message.slice(0, MAX_SAID_CHARACTERS), cpuMs };
   send(FRAME.outcome, id, outcome);
 }
 
@@ -141,7 +156,7 @@ async function load(id: number, { plan, ...artifact }: LoadHead): Promise<void> 
     send(FRAME.loaded, id, {});
   } catch (err) {
     const trapped = isPlatformError(err) && err.code === 'GUEST_TRAPPED';
-    send(FRAME.loaded, id, { failure: String(err), trapped });
+    send(FRAME.loaded, id, { failure: String(err).slice(0, MAX_SAID_CHARACTERS), trapped });
   }
 }
 
@@ -168,10 +183,8 @@ function receive({ type, id, head }: Frame): void {
   }
 }
 
-const read = createFrameReader(MAX_FRAME_BYTES);
-channel.on('data', (chunk: Buffer) => {
-  for (const frame of read(chunk)) receive(frame);
-});
+const read = createFrameReader(() => true);
+channel.on('data', (chunk: Buffer) => read(chunk, receive));
 // Sent to the whole group, by a service manager or a terminal: the supervisor drains first, then it ends us.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
 // Without a supervisor there is nothing to do and nobody to answer.

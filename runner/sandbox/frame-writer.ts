@@ -1,8 +1,7 @@
 import type { Writable } from 'node:stream';
-import { encodeFrame, type Frame } from './frame.ts';
 
-/** Writes frames; those of one tick leave in one write, because the wake-up on the other side costs more than the bytes. */
-export function createFrameWriter(stream: Writable): (frame: Frame) => void {
+/** Writes the parts of frames; those of one tick leave in one write, because the wake-up on the other side costs more than the bytes. */
+export function createFrameWriter(stream: Writable): (frame: readonly Uint8Array[]) => void {
   return (frame) => {
     if (stream.writableCorked === 0) {
       stream.cork();
@@ -10,6 +9,6 @@ export function createFrameWriter(stream: Writable): (frame: Frame) => void {
         stream.uncork();
       });
     }
-    for (const part of encodeFrame(frame)) stream.write(part);
+    for (const part of frame) stream.write(part);
   };
 }

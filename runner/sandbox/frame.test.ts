@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { createFrameReader, encodeFrame, FrameError, type Frame } from './frame.ts';
+import { createFrameReader, encodeFrame, FrameError, type AdmitFrame, type Frame } from './frame.ts';
+import { MAX_VALUES } from './json-values.ts';
 import type { WireValue } from './wire-value.ts';
 
 const scalar = fc.oneof(
@@ -34,9 +35,18 @@ function plain(item: WireValue): unknown {
   return item;
 }
 
-function readAll(chunks: readonly Buffer[], maxBytes = 1 << 20): Frame[] {
-  const read = createFrameReader(maxBytes);
-  return chunks.flatMap((chunk) => read(chunk));
+function readAll(chunks: readonly Buffer[], admit: AdmitFrame = () => true): Frame[] {
+  const read = createFrameReader(admit);
+  const frames: Frame[] = [];
+  for (const chunk of chunks) read(chunk, (frame) => frames.push(frame));
+  return frames;
+}
+
+/** In pieces of so many bytes. */
+function cut(bytes: Buffer, size: number): Buffer[] {
+  return Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
+    bytes.subarray(at * size, (at + 1) * size),
+  );
 }
 
 function frameBytes(head: string, blobs = ''): Buffer {
@@ -69,10 +79,30 @@ describe('sandbox frames', () => {
     );
   });
 
-  it('are refused over the size cap, as soon as the length is known', () => {
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(1025);
-    expect(() => readAll([length], 1024)).toThrow(FrameError);
+  it('are asked about as soon as their start is there', () => {
+    const refuse: AdmitFrame = ({ headBytes, blobBytes }) => {
+      throw new FrameError(`${headBytes} and ${blobBytes}`);
+    };
+    expect(() => readAll([frameBytes('"head"', 'blob').subarray(0, 13)], refuse)).toThrow('6 and 4');
+  });
+
+  it.each([1, 7, 64, 1_000])('that are not read leave no trace of themselves, in pieces of %i', (size) => {
+    const bytes = Buffer.concat([
+      frameBytes('no JSON'.repeat(99)),
+      frameBytes('1'),
+      frameBytes('{'),
+      frameBytes('2'),
+    ]);
+    const asked: number[] = [];
+    const frames = readAll(cut(bytes, size), ({ headBytes }) => asked.push(headBytes) % 2 === 0);
+    expect(frames.map(({ head }) => head)).toEqual([1, 2]);
+    expect(asked).toEqual([693, 1, 1, 1]);
+  });
+
+  it('hold as many values as may be, whatever is in their strings', () => {
+    const json = (values: number): string => `["${',[{\\"'.repeat(9_999)}"${',""'.repeat(values - 2)}]`;
+    expect(readAll([frameBytes(json(MAX_VALUES))])).toHaveLength(1);
+    expect(() => readAll([frameBytes(json(MAX_VALUES + 1))])).toThrow(FrameError);
   });
 
   it.each([

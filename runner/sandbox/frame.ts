@@ -1,3 +1,4 @@
+import { hasTooManyValues, MAX_VALUES } from './json-values.ts';
 import { isWire, restore, toWire, type WireValue } from './wire-value.ts';
 
 /** Kinds of message between supervisor and sandbox. The number is on the wire. */
@@ -26,7 +27,7 @@ const LENGTH_BYTES = 4;
 const FIXED_BYTES = 9;
 
 /** The parts of one frame, ready to be written in order. Bytes inside the head are passed on, not copied. */
-export function encodeFrame(frame: Frame): Uint8Array[] {
+export function encodeFrame(frame: Frame): [start: Uint8Array, head: Uint8Array, ...blobs: Uint8Array[]] {
   const blobs: Uint8Array[] = [];
   const head = Buffer.from(JSON.stringify(toWire(frame.head, blobs)));
   const blobBytes = blobs.reduce((sum, blob) => sum + blob.byteLength, 0);
@@ -43,31 +44,50 @@ export class FrameError extends Error {
   override readonly name = 'FrameError';
 }
 
-function decodeFrame(bytes: Buffer): Frame {
-  const headLength = bytes.readUInt32BE(5);
-  if (headLength > bytes.byteLength - FIXED_BYTES) throw new FrameError('head longer than its frame');
-  const headEnd = FIXED_BYTES + headLength;
+/** What is known of a frame before any of it is kept. */
+export interface FrameStart {
+  type: number;
+  id: number;
+  headBytes: number;
+  blobBytes: number;
+}
+
+/** Whether a frame is read; if not, its bytes are let go as they come. Throws FrameError for one that may not be. */
+export type AdmitFrame = (start: FrameStart) => boolean;
+
+function decodeFrame({ type, id, headBytes }: FrameStart, bytes: Buffer): Frame {
+  const head = bytes.subarray(0, headBytes);
+  if (hasTooManyValues(head)) throw new FrameError(`a head of more than ${MAX_VALUES} values`);
   let parsed: unknown;
   try {
-    parsed = JSON.parse(bytes.toString('utf8', FIXED_BYTES, headEnd));
+    parsed = JSON.parse(head.toString('utf8'));
   } catch {
     throw new FrameError('head is not JSON'); // the parser's own words quote it
   }
-  const wire = isWire(parsed) ? restore(parsed, bytes.subarray(headEnd)) : undefined;
+  const wire = isWire(parsed) ? restore(parsed, bytes.subarray(headBytes)) : undefined;
   if (wire === undefined)
     throw new FrameError('head has a marker that points nowhere, or is nested too deep');
-  return { type: bytes.readUInt8(0), id: bytes.readUInt32BE(1), head: wire.value };
+  return { type, id, head: wire.value };
 }
 
-/**
- * Gathers frames from chunks of any size. Answers those completed by the chunk; bytes in them are views on it.
- * Throws FrameError for a frame over `maxBytes` before any of it is kept.
- */
-export function createFrameReader(maxBytes: number): (chunk: Buffer) => Frame[] {
+function decodeStart(bytes: Buffer): FrameStart {
+  const length = bytes.readUInt32BE(0);
+  const headBytes = bytes.readUInt32BE(9);
+  if (length < FIXED_BYTES) throw new FrameError(`a frame of ${length} bytes`);
+  const blobBytes = length - FIXED_BYTES - headBytes;
+  if (blobBytes < 0) throw new FrameError('head longer than its frame');
+  return { type: bytes.readUInt8(4), id: bytes.readUInt32BE(5), headBytes, blobBytes };
+}
+
+/** Gathers frames from chunks of any size. Hands over each that the chunk completes; bytes in it are views on it. */
+export function createFrameReader(
+  admit: AdmitFrame,
+): (chunk: Buffer, receive: (frame: Frame) => void) => void {
   let parts: Buffer[] = [];
   let held = 0;
-  let wanted = LENGTH_BYTES;
-  let inFrame = false;
+  let start: FrameStart | undefined; // of the frame whose rest is awaited
+  let wanted = LENGTH_BYTES + FIXED_BYTES;
+  let isSkipped = false;
 
   const take = (): Buffer => {
     const [first] = parts;
@@ -77,22 +97,26 @@ export function createFrameReader(maxBytes: number): (chunk: Buffer) => Frame[] 
     parts = held > 0 ? [joined.subarray(wanted)] : [];
     return taken;
   };
+  const begin = (next: FrameStart | undefined): void => {
+    start = next;
+    wanted = next === undefined ? LENGTH_BYTES + FIXED_BYTES : next.headBytes + next.blobBytes;
+    isSkipped = next !== undefined && !admit(next);
+  };
 
-  return (chunk) => {
-    const frames: Frame[] = [];
+  return (chunk, receive) => {
     parts.push(chunk);
     held += chunk.byteLength;
     while (held >= wanted) {
       const bytes = take();
-      if (inFrame) {
-        frames.push(decodeFrame(bytes));
-        wanted = LENGTH_BYTES;
-      } else {
-        wanted = bytes.readUInt32BE(0);
-        if (wanted < FIXED_BYTES || wanted > maxBytes) throw new FrameError(`a frame of ${wanted} bytes`);
-      }
-      inFrame = !inFrame;
+      const ended = start;
+      const wasSkipped = isSkipped;
+      begin(ended === undefined ? decodeStart(bytes) : undefined);
+      if (ended !== undefined && !wasSkipped) receive(decodeFrame(ended, bytes));
     }
-    return frames;
+    if (isSkipped) {
+      wanted -= held;
+      held = 0;
+      parts = [];
+    }
   };
 }

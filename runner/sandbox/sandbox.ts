@@ -10,18 +10,20 @@ import {
   type SandboxOutcome,
 } from './child-messages.ts';
 import { createFrameWriter } from './frame-writer.ts';
-import { createFrameReader, FRAME } from './frame.ts';
+import { createFrameReader, encodeFrame, FRAME, FrameError, type Frame, type FrameStart } from './frame.ts';
 import { FUEL_PER_MS } from '../engine/fuel-meter.ts';
 import { captureOutput } from './process-output.ts';
+import { readPaced } from './paced-reading.ts';
 import { startSandboxProcess } from './process.ts';
 import { residentMemory } from './resident-memory.ts';
+import { MAX_CALL_BYTES, MAX_OUTPUT_BYTES, requireSize } from './said-limits.ts';
 import type { WireValue } from './wire-value.ts';
 
 const MIB = 1024 * 1024;
-/** A response body at its largest, with room for its head. */
-const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 /** What may wait for a sandbox that does not read, because a guest in it holds its thread. */
 const MAX_BACKLOG_BYTES = 64 * 1024 * 1024;
+/** Answers to host calls that a sandbox has not read: with more, its next calls wait until it has. */
+const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 /** A guest waits for each of its calls; a sandbox that has more of them open is not one of ours any more. */
 const MAX_OPEN_CALLS = 16;
 /** Resident memory beyond the guests' caps: the runtime, compiled modules, instances not collected yet. */
@@ -93,12 +95,14 @@ interface RunningJob {
 
 export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
   const { child, channel } = startSandboxProcess();
-  const write = createFrameWriter(channel);
+  const writeParts = createFrameWriter(channel);
+  const write = (frame: Frame): void => writeParts(encodeFrame(frame));
   const jobs = new Map<number, RunningJob>();
   const loads = new Map<string, Promise<void>>();
   const loading = new Map<number, { resolve: () => void; reject: (err: Error) => void }>();
   const ready = Promise.withResolvers<boolean>();
   const exited = Promise.withResolvers<undefined>();
+  let hasRead = Promise.withResolvers<undefined>(); // all that was written, or it is gone
   let alive = true;
   let ids = 0;
 
@@ -107,6 +111,7 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
     alive = false;
     clearInterval(memoryTimer);
     ready.resolve(false);
+    hasRead.resolve(undefined);
     const alone = jobs.size === 1;
     for (const { heard, reject } of jobs.values()) reject(new SandboxLostError(reason, !heard, alone));
     for (const { reject } of loading.values()) reject(new SandboxLostError(reason, true, false));
@@ -116,11 +121,9 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
     child.kill('SIGKILL');
   };
 
-  const serve = async (
-    running: RunningJob,
-    id: number,
-    message: ChildMessage & { type: 'call' },
-  ): Promise<void> => {
+  const serve = async (running: RunningJob, message: ChildMessage & { type: 'call' }): Promise<void> => {
+    while (alive && channel.writableLength > MAX_UNREAD_BYTES) await hasRead.promise;
+    if (!jobs.has(message.id)) return; // it ended meanwhile
     let reply: ReplyHead;
     try {
       reply = await running.job.onCall(message.interfaceName, message.functionName, message.args);
@@ -131,7 +134,7 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
       reply = { failed: true };
     }
     running.openCalls -= 1;
-    if (alive) write({ type: FRAME.reply, id, head: reply });
+    if (alive) write({ type: FRAME.reply, id: message.call, head: reply });
   };
 
   const receive = (message: ChildMessage): void => {
@@ -151,19 +154,18 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
       }
       return;
     }
-    const id = message.type === 'call' ? message.execution : message.id;
-    const running = jobs.get(id);
+    const running = jobs.get(message.id);
     if (running === undefined) return; // it ended while this was on its way
     running.heard = true;
     if (message.type === 'outcome') {
-      jobs.delete(id);
+      jobs.delete(message.id);
       running.resolve(plausible(message.outcome, running));
     } else if (message.type === 'output') {
       running.job.onOutput(message.stream, message.bytes);
     } else {
       running.openCalls += 1;
       if (running.openCalls > MAX_OPEN_CALLS) throw new RangeError('too many open host calls');
-      void serve(running, message.id, message);
+      void serve(running, message);
     }
   };
 
@@ -178,14 +180,43 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
   const memoryTimer = setInterval(() => void checkMemory(), MEMORY_POLL_MS);
   memoryTimer.unref();
 
-  const read = createFrameReader(MAX_FRAME_BYTES);
-  channel.on('data', (chunk: Buffer) => {
+  /** Before anything of it is kept. What speaks of an execution that has ended is not read. */
+  const admit = (start: FrameStart): boolean => {
+    const running = jobs.get(start.id);
+    switch (start.type) {
+      case FRAME.ready:
+        requireSize(start, 0);
+        return true;
+      case FRAME.loaded:
+        requireSize(start, 0);
+        return loading.has(start.id);
+      case FRAME.outcome:
+        if (running) requireSize(start, running.job.responseBytes);
+        break;
+      case FRAME.call:
+        if (running) requireSize(start, MAX_CALL_BYTES);
+        break;
+      case FRAME.output:
+        if (running) requireSize(start, MAX_OUTPUT_BYTES);
+        break;
+      default:
+        throw new FrameError(`a frame of type ${start.type}`);
+    }
+    return running !== undefined;
+  };
+
+  const read = createFrameReader(admit);
+  readPaced(channel, (chunk) => {
     try {
-      for (const frame of read(chunk)) receive(parseChildMessage(frame));
+      read(chunk, (frame) => receive(parseChildMessage(frame)));
     } catch (err) {
       logger.error({ err, pid: child.pid }, 'sandbox broke the protocol');
       lose('ended');
     }
+  });
+  channel.on('drain', () => {
+    hasRead.resolve(undefined);
+    hasRead = Promise.withResolvers();
   });
   channel.on('error', (err) => {
     if (alive) logger.warn({ err, pid: child.pid }, 'sandbox channel failed');

@@ -33,6 +33,14 @@ const glue = (onCall: string, onLoad = ''): string => `
       try { at += writeSync(3, bytes, at); } catch (err) { if (err.code !== 'EAGAIN') throw err; }
     }
   };
+  const announce = (type, id, headBytes, length) => {
+    const start = Buffer.alloc(13);
+    start.writeUInt32BE(length, 0);
+    start.writeUInt8(type, 4);
+    start.writeUInt32BE(id, 5);
+    start.writeUInt32BE(headBytes, 9);
+    writeSync(3, start);
+  };
   const outcome = (fields) => say(${FRAME.outcome}, EXECUTION, { ok: false, code: 'GUEST_ERROR', message: '', memoryBytes: 1, cpuMs: 1, fuel: 1, ...fields });
   const answer = (fields) => ({ status: 200, headers: [], ...fields });
   ${onLoad}
@@ -80,6 +88,10 @@ describe('a sandbox that a guest has taken over', () => {
     ['members nobody knows', `outcome({ ['${SECRET}'.repeat(10_000)]: '${SECRET}' });`],
     ['members of a wrong kind', `outcome({ code: '${SECRET}' });`],
     ['what is no JSON', `say(${FRAME.outcome}, EXECUTION, '${SECRET}');`],
+    ['a head of more than a MiB', `outcome({ message: 'x'.repeat(${MIB}) });`],
+    ['more values than may be', `outcome({ message: Array(10_001).fill(0) });`],
+    ['a call of more than a MiB', `announce(${FRAME.call}, EXECUTION, 2, ${MIB} + 12);`],
+    ['a longer answer than was asked for', `announce(${FRAME.outcome}, EXECUTION, 2, 64 * ${MIB});`],
     ['frames nobody knows', `say(99, EXECUTION, { text: '${SECRET}' });`],
   ])('is ended for %s, which are not quoted', async (_what, onCall) => {
     const { head } = await execute(glue(onCall));
@@ -89,11 +101,17 @@ describe('a sandbox that a guest has taken over', () => {
   });
 
   it('gets one line for any number of calls that nobody serves', async () => {
-    const call = `{ execution: EXECUTION, interfaceName: 'storage', functionName: '${SECRET}', args: [] }`;
-    const many = `for (let id = 1; id <= 16; id += 1) say(${FRAME.call}, 1000 + id, ${call});`;
+    const call = `{ call: 1000 + id, interfaceName: 'storage', functionName: '${SECRET}', args: [] }`;
+    const many = `for (let id = 1; id <= 16; id += 1) say(${FRAME.call}, EXECUTION, ${call});`;
     await execute(glue(`${many} await new Promise(setImmediate); ${many}`));
     expect(platformLines().filter((line) => line.includes('host call failed'))).toHaveLength(1);
     expectLinesToBeOurs();
+  });
+
+  it('is not listened to about executions that are none', async () => {
+    const { head } = await execute(glue(`say(${FRAME.outcome}, 99, 'no JSON');`));
+    expect(head.error).toBeUndefined();
+    expect(head.status).toBe(200);
   });
 
   it('says why it did not load in its own stream', async () => {
@@ -107,6 +125,15 @@ describe('a sandbox that a guest has taken over', () => {
 });
 
 describe("a guest's answer that is none", () => {
+  it.each([
+    ['more headers than may be', `Array(1_001).fill({ name: 'x-a', value: '' })`],
+    ['longer headers than may be', `[{ name: 'x-a', value: '\\0'.repeat(${MIB}) }]`],
+  ])('ends alone with %s', async (_what, headers) => {
+    const { head } = await execute(glue(`return answer({ headers: ${headers} });`));
+    expect(head.error?.code).toBe('GUEST_RESPONSE_TOO_LARGE');
+    expect(platformLines().join()).not.toContain('broke the protocol');
+  });
+
   it.each([
     ['a header value', `{ name: 'x-token', value: '${SECRET}\\r\\n' }`],
     ['a header name', `{ name: '${SECRET} ', value: '' }`],

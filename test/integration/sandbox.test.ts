@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import { createLogger } from '../../platform/logger.ts';
+import { FRAME } from '../../runner/sandbox/frame.ts';
 import { canMeasureMemory } from '../../runner/sandbox/resident-memory.ts';
 import { createSandbox, type Sandbox, type SandboxJob } from '../../runner/sandbox/sandbox.ts';
 import { precompiledComponent } from '../support/components.ts';
@@ -90,6 +91,42 @@ describe('a sandbox', () => {
     await expect(heard).rejects.toMatchObject({ reason: 'stopped', unheard: false, alone: false });
     await expect(unheard).rejects.toMatchObject({ reason: 'stopped', unheard: true, alone: false });
     await expect(sandbox.run(job('/ok'))).rejects.toMatchObject({ unheard: true });
+  });
+
+  it('gets no more answers than it reads', async () => {
+    const sandbox = await setup();
+    // Asks on and on, and never comes to read.
+    const glue = Buffer.from(`
+      import { writeSync } from 'node:fs';
+      const pause = new Int32Array(new SharedArrayBuffer(4));
+      export const instantiate = () => ({
+        handler() {
+          for (let call = 1; call <= 400; call += 1) {
+            const head = JSON.stringify({ call, interfaceName: 'storage', functionName: 'get', args: [] });
+            const start = Buffer.alloc(13);
+            start.writeUInt32BE(9 + head.length, 0);
+            start.writeUInt8(${FRAME.call}, 4);
+            start.writeUInt32BE(3, 5); // this execution, after two loads
+            start.writeUInt32BE(head.length, 9);
+            writeSync(3, Buffer.concat([start, Buffer.from(head)]));
+            Atomics.wait(pause, 0, 0, 5);
+          }
+        },
+      });
+    `);
+    const contentHash = `sha256:${'2'.repeat(64)}`;
+    await sandbox.load({ contentHash, glue, coreModules: {}, imports: [] });
+    let answered = 0;
+    const asking = job('/', {
+      contentHash,
+      onCall: () => {
+        answered += 1;
+        return Promise.resolve({ ok: new Uint8Array(1024 * 1024) });
+      },
+    });
+    await expect(sandbox.run(asking)).rejects.toMatchObject({ reason: 'ended' });
+    expect(answered).toBeGreaterThan(10);
+    expect(answered).toBeLessThan(40);
   });
 
   (canMeasureMemory ? it : it.skip)('is killed when its process holds too much memory', async () => {
