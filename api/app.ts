@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto';
 import express, { type Express, type Router } from 'express';
 import type { ApiKeyStore } from '../platform/db/api-keys.ts';
 import type { ArtifactStore } from '../platform/db/artifacts.ts';
@@ -16,6 +15,7 @@ import type { ObjectStore } from '../platform/objects/object-store.ts';
 import { createErrorHandler, refuseUnknownRoute } from './error-handler.ts';
 import { createSendEvents } from './event-streams.ts';
 import { createExecuteExtensionRouter } from './execution/execute-extension.ts';
+import type { ExecutionTokens } from './execution/execution-tokens.ts';
 import type { Executor } from './execution/executor.ts';
 import type { Runners } from './execution/runners.ts';
 import type { InstallService } from './installs/install-service.ts';
@@ -54,8 +54,7 @@ export interface AppDeps {
   executor: Executor;
   runners: Runners;
   credentials: ServiceCredentials;
-  /** Public half of the key that signs execution tokens. */
-  tokenPublicKey: KeyObject;
+  executionTokens: Pick<ExecutionTokens, 'check'>;
   secretsKeyId: string;
   runnerPublicBase: string;
   maxTimeoutMs: number;

@@ -1,4 +1,3 @@
-import { createPublicKey } from 'node:crypto';
 import type { GatewayConfig } from '../platform/config/gateway.ts';
 import { createApiKeyStore } from '../platform/db/api-keys.ts';
 import { openDatabase } from '../platform/db/database.ts';
@@ -20,6 +19,7 @@ import { secretsKeyId as keyIdOf } from '../platform/secrets/sealing-suite.ts';
 import { connectTemporal } from '../platform/temporal/client.ts';
 import { readPrivateKey } from '../platform/tokens/ed25519.ts';
 import { createApps, type AppDeps } from './app.ts';
+import { createExecutionTokens } from './execution/execution-tokens.ts';
 import { createExecutor } from './execution/executor.ts';
 import { createSingleRunner } from './execution/runners.ts';
 import { createDraftWriter } from './installs/write-draft.ts';
@@ -65,7 +65,9 @@ export function createGateway(
   const changes = listenForRowChanges({ url: config.database.url, logger });
   const temporal = connectTemporal(config.temporal);
   const runners = createSingleRunner(config.runner, logger);
-  const tokenKey = readPrivateKey(config.executionTokenKey.reveal());
+  const tokenKey = readPrivateKey(config.executionTokenKeys.current.reveal());
+  const { previous } = config.executionTokenKeys;
+  const executionTokens = createExecutionTokens(tokenKey, previous && readPrivateKey(previous.reveal()));
   const { secretsPublicKey } = config;
   const secretsKeyId = keyIdOf(secretsPublicKey);
 
@@ -77,7 +79,7 @@ export function createGateway(
   const executor = createExecutor({
     executions,
     runners,
-    tokenKey,
+    executionTokens,
     secretsKeyId,
     tenantConcurrency: config.tenantConcurrency,
     logger,
@@ -110,7 +112,7 @@ export function createGateway(
     executor,
     runners,
     credentials: config.credentials,
-    tokenPublicKey: createPublicKey(tokenKey),
+    executionTokens,
     secretsKeyId,
     runnerPublicBase: config.runner.publicBase,
     maxTimeoutMs: config.executionTimeoutMs,

@@ -7,13 +7,19 @@ import { createApiClient } from '../core/api/client.ts';
 import { listInstalls } from '../core/api/installs.ts';
 import { readInstallConfig } from '../core/api/internal.ts';
 import { decodeFrame, encodeFrame } from '../core/execute-frame.ts';
-import { EXECUTE_FRAME_TYPE, executeRequest, type ExecuteRequest } from '../core/execute.ts';
+import {
+  EXECUTE_FRAME_TYPE,
+  executeRequest,
+  runnerAnnouncement,
+  type ExecuteRequest,
+} from '../core/execute.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { openDatabase } from '../platform/db/database.ts';
 import { createExecutionStore } from '../platform/db/executions.ts';
 import { createFetchTransport } from '../platform/http/fetch-transport.ts';
 import { readPrivateKey } from '../platform/tokens/ed25519.ts';
-import { mintExecutionToken } from '../platform/tokens/execution-token.ts';
+import { executionTokenKey, expiryOf, makeExecutionToken } from '../platform/tokens/execution-token.ts';
+import { createSealer, requestKey } from '../platform/tokens/request-seal.ts';
 import { measure, type Measurement } from './load.ts';
 import { readLocalPlatform } from './local-platform.ts';
 
@@ -124,20 +130,18 @@ async function directCall(hydrated: Hydrated, handler: Handler, index: number): 
     config: hydrated.config,
     providers: hydrated.providers,
   });
-  const token = await mintExecutionToken(
-    readPrivateKey(secrets.executionToken.privateKey),
-    local.runner,
-    request,
-  );
+  const executionToken = makeExecutionToken(tokenKey, request, 1);
+  const body = Buffer.concat(encodeFrame(request, handler.body));
+  const covered = { path: '/v1/execute', contentType: EXECUTE_FRAME_TYPE, executionToken };
   return {
     method: 'POST',
-    path: '/v1/execute',
+    path: covered.path,
     headers: {
-      authorization: `Bearer ${secrets.tokens.gatewayToRunner}`,
-      'x-execution-token': token,
-      'content-type': EXECUTE_FRAME_TYPE,
+      'x-execution-token': executionToken,
+      'content-type': covered.contentType,
+      ...seal({ ...covered, epoch, body, expiresAt: expiryOf(request.limits.timeout_ms) }),
     },
-    body: Buffer.concat(encodeFrame(request, handler.body)),
+    body,
   };
 }
 
@@ -173,6 +177,10 @@ const begun: string[] = [];
 const gateway = client(local.gateway);
 const runner = client(local.runner);
 const hydrated = await hydrate();
+const tokenKey = executionTokenKey(readPrivateKey(secrets.executionToken.privateKey));
+const seal = createSealer(requestKey(new SecretValue(secrets.tokens.gatewayToRunner), local.runner));
+const announced = await (await fetch(`${local.runner}/readyz`)).json();
+const { seal_epoch: epoch = '' } = runnerAnnouncement.parse(announced);
 
 const through = ({ method, path, body }: Handler, index: number): Call => ({
   method,

@@ -58,7 +58,7 @@ const CODES = {
   FORBIDDEN: { kind: 'forbidden' }, // the principal lacks the permission
   CAPABILITY_NOT_GRANTED: { kind: 'forbidden' }, // host API called without a grant
   EXECUTION_ENDED: { kind: 'forbidden' }, // host API called for an execution that is not in flight
-  TOKEN_INVALID: { kind: 'unauthenticated' }, // execution token missing, expired, or disagreeing with the body
+  TOKEN_INVALID: { kind: 'unauthenticated' }, // execution token or seal missing, expired, used before, or disagreeing with the body
 
   // State of the world
   NOT_FOUND: { kind: 'not_found' }, // nothing there, or not for this tenant: the same answer

@@ -118,6 +118,11 @@ export const runnerAnnouncement = z.object({
     'secrets.get',
     'storage.kv',
   ]),
+  /** Of a runner that takes sealed requests: what they are sealed for. It changes when the runner starts, and may at any time. */
+  seal_epoch: z
+    .string()
+    .regex(/^[\w-]{22}$/)
+    .optional(),
 });
 export type RunnerAnnouncement = z.output<typeof runnerAnnouncement>;
 

@@ -15,6 +15,7 @@ import { openDiskCache } from './cache/disk-cache.ts';
 import { createUiFiles } from './cache/ui-files.ts';
 import { deriveListingKey } from './cache/ui-listing.ts';
 import { createExecuteHandler } from './http/execute.ts';
+import { createGatewayRequests } from './http/gateway-requests.ts';
 import { createGatewayClient } from './gateway-client.ts';
 import { createRunnerMetrics } from './metrics.ts';
 import { createGuestLogs } from './execution/guest-log.ts';
@@ -92,12 +93,20 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
   });
   let draining = false;
 
+  const { serviceToken, baseUrl: audience, olderGatewaysKey } = config;
+  const olderTokenKey = olderGatewaysKey === undefined ? undefined : readPublicKey(olderGatewaysKey);
+  if (olderTokenKey) {
+    logger.warn(
+      'EXECUTION_TOKEN_PUBLIC_KEY is set: gateways of older releases are served, and requests are not sealed',
+    );
+  }
+  const olderGateways = olderTokenKey !== undefined;
   const privateServer = createPrivateServer({
-    serviceToken: config.serviceToken,
+    gatewayRequests: createGatewayRequests({ serviceToken, audience, olderGateways, now: Date.now }),
     execute: createExecuteHandler({
       runExecution,
-      tokenKey: readPublicKey(config.executionTokenKey),
-      audience: config.baseUrl,
+      olderTokenKey,
+      audience,
       logger,
       now: Date.now,
     }),

@@ -90,7 +90,6 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         GATEWAY_BASE_URL: gatewayInternal,
         RUNNER_SERVICE_TOKEN: secrets.tokens.gatewayToRunner,
         RUNNER_GATEWAY_TOKEN: secrets.tokens.runnerToGateway,
-        EXECUTION_TOKEN_PUBLIC_KEY: secrets.executionToken.publicKey,
         ARTIFACT_SIGNING_PUBLIC_KEY: secrets.artifactSigning.publicKey,
         ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: secrets.artifactSigning.previous.join(','),
         SECRETS_PRIVATE_KEY: secrets.secretsSealing.privateKey,

@@ -3,9 +3,10 @@ import { describe, expect, it } from '@jest/globals';
 import { PlatformError } from '../../core/errors.ts';
 import { runnerAnnouncement, type ExecuteRequest } from '../../core/execute.ts';
 import { createLogger } from '../../platform/logger.ts';
-import { verifyExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { verifySignedExecutionToken } from '../../platform/tokens/signed-execution-token.ts';
 import { executionInput, hydratedInstall } from '../../test/support/hydrated-install.ts';
 import type { Announcements } from './announcements.ts';
+import { createExecutionTokens } from './execution-tokens.ts';
 import { createExecutor } from './executor.ts';
 import type { RunnerAnswer, RunnerClient } from './runner-client.ts';
 
@@ -20,11 +21,12 @@ function setup(
   announcements: Announcements = { current: () => ANNOUNCED, renewed: () => Promise.resolve(ANNOUNCED) },
   tenantConcurrency = 32,
 ) {
-  const sent: { runner: string; token: string; request: ExecuteRequest }[] = [];
+  const sent: { runner: string; token: string; sealEpoch: string | undefined; request: ExecuteRequest }[] =
+    [];
   const rows = new Map<string, string | undefined>();
   const clientOf = (runner: string): Pick<RunnerClient, 'execute' | 'warm'> => ({
-    execute: (request, _body, token) => {
-      sent.push({ runner, token, request });
+    execute: (request, _body, { token, sealEpoch }) => {
+      sent.push({ runner, token, sealEpoch, request });
       return answer(runner, request);
     },
     warm: () => Promise.resolve(),
@@ -38,7 +40,7 @@ function setup(
     runners: {
       pick: (tenantId) => ({ client: clientOf(tenantId), audience: `http://${tenantId}`, announcements }),
     },
-    tokenKey: privateKey,
+    executionTokens: createExecutionTokens(privateKey),
     secretsKeyId: 'now',
     tenantConcurrency,
     logger: createLogger({ level: 'silent', process: 'gateway' }),
@@ -54,10 +56,21 @@ describe('an execution', () => {
     expect(sent.map(({ runner }) => runner)).toEqual([one, other]);
     const key = createPublicKey(privateKey);
     const token = sent[0]?.token ?? '';
-    expect(await verifyExecutionToken(key, token, `http://${one}`)).toMatchObject({ tenant: one });
-    await expect(verifyExecutionToken(key, token, `http://${other}`)).rejects.toMatchObject({
+    expect(await verifySignedExecutionToken(key, token, `http://${one}`)).toMatchObject({ tenant: one });
+    await expect(verifySignedExecutionToken(key, token, `http://${other}`)).rejects.toMatchObject({
       code: 'TOKEN_INVALID',
     });
+  });
+
+  it('carries a token that was not signed, and the epoch, for a runner that takes sealed requests', async () => {
+    const sealing = { ...ANNOUNCED, seal_epoch: 'e'.repeat(22) };
+    const announcements = { current: () => sealing, renewed: () => Promise.resolve(sealing) };
+    const { executor, sent } = setup(undefined, announcements);
+    const input = executionInput();
+    await executor.run(hydratedInstall(), input);
+    expect(sent).toMatchObject([{ sealEpoch: sealing.seal_epoch, token: expect.stringMatching(/^m1\./) }]);
+    const said = await createExecutionTokens(privateKey).check(sent[0]?.token ?? '');
+    expect(said).toMatchObject({ execution: input.executionId, attempt: 1 });
   });
 
   it('of a tenant that has enough of them is refused before it costs a row or the runner anything', async () => {

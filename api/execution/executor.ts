@@ -1,12 +1,12 @@
-import type { KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isErrorCode, isPlatformError, PlatformError, type ErrorCode } from '../../core/errors.ts';
 import type { ExecuteRequest, ExecuteResponse, HeaderMap, RunnerAnnouncement } from '../../core/execute.ts';
 import type { ExecutionEnd, ExecutionStore } from '../../platform/db/executions.ts';
 import type { HydratedInstall } from '../../platform/db/hydration.ts';
 import type { Logger } from '../../platform/logger.ts';
-import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
 import { executeRequestOf, type ExecutionInput } from './execute-request.ts';
+import type { ExecutionTokens } from './execution-tokens.ts';
+import { refusedToBegin } from './runner-client.ts';
 import type { Runners } from './runners.ts';
 
 /** Of a refusal for too many at once: a client that does not heed Retry-After heeds this. */
@@ -17,7 +17,7 @@ const RECORD_PAUSES_MS = [100, 400, 1_500, 5_000];
 export interface ExecutorDeps {
   executions: Pick<ExecutionStore, 'begin' | 'end'>;
   runners: Pick<Runners, 'pick'>;
-  tokenKey: KeyObject;
+  executionTokens: Pick<ExecutionTokens, 'make'>;
   secretsKeyId: string;
   /** Executions of one tenant at once in this gateway. What is over costs neither a row nor a question to the runner. */
   tenantConcurrency: number;
@@ -76,18 +76,25 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   async function runOnce(install: HydratedInstall, input: ExecutionInput): Promise<ExecutionResult> {
     const { tenantId } = install;
     const { executionId } = input;
-    const { secretsKeyId } = deps;
+    const { secretsKeyId, executionTokens } = deps;
     const { client, audience, announcements } = deps.runners.pick(tenantId, install.contentHash);
     const prepare = async (
+      attempt: number,
       announcement: RunnerAnnouncement | Promise<RunnerAnnouncement>,
-    ): Promise<{ request: ExecuteRequest; token: string }> => {
-      const known = { secretsKeyId, now: Date.now(), announced: await announcement };
-      const request = executeRequestOf(install, input, known);
-      return { request, token: await mintExecutionToken(deps.tokenKey, audience, request) };
+    ): Promise<{ request: ExecuteRequest; token: string; sealEpoch: string | undefined }> => {
+      const announced = await announcement;
+      const request = executeRequestOf(install, input, { secretsKeyId, now: Date.now(), announced });
+      const { seal_epoch: sealEpoch } = announced;
+      const token = await executionTokens.make(request, {
+        attempt,
+        audience,
+        sealed: sealEpoch !== undefined,
+      });
+      return { request, token, sealEpoch };
     };
     // Side by side, and both before the runner is asked.
     const [prepared, begun] = await Promise.allSettled([
-      prepare(announcements.current()),
+      prepare(1, announcements.current()),
       deps.executions.begin(tenantId, {
         executionId,
         installId: install.installId,
@@ -107,14 +114,14 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const elapsed = (): number => performance.now() - started;
     try {
       if (prepared.status === 'rejected') throw prepared.reason;
-      const { request, token } = prepared.value;
+      const { request, ...proof } = prepared.value;
       const { answer, body } = await client
-        .execute(request, input.body, token)
+        .execute(request, input.body, proof)
         .catch(async (err: unknown) => {
           if (!refusedToBegin(err)) throw err;
-          // It was rolled back since it was last asked.
-          const again = await prepare(announcements.renewed());
-          return client.execute(again.request, input.body, again.token);
+          // It was started again, or is of another release, since it was last asked.
+          const { request: again, ...newProof } = await prepare(2, announcements.renewed());
+          return client.execute(again, input.body, newProof);
         });
       const result = resultOf(answer, body, elapsed());
       recordEnd(tenantId, executionId, endOf(result, answer));
@@ -151,11 +158,6 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       await Promise.all(ending);
     },
   };
-}
-
-/** What it was sent was none to it, which it says before anything has begun. */
-function refusedToBegin(err: unknown): boolean {
-  return isPlatformError(err) && err.details['runnerCode'] === 'INPUT_INVALID';
 }
 
 async function persistently(write: () => Promise<void>): Promise<void> {

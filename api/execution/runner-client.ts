@@ -1,6 +1,6 @@
 import { Pool, type Dispatcher } from 'undici';
 import { z } from 'zod';
-import { isErrorCode, kindOf, PlatformError, type ErrorCode } from '../../core/errors.ts';
+import { isErrorCode, isPlatformError, kindOf, PlatformError, type ErrorCode } from '../../core/errors.ts';
 import {
   EXECUTE_FRAME_TYPE,
   executeResponse,
@@ -12,6 +12,8 @@ import {
 } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
+import { expiryOf } from '../../platform/tokens/execution-token.ts';
+import { createSealer, requestKey } from '../../platform/tokens/request-seal.ts';
 
 const CONNECTIONS = 256;
 /** The runner refuses what cannot begin, stops the guest at its deadline and says so; this is for the way there and back. */
@@ -28,11 +30,18 @@ export interface RunnerAnswer {
   body: Uint8Array;
 }
 
+/** What lets a runner believe a request. */
+export interface Proof {
+  token: string;
+  /** What it announced; without one it is sent the service credential itself. */
+  sealEpoch: string | undefined;
+}
+
 /** Errors, all about the runner and not the guest: RUNNER_BUSY, RUNNER_UNAVAILABLE, CONCURRENCY_LIMITED, OUTCOME_UNKNOWN. */
 export interface RunnerClient {
-  execute(request: ExecuteRequest, body: Uint8Array, token: string): Promise<RunnerAnswer>;
+  execute(request: ExecuteRequest, body: Uint8Array, proof: Proof): Promise<RunnerAnswer>;
   /** Also throws what kept the version from being loaded: BUNDLE_UNAVAILABLE, ARTIFACT_INVALID, GUEST_TRAPPED, GUEST_TIMEOUT. */
-  warm(version: { tenantId: string; contentHash: string }): Promise<void>;
+  warm(version: { tenantId: string; contentHash: string }, proof: Pick<Proof, 'sealEpoch'>): Promise<void>;
   /** What it takes of limits and capabilities. Throws RUNNER_UNAVAILABLE. */
   announcement(): Promise<RunnerAnnouncement>;
   close(): Promise<void>;
@@ -48,19 +57,25 @@ export function createRunnerClient(options: { baseUrl: string; serviceToken: Sec
     bodyTimeout: 0,
   });
   const authorization = `Bearer ${options.serviceToken.reveal()}`;
+  const seal = createSealer(requestKey(options.serviceToken, options.baseUrl));
 
   async function post(
     path: string,
-    headers: Record<string, string>,
-    body: Buffer | string,
-    deadlineMs: number,
+    { contentType, body, token, sealEpoch, deadlineMs, expiresAt }: Proven,
   ): Promise<{ response: Dispatcher.ResponseData; bytes: Uint8Array }> {
     const signal = AbortSignal.timeout(deadlineMs);
+    const covered = { path, contentType, executionToken: token ?? '' };
+    const proof =
+      sealEpoch === undefined ? { authorization } : seal({ ...covered, epoch: sealEpoch, body, expiresAt });
     try {
       const response = await pool.request({
         method: 'POST',
         path: `${prefix}${path}`,
-        headers: { ...headers, authorization },
+        headers: {
+          'content-type': contentType,
+          ...(token !== undefined && { 'x-execution-token': token }),
+          ...proof,
+        },
         body,
         signal,
       });
@@ -74,13 +89,15 @@ export function createRunnerClient(options: { baseUrl: string; serviceToken: Sec
   }
 
   return {
-    async execute(request, body, token) {
-      const { response, bytes } = await post(
-        '/v1/execute',
-        { 'content-type': EXECUTE_FRAME_TYPE, 'x-execution-token': token },
-        Buffer.concat(encodeFrame(request, body)),
-        START_WITHIN_MS + request.limits.timeout_ms + TRANSPORT_MS,
-      );
+    async execute(request, body, proof) {
+      const { timeout_ms: timeoutMs } = request.limits;
+      const { response, bytes } = await post('/v1/execute', {
+        ...proof,
+        contentType: EXECUTE_FRAME_TYPE,
+        body: Buffer.concat(encodeFrame(request, body)),
+        deadlineMs: START_WITHIN_MS + timeoutMs + TRANSPORT_MS,
+        expiresAt: expiryOf(timeoutMs),
+      });
       if (response.statusCode !== 200) throw refusal(response.statusCode, bytes);
       const frame = decodeFrame(bytes);
       const answer = executeResponse.safeParse(frame?.head);
@@ -90,13 +107,14 @@ export function createRunnerClient(options: { baseUrl: string; serviceToken: Sec
       return { answer: answer.data, body: frame.body };
     },
 
-    async warm({ tenantId, contentHash }) {
-      const { response, bytes } = await post(
-        '/v1/warm',
-        { 'content-type': 'application/json' },
-        JSON.stringify({ tenant_id: tenantId, content_hash: contentHash }),
-        WARM_DEADLINE_MS,
-      );
+    async warm({ tenantId, contentHash }, { sealEpoch }) {
+      const { response, bytes } = await post('/v1/warm', {
+        sealEpoch,
+        contentType: 'application/json',
+        body: JSON.stringify({ tenant_id: tenantId, content_hash: contentHash }),
+        deadlineMs: WARM_DEADLINE_MS,
+        expiresAt: expiryOf(WARM_DEADLINE_MS),
+      });
       if (response.statusCode !== 200) throw refusal(response.statusCode, bytes);
     },
 
@@ -112,6 +130,21 @@ export function createRunnerClient(options: { baseUrl: string; serviceToken: Sec
 
     close: () => pool.close(),
   };
+}
+
+/** Of a refusal that came before anything had begun, and that speaks of what the runner had announced: it may announce something else now. */
+export function refusedToBegin(err: unknown): boolean {
+  if (!isPlatformError(err)) return false;
+  const { runnerCode } = err.details;
+  return runnerCode === 'INPUT_INVALID' || runnerCode === 'UNAUTHENTICATED';
+}
+
+interface Proven extends Partial<Proof> {
+  contentType: string;
+  body: Buffer | string;
+  deadlineMs: number;
+  /** Of its seal. */
+  expiresAt: number;
 }
 
 /** Errors of making a connection: not a byte of the request has left. */

@@ -3,7 +3,7 @@ import type { Logger } from '../../platform/logger.ts';
 import { createAnnouncements, type Announcements } from './announcements.ts';
 import { createRunnerClient, type RunnerClient } from './runner-client.ts';
 
-/** A runner, the audience that tokens for it name, and what it may be sent. */
+/** A runner, its address as requests are sealed for it, and what it may be sent. */
 export interface Runner {
   client: Pick<RunnerClient, 'execute' | 'warm'>;
   audience: string;

@@ -3,9 +3,11 @@ import { json, Router } from 'express';
 import type { z } from 'zod';
 import { runExecution } from '../../core/api/internal.ts';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import type { RunnerAnnouncement } from '../../core/execute.ts';
 import type { HydratedInstall, HydrationStore } from '../../platform/db/hydration.ts';
 import { answer } from '../answer.ts';
 import type { Executor } from '../execution/executor.ts';
+import { refusedToBegin } from '../execution/runner-client.ts';
 import type { Runners } from '../execution/runners.ts';
 import { requestIdOf } from '../request-id.ts';
 import { inputOf } from '../request-input.ts';
@@ -66,7 +68,13 @@ async function warm(
 ): Promise<ExecutionAnswer> {
   const started = performance.now();
   try {
-    await runners.pick(tenantId, contentHash).client.warm({ tenantId, contentHash });
+    const { client, announcements } = runners.pick(tenantId, contentHash);
+    const ask = async (announced: RunnerAnnouncement | Promise<RunnerAnnouncement>): Promise<void> =>
+      client.warm({ tenantId, contentHash }, { sealEpoch: (await announced).seal_epoch });
+    await ask(announcements.current()).catch((err: unknown) => {
+      if (!refusedToBegin(err)) throw err;
+      return ask(announcements.renewed());
+    });
     return { status: 200, durationMs: performance.now() - started };
   } catch (err) {
     // What is wrong with the version is an answer; a runner that is away is an error the worker retries.

@@ -3,11 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import express from 'express';
 import { HOST_FRAME_TYPE } from '../../core/api/host-storage.ts';
+import type { ExecuteRequest } from '../../core/execute.ts';
 import { createHttpServer } from '../../platform/http/http-server.ts';
-import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { createExecutionTokens } from '../execution/execution-tokens.ts';
 import { createHostStorageRouter } from './host-storage.ts';
 
-const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+const executionTokens = createExecutionTokens(generateKeyPairSync('ed25519').privateKey);
 const PIECE_MS = 100;
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -25,11 +26,11 @@ async function setup() {
     return { records: [], more: true };
   };
   const records = { check: () => Promise.resolve(), get: never, put: never, remove: never, list };
-  const app = express().use(createHostStorageRouter({ records, tokenKey: publicKey }));
+  const app = express().use(createHostStorageRouter({ records, executionTokens }));
   const server = createHttpServer(app);
   const port = await server.listen({ host: '127.0.0.1', port: 0 });
   cleanups.push(() => server.close(0));
-  const token = await mintExecutionToken(privateKey, 'http://runner', {
+  const request: ExecuteRequest = {
     context: {
       request_id: 'r',
       execution_id: randomUUID(),
@@ -45,7 +46,9 @@ async function setup() {
     limits: { timeout_ms: 10_000, memory_mb: 64, response_bytes: 1_000 },
     config: {},
     providers: [],
-  });
+  };
+  const attempt = { attempt: 1, audience: 'http://runner', sealed: true };
+  const token = await executionTokens.make(request, attempt);
   return async (): Promise<{ status: number; tookMs: number }> => {
     const began = performance.now();
     const { status } = await fetch(`http://127.0.0.1:${port}/list`, {

@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { json, raw, Router, type Request, type RequestHandler, type Response } from 'express';
 import type { z } from 'zod';
@@ -21,8 +20,8 @@ import type {
   StorageRecord,
   StorageRecordStore,
 } from '../../platform/db/storage-records.ts';
-import { verifyExecutionToken, type ExecutionClaims } from '../../platform/tokens/execution-token.ts';
 import { createBoundedTurns } from '../../platform/bounded-turns.ts';
+import type { ExecutionTokens } from '../execution/execution-tokens.ts';
 import { inputOf } from '../request-input.ts';
 
 // Answers are built by name and sent as they are: encoding checks base64, which costs milliseconds for a page of large values.
@@ -39,21 +38,20 @@ const WRITES = { atOnce: 1, waiting: 64 };
 
 export interface HostStorageDeps {
   records: Pick<StorageRecordStore, 'check' | 'get' | 'put' | 'remove' | 'list'>;
-  /** Public half of the key that signs execution tokens. */
-  tokenKey: KeyObject;
+  executionTokens: Pick<ExecutionTokens, 'check'>;
 }
 
 /**
  * `POST /host/storage/{get,put,delete,list}` for a runner, on behalf of an execution. The token says whose records; that the execution is in
  * flight, and its grant, are looked up here on every call, so that a runner cannot widen what was allowed.
  */
-export function createHostStorageRouter({ records, tokenKey }: HostStorageDeps): Router {
+export function createHostStorageRouter({ records, executionTokens }: HostStorageDeps): Router {
   const calls = createBoundedTurns(CALLS);
   const pieces = createBoundedTurns(PIECES);
   const writes = createBoundedTurns(WRITES);
   const router = Router();
   router.use(
-    requireExecutionToken(tokenKey),
+    requireExecutionToken(executionTokens),
     json({ limit: MAX_BODY }),
     raw({ type: HOST_FRAME_TYPE, limit: MAX_BODY }),
   );
@@ -160,31 +158,15 @@ function readPut(body: unknown): NewRecord & { namespace: string } {
   return { ...head, value: Buffer.from(valueB64, 'base64') };
 }
 
-/** Tokens that were verified; one execution presents the same one on each of its calls. */
-const MAX_VERIFIED = 1_000;
-
 interface Locals {
   caller: StorageCaller;
   /** Aborts when the runner gives the call up. */
   gone: AbortSignal;
 }
 
-function requireExecutionToken(tokenKey: KeyObject): RequestHandler {
-  const verified = new Map<string, ExecutionClaims>();
-
-  async function claimsOf(token: string): Promise<ExecutionClaims> {
-    const known = verified.get(token);
-    if (known && known.exp * 1000 > Date.now()) return known;
-    verified.delete(token);
-    const claims = await verifyExecutionToken(tokenKey, token, undefined);
-    verified.set(token, claims);
-    const oldest = verified.keys().next();
-    if (verified.size > MAX_VERIFIED && oldest.done !== true) verified.delete(oldest.value);
-    return claims;
-  }
-
+function requireExecutionToken({ check }: HostStorageDeps['executionTokens']): RequestHandler {
   return async (req, res, next) => {
-    const { tenant, install, version, execution } = await claimsOf(req.get('x-execution-token') ?? '');
+    const { tenant, install, version, execution } = await check(req.get('x-execution-token') ?? '');
     const gone = new AbortController();
     res.once('close', () => {
       gone.abort(new PlatformError('CONCURRENCY_LIMITED', 'the runner gave up before the turn of its call'));

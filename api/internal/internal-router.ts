@@ -1,7 +1,7 @@
 import { Router } from 'express';
-import type { KeyObject } from 'node:crypto';
 import type { HydrationStore } from '../../platform/db/hydration.ts';
 import type { StorageRecordStore } from '../../platform/db/storage-records.ts';
+import type { ExecutionTokens } from '../execution/execution-tokens.ts';
 import type { Executor } from '../execution/executor.ts';
 import type { Runners } from '../execution/runners.ts';
 import { createInternalExecutionsRouter } from './executions.ts';
@@ -17,7 +17,7 @@ export interface InternalRouterDeps extends PrecompileDeps {
   records: StorageRecordStore;
   executor: Executor;
   runners: Runners;
-  tokenPublicKey: KeyObject;
+  executionTokens: Pick<ExecutionTokens, 'check'>;
   secretsKeyId: string;
   maxTimeoutMs: number;
 }
@@ -28,8 +28,7 @@ export function createInternalRouter(deps: InternalRouterDeps): Router {
   const runner = requireService(credentials, 'runner');
   const worker = requireService(credentials, 'worker');
   const router = Router();
-  const { records, tokenPublicKey: tokenKey } = deps;
-  router.use('/host/storage', runner, createHostStorageRouter({ records, tokenKey }));
+  router.use('/host/storage', runner, createHostStorageRouter(deps));
   router.use('/runner/ui-installs', runner, createUiInstallsRouter(deps));
   router.use('/runner/precompile', runner, createPrecompileRouter(deps));
   router.use('/executions', worker, createInternalExecutionsRouter(deps));

@@ -32,7 +32,7 @@ export const gatewayEnv = z.object({
   /** Where runners and workers ask; nothing outside needs to reach it. */
   GATEWAY_INTERNAL_HOST: z.string().default('127.0.0.1'),
   GATEWAY_INTERNAL_PORT: port.default(8081),
-  /** Private address of the runner; also the audience of execution tokens. */
+  /** Private address of the runner; requests are sealed for it. */
   RUNNER_BASE_URL: z.url(),
   /** Origin that browsers load extension UIs from. */
   RUNNER_PUBLIC_BASE: z.url(),
@@ -40,6 +40,8 @@ export const gatewayEnv = z.object({
   EXT_GATEWAY_TIMEOUT_MS: z.coerce.number().int().min(100).max(MAX_TIMEOUT_MS).default(30_000),
   RUNNER_TENANT_CONCURRENCY: tenantConcurrency,
   EXECUTION_TOKEN_PRIVATE_KEY: keySecret,
+  /** Tokens of gateways with this key are accepted too. */
+  EXECUTION_TOKEN_PREVIOUS_PRIVATE_KEY: keySecret.optional(),
   RUNNER_SERVICE_TOKEN: credential,
   RUNNER_GATEWAY_TOKEN: credential,
   WORKER_GATEWAY_TOKEN: credential,
@@ -61,7 +63,7 @@ export interface GatewayConfig {
   runner: { baseUrl: string; publicBase: string; serviceToken: SecretValue };
   executionTimeoutMs: number;
   tenantConcurrency: number;
-  executionTokenKey: SecretValue;
+  executionTokenKeys: { current: SecretValue; previous?: SecretValue | undefined };
   /** Credentials that callers of /api/internal present. */
   credentials: { runner: SecretValue; worker: SecretValue };
   secretsPublicKey: string;
@@ -86,7 +88,10 @@ export function loadGatewayConfig(env: Environment): GatewayConfig {
     },
     executionTimeoutMs: v.EXT_GATEWAY_TIMEOUT_MS,
     tenantConcurrency: v.RUNNER_TENANT_CONCURRENCY,
-    executionTokenKey: v.EXECUTION_TOKEN_PRIVATE_KEY,
+    executionTokenKeys: {
+      current: v.EXECUTION_TOKEN_PRIVATE_KEY,
+      previous: v.EXECUTION_TOKEN_PREVIOUS_PRIVATE_KEY,
+    },
     credentials: { runner: v.RUNNER_GATEWAY_TOKEN, worker: v.WORKER_GATEWAY_TOKEN },
     secretsPublicKey: v.SECRETS_PUBLIC_KEY,
   };

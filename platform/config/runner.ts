@@ -23,16 +23,16 @@ export const runnerEnv = z.object({
   /** Where browsers load extension UIs from. */
   RUNNER_UI_HOST: z.string().default('127.0.0.1'),
   RUNNER_UI_PORT: port.default(8091),
-  /** This runner's private address, as the gateway knows it: the audience its execution tokens must name. */
+  /** This runner's private address, as the gateway knows it: requests must be sealed for it. */
   RUNNER_BASE_URL: z.url(),
   GATEWAY_BASE_URL: z.url(),
-  /** What the gateway presents to the runner, and the runner to the gateway. */
+  /** What gateways seal requests to this runner with, and what it presents to them. */
   RUNNER_SERVICE_TOKEN: credential,
   RUNNER_GATEWAY_TOKEN: credential,
   /** What reads /metrics; unset, nobody does. */
   RUNNER_METRICS_TOKEN: credential.optional(),
-  /** Ed25519 public keys, base64 of SPKI DER. */
-  EXECUTION_TOKEN_PUBLIC_KEY: z.base64(),
+  /** Ed25519 public keys, base64 of SPKI DER. The first only while there are gateways of releases that seal no requests. */
+  EXECUTION_TOKEN_PUBLIC_KEY: publicKey.optional(),
   ARTIFACT_SIGNING_PUBLIC_KEY: publicKey,
   ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: publicKeyList,
   /** X25519 private key that opens sealed secrets: base64 of the 32 bytes. */
@@ -67,7 +67,8 @@ export interface RunnerConfig {
   gateway: { baseUrl: string; token: SecretValue };
   serviceToken: SecretValue;
   metricsToken?: SecretValue | undefined;
-  executionTokenKey: string;
+  /** Checks the execution tokens of gateways that seal no requests; undefined: those are not served. */
+  olderGatewaysKey?: string | undefined;
   artifactKeys: { current: string; previous: string[] };
   secretsKey: SecretValue;
   objects: ObjectStoreConfig;
@@ -88,7 +89,7 @@ export function loadRunnerConfig(env: Environment): RunnerConfig {
     gateway: { baseUrl: v.GATEWAY_BASE_URL, token: v.RUNNER_GATEWAY_TOKEN },
     serviceToken: v.RUNNER_SERVICE_TOKEN,
     metricsToken: v.RUNNER_METRICS_TOKEN,
-    executionTokenKey: v.EXECUTION_TOKEN_PUBLIC_KEY,
+    olderGatewaysKey: v.EXECUTION_TOKEN_PUBLIC_KEY,
     artifactKeys: {
       current: v.ARTIFACT_SIGNING_PUBLIC_KEY,
       previous: v.ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS,

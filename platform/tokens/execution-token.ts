@@ -1,119 +1,75 @@
-import { createHash, randomUUID, type KeyObject } from 'node:crypto';
-import { jwtVerify, SignJWT } from 'jose';
+import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import { canonicalJson } from '../../core/canonical-json.ts';
 import { PlatformError } from '../../core/errors.ts';
-import { START_WITHIN_MS, type ExecuteRequest, type SentExecuteRequest } from '../../core/execute.ts';
+import { START_WITHIN_MS, type SentExecuteRequest } from '../../core/execute.ts';
+import { sameDigest } from './bearer.ts';
 
-const ISSUER = 'alga-gateway';
-const ALGORITHM = 'EdDSA';
 /** A token outlives its execution's deadline by this much, so that the last host call still has one. */
-const GRACE_SECONDS = 5;
+const GRACE_MS = 5_000;
+const TOKEN = /^m1\.([\w-]+)\.([\w-]{43})$/;
 
 const claims = z.object({
-  jti: z.uuid(),
+  /** Milliseconds since the epoch. */
   exp: z.int(),
-  tenant: z.uuid(),
-  extension: z.uuid(),
-  install: z.uuid(),
-  version: z.uuid(),
+  tenant: z.string(),
+  extension: z.string(),
+  install: z.string(),
+  version: z.string(),
   hash: z.string(),
-  execution: z.uuid(),
+  execution: z.string(),
+  attempt: z.int(),
   user: z.string().optional(),
-  /** sha256 of the canonical JSON of those parts of the body, as they are sent. */
-  providers: z.string(),
-  limits: z.string(),
-  envelope: z.string(),
 });
 
-/** What a verified token says; `digest` fields tie it to one request body. */
+/** On whose behalf the host routes are asked. */
 export type ExecutionClaims = z.infer<typeof claims>;
 
-function digest(value: unknown): string {
-  return createHash('sha256')
-    .update(canonicalJson(value ?? null))
-    .digest('base64url');
+/** When what is made now for an execution with this timeout is worth nothing any more. */
+export function expiryOf(timeoutMs: number): number {
+  return Date.now() + START_WITHIN_MS + timeoutMs + GRACE_MS;
 }
 
-/** The parts of a request that a token covers by digest, as they were sent: with what their reader does not know, and in any form. */
-export interface CoveredParts {
-  providers?: unknown;
-  limits?: unknown;
-  secret_envelope?: unknown;
+/** What only gateways can compute: of the private key runners have the public half at most. */
+export function executionTokenKey(privateKey: KeyObject): KeyObject {
+  const material = privateKey.export({ type: 'pkcs8', format: 'der' });
+  return createSecretKey(Buffer.from(hkdfSync('sha256', material, '', 'alga-execution-token-v1', 32)));
 }
 
-/** What a token says of the request it is made for. */
-function claimsOf(
-  { context, user }: Pick<SentExecuteRequest, 'context' | 'user'>,
-  sent: CoveredParts,
-): Omit<ExecutionClaims, 'jti' | 'exp'> {
-  return {
+/** For one attempt of an execution. A runner passes it on, and can neither make nor change one. */
+export function makeExecutionToken(
+  key: KeyObject,
+  { context, limits, user }: Pick<SentExecuteRequest, 'context' | 'limits' | 'user'>,
+  attempt: number,
+): string {
+  const said: ExecutionClaims = {
+    exp: expiryOf(limits.timeout_ms),
     tenant: context.tenant_id,
     extension: context.extension_id,
     install: context.install_id,
     version: context.version_id,
     hash: context.content_hash,
     execution: context.execution_id,
+    attempt,
     user: user?.user_id,
-    providers: digest(sent.providers),
-    limits: digest(sent.limits),
-    envelope: digest(sent.secret_envelope),
   };
+  const payload = Buffer.from(JSON.stringify(said)).toString('base64url');
+  return `m1.${payload}.${macOf(key, payload).toString('base64url')}`;
 }
 
-/** Signs one attempt of an execution for one runner. Only the gateway holds the key. */
-export async function mintExecutionToken(
-  key: KeyObject,
-  audience: string,
-  request: SentExecuteRequest,
-): Promise<string> {
-  return new SignJWT(claimsOf(request, request))
-    .setProtectedHeader({ alg: ALGORITHM })
-    .setIssuer(ISSUER)
-    .setAudience(audience)
-    .setJti(randomUUID())
-    .setExpirationTime(
-      Math.ceil((Date.now() + START_WITHIN_MS + request.limits.timeout_ms) / 1000) + GRACE_SECONDS,
-    )
-    .sign(key);
+/** By any of the keys. Throws TOKEN_INVALID. */
+export function readExecutionToken(keys: readonly KeyObject[], token: string): ExecutionClaims {
+  const [, payload = '', mac = ''] = TOKEN.exec(token) ?? [];
+  const given = Buffer.from(mac, 'base64url');
+  if (!keys.some((key) => sameDigest(given, macOf(key, payload)))) throw invalid();
+  const said = claims.parse(JSON.parse(Buffer.from(payload, 'base64url').toString()));
+  if (said.exp <= Date.now()) throw invalid();
+  return said;
 }
 
-/** Throws TOKEN_INVALID. An audience of undefined accepts any runner: the gateway checks tokens that runners present. */
-export async function verifyExecutionToken(
-  key: KeyObject,
-  token: string,
-  audience: string | undefined,
-): Promise<ExecutionClaims> {
-  try {
-    const options = { issuer: ISSUER, algorithms: [ALGORITHM], requiredClaims: ['exp', 'jti'] };
-    const { payload } = await jwtVerify(
-      token,
-      key,
-      audience === undefined ? options : { ...options, audience },
-    );
-    return claims.parse(payload);
-  } catch (cause) {
-    throw new PlatformError(
-      'TOKEN_INVALID',
-      'the execution token is missing, expired, or for another runner',
-      { cause },
-    );
-  }
+function macOf(key: KeyObject, payload: string): Buffer {
+  return createHmac('sha256', key).update(`m1.${payload}`).digest();
 }
 
-/** Throws TOKEN_INVALID if the body, read as `request`, is not the one the gateway signed for. */
-export function checkBodyAgainstClaims(
-  request: ExecuteRequest,
-  sent: CoveredParts,
-  token: ExecutionClaims,
-): void {
-  const expected = claimsOf(request, sent);
-  for (const [name, value] of Object.entries(expected)) {
-    if (token[name as keyof typeof expected] !== value) {
-      throw new PlatformError(
-        'TOKEN_INVALID',
-        `the request's ${name} is not the one its token was issued for`,
-      );
-    }
-  }
+function invalid(): PlatformError {
+  return new PlatformError('TOKEN_INVALID', 'the execution token is missing, expired, or no gateway made it');
 }

@@ -12,13 +12,14 @@ import { SecretValue } from '../../core/secret-value.ts';
 import { createBoundedTurns } from '../../platform/bounded-turns.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
-import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { signExecutionToken } from '../../platform/tokens/signed-execution-token.ts';
 import { createGuestLogs } from '../execution/guest-log.ts';
 import { createRunExecution } from '../execution/run-execution.ts';
 import type { SandboxOutcome } from '../sandbox/child-messages.ts';
 import { createSandboxPool } from '../sandbox/pool.ts';
 import { SandboxLostError, type Sandbox } from '../sandbox/sandbox.ts';
 import { createExecuteHandler } from './execute.ts';
+import { createGatewayRequests } from './gateway-requests.ts';
 import { createPrivateServer } from './server.ts';
 import { createWarmHandler } from './warm.ts';
 
@@ -64,7 +65,12 @@ async function setup(faults: Faults = {}) {
   const hostApi = { call: () => Promise.reject(new Error('not called')) } as never;
   const capabilities = { hostApi, secretsKey: generateSecretsKeyPair().privateKey, now: Date.now };
   const server = createPrivateServer({
-    serviceToken: new SecretValue('service'),
+    gatewayRequests: createGatewayRequests({
+      serviceToken: new SecretValue('service'),
+      audience: AUDIENCE,
+      olderGateways: true,
+      now: Date.now,
+    }),
     execute: createExecuteHandler({
       runExecution: createRunExecution({
         pool,
@@ -74,7 +80,7 @@ async function setup(faults: Faults = {}) {
         countHostCall: () => undefined,
         turns: createBoundedTurns({ atOnce: 1, waiting: 0 }),
       }),
-      tokenKey: keys.publicKey,
+      olderTokenKey: keys.publicKey,
       audience: AUDIENCE,
       logger,
       now: Date.now,
@@ -101,7 +107,7 @@ async function setup(faults: Faults = {}) {
     send,
     execute: async () => {
       const request = executeRequest();
-      const token = await mintExecutionToken(keys.privateKey, AUDIENCE, request);
+      const token = await signExecutionToken(keys.privateKey, AUDIENCE, request);
       return send('/v1/execute', { headers: { 'x-execution-token': token }, body: JSON.stringify(request) });
     },
     warm: () =>

@@ -11,12 +11,14 @@ import {
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { createLogger } from '../../platform/logger.ts';
-import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { signExecutionToken } from '../../platform/tokens/signed-execution-token.ts';
 import { createExecuteHandler } from './execute.ts';
 import type { ExecutionInput, ExecutionResult } from '../execution/run-execution.ts';
+import { createGatewayRequests } from './gateway-requests.ts';
 import { createPrivateServer } from './server.ts';
 
 const AUDIENCE = 'http://runner.test:8090';
+const OLDER = { serviceToken: new SecretValue('service'), olderGateways: true };
 const keys = generateKeyPairSync('ed25519');
 const logger = createLogger({ level: 'silent', process: 'runner' });
 
@@ -64,15 +66,15 @@ async function setup(run: Runs = () => Promise.resolve(fine)) {
       inputs.push(input);
       return run(input);
     },
-    tokenKey: keys.publicKey,
+    olderTokenKey: keys.publicKey,
     audience: AUDIENCE,
     logger,
     now: Date.now,
   });
   const server = createPrivateServer({
-    serviceToken: new SecretValue('service'),
+    gatewayRequests: createGatewayRequests({ ...OLDER, audience: AUDIENCE, now: Date.now }),
     execute,
-    warm: (_req, res) => void res.end(),
+    warm: (_req, res) => Promise.resolve(void res.end()),
     metrics: { read: (_req, res) => void res.end('metrics'), token: new SecretValue('metrics') },
     unreadiness: () => (ready ? undefined : 'draining'),
     announcement: { limits: ['timeout_ms'], capabilities: ['log.emit'] },
@@ -89,7 +91,7 @@ async function setup(run: Runs = () => Promise.resolve(fine)) {
       body: typeof body === 'string' ? body : new Blob([new Uint8Array(body)]),
     });
   const token = (request: SentExecuteRequest, audience = AUDIENCE, key = keys.privateKey) =>
-    mintExecutionToken(key, audience, request);
+    signExecutionToken(key, audience, request);
   const send = async (request: SentExecuteRequest, headers: Record<string, string> = {}) =>
     post(JSON.stringify(request), { 'x-execution-token': await token(request), ...headers });
   return { base, inputs, post, send, token, setReady: (value: boolean) => (ready = value) };
@@ -100,7 +102,7 @@ async function problemOf(response: Response): Promise<[number, string]> {
   return [response.status, ((await response.json()) as { code: string }).code];
 }
 
-describe('POST /v1/execute', () => {
+describe('POST /v1/execute of an older gateway, which seals nothing', () => {
   it('hands the body on as bytes and answers JSON with base64', async () => {
     const { send, inputs } = await setup();
     const http = { method: 'POST', path: '/echo', query: '', headers: {}, body_b64: 'AAEC' };

@@ -10,9 +10,13 @@ import {
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import { parseInput } from '../../core/issues.ts';
 import type { Logger } from '../../platform/logger.ts';
-import { checkBodyAgainstClaims, verifyExecutionToken } from '../../platform/tokens/execution-token.ts';
-import { mediaType, parseJson, readBody } from './body.ts';
+import {
+  checkBodyAgainstClaims,
+  verifySignedExecutionToken,
+} from '../../platform/tokens/signed-execution-token.ts';
+import { mediaType, parseJson } from './body.ts';
 import type { ExecutionResult, RunExecution } from '../execution/run-execution.ts';
+import { executionTokenOf, type GatewayRequest } from './gateway-requests.ts';
 import { createSeenTokens } from './seen-tokens.ts';
 
 const MIB = 1024 * 1024;
@@ -23,7 +27,8 @@ const MAX_JSON_BYTES = Math.ceil((MAX_BODY_BYTES * 4) / 3) + MIB;
 
 export interface ExecuteDeps {
   runExecution: RunExecution;
-  tokenKey: KeyObject;
+  /** Checks the execution tokens of older gateways, which do not seal what they send; without it none of them is served. */
+  olderTokenKey: KeyObject | undefined;
   /** This runner's private address: the audience tokens must name. */
   audience: string;
   logger: Logger;
@@ -32,26 +37,32 @@ export interface ExecuteDeps {
 
 interface Input {
   request: ExecuteRequest;
-  /** What it was read from: a token covers that, and not our reading of it. */
+  /** What it was read from: an older gateway's token covers that, and not our reading of it. */
   sent: object;
   body: Uint8Array | undefined;
   framed: boolean;
 }
 
-/** `POST /v1/execute`, for a caller whose service credential was checked. Throws PlatformError for what speaks about the runner. */
+/** `POST /v1/execute`. Throws PlatformError for what speaks about the runner. */
 export function createExecuteHandler(
   deps: ExecuteDeps,
-): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
+): (req: IncomingMessage, res: ServerResponse, from: GatewayRequest) => Promise<void> {
   const refuseReplay = createSeenTokens(deps.now);
 
-  return async (req, res) => {
-    const started = performance.now();
-    const { request, sent, body, framed } = await readInput(req);
-    const token = req.headers['x-execution-token'];
-    const executionToken = typeof token === 'string' ? token : '';
-    const claims = await verifyExecutionToken(deps.tokenKey, executionToken, deps.audience);
+  /** What a seal says of the whole request, an older gateway's token says of parts of it. */
+  async function checkToken(token: string, { request, sent }: Input): Promise<void> {
+    if (!deps.olderTokenKey) throw new PlatformError('UNAUTHENTICATED', 'the request has no seal');
+    const claims = await verifySignedExecutionToken(deps.olderTokenKey, token, deps.audience);
     checkBodyAgainstClaims(request, sent, claims);
     refuseReplay(claims);
+  }
+
+  return async (req, res, from) => {
+    const started = performance.now();
+    const input = await readInput(mediaType(req), from);
+    const executionToken = executionTokenOf(req);
+    if (!from.sealed) await checkToken(executionToken, input);
+    const { request, body, framed } = input;
 
     const result = await deps.runExecution({ request, body, executionToken });
     if (!result.ok) {
@@ -68,10 +79,9 @@ export function createExecuteHandler(
   };
 }
 
-async function readInput(req: IncomingMessage): Promise<Input> {
-  const type = mediaType(req);
+async function readInput(type: string, from: GatewayRequest): Promise<Input> {
   if (type === EXECUTE_FRAME_TYPE) {
-    const frame = decodeFrame(await readBody(req, MAX_FRAMED_BYTES));
+    const frame = decodeFrame(await from.body(MAX_FRAMED_BYTES));
     if (frame === undefined) throw new PlatformError('INPUT_INVALID', 'the body is no execute frame');
     const { request, sent } = parseRequest(frame.head);
     if (request.http.body_b64 !== undefined) {
@@ -83,7 +93,7 @@ async function readInput(req: IncomingMessage): Promise<Input> {
   if (type !== 'application/json') {
     throw new PlatformError('MEDIA_TYPE_UNSUPPORTED', `send application/json or ${EXECUTE_FRAME_TYPE}`);
   }
-  const { request, sent } = parseRequest(parseJson(await readBody(req, MAX_JSON_BYTES)));
+  const { request, sent } = parseRequest(parseJson(await from.body(MAX_JSON_BYTES)));
   const encoded = request.http.body_b64;
   const body = encoded === undefined ? undefined : Buffer.from(encoded, 'base64');
   return { request, sent, body, framed: false };

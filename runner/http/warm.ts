@@ -3,7 +3,8 @@ import { PlatformError } from '../../core/errors.ts';
 import { warmRequest } from '../../core/execute.ts';
 import { parseInput } from '../../core/issues.ts';
 import type { BundleCache } from '../cache/bundle-cache.ts';
-import { parseJson, readBody } from './body.ts';
+import { parseJson } from './body.ts';
+import type { GatewayRequest } from './gateway-requests.ts';
 import type { SandboxPool } from '../sandbox/pool.ts';
 import { SandboxLostError } from '../sandbox/sandbox.ts';
 import { sendJson } from './server.ts';
@@ -22,10 +23,10 @@ export interface WarmDeps {
 export function createWarmHandler({
   pool,
   bundles,
-}: WarmDeps): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
-  return async (req, res) => {
+}: WarmDeps): (req: IncomingMessage, res: ServerResponse, from: GatewayRequest) => Promise<void> {
+  return async (_req, res, from) => {
     const started = performance.now();
-    const body = parseJson(await readBody(req, MAX_BODY_BYTES));
+    const body = parseJson(await from.body(MAX_BODY_BYTES));
     const refusal = 'the body is no warm request';
     const { tenant_id: tenantId, content_hash: contentHash } = parseInput(warmRequest, body, refusal);
     await pool.admit(tenantId, async () => {

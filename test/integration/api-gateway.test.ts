@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { verifyExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { verifySignedExecutionToken } from '../../platform/tokens/signed-execution-token.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   installSample,
@@ -78,7 +78,8 @@ describe('a call', () => {
 
   it('carries a token for this execution and this runner', async () => {
     const answer = await api.request('GET', `${root}/notes/1`, { key: admin });
-    const claims = await verifyExecutionToken(createPublicKey(api.tokenKey), last().token, api.runner.url);
+    const { tokenKey, runner } = api;
+    const claims = await verifySignedExecutionToken(createPublicKey(tokenKey), last().token, runner.url);
     expect(claims).toMatchObject({ tenant: tenantId, install: sample.installId, hash: sample.contentHash });
     expect(claims.execution).toBe(answer.headers.get('x-execution-id'));
   });

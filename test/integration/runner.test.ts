@@ -75,7 +75,7 @@ describe('the runner', () => {
 
   it('announces the limits that it enforces and the capabilities that it serves, and refuses others', async () => {
     expect(await runner.announcement()).toEqual({
-      status: 'ready',
+      seal_epoch: expect.stringMatching(/^[\w-]{22}$/),
       limits: ['timeout_ms', 'memory_mb', 'response_bytes', 'fuel', 'egress_bytes'],
       capabilities: [
         'context.read',

@@ -9,12 +9,14 @@ import {
   type RunnerAnnouncement,
 } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
+import { SEAL_HEADER } from '../../platform/tokens/request-seal.ts';
 
 export interface SeenExecution {
   request: ExecuteRequest;
   body: string;
   token: string;
   authorization: string | undefined;
+  seal: string | undefined;
 }
 
 /** What the fake does with an execution: answer for the guest, or refuse as a runner. */
@@ -55,6 +57,7 @@ export async function startFakeRunner(): Promise<FakeRunner> {
         body: Buffer.from(frame?.body ?? []).toString('utf8'),
         token: String(req.headers['x-execution-token']),
         authorization: req.headers.authorization,
+        seal: req.headers[SEAL_HEADER]?.toString(),
       };
       fake.seen.push(seen);
       const reply = await fake.reply(seen);

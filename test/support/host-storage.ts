@@ -1,7 +1,7 @@
 import { HOST_FRAME_TYPE } from '../../core/api/host-storage.ts';
 import type { ExecuteRequest } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
-import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { executionTokenKey, makeExecutionToken } from '../../platform/tokens/execution-token.ts';
 import { seedExecution } from './seed.ts';
 import { RUNNER_CREDENTIAL, type InstalledSample, type TestApi } from './start-api.ts';
 
@@ -14,9 +14,9 @@ export interface StorageAnswer {
   size: number;
 }
 
-/** A token as the gateway mints it, for an execution that is in flight unless another is given. */
+/** A token as the gateway makes it, for an execution that is in flight unless another is given. */
 export async function tokenFor(
-  api: Pick<TestApi, 'db' | 'tokenKey' | 'runner'>,
+  api: Pick<TestApi, 'db' | 'tokenKey'>,
   install: InstalledSample,
   { timeoutMs = 5_000, executionId }: { timeoutMs?: number; executionId?: string } = {},
 ): Promise<string> {
@@ -38,7 +38,7 @@ export async function tokenFor(
     config: {},
     providers: [],
   };
-  return mintExecutionToken(api.tokenKey, api.runner.url, request);
+  return makeExecutionToken(executionTokenKey(api.tokenKey), request, 1);
 }
 
 /** Asks the gateway as a runner of this release does: answers, and a value that is sent, are framed. */

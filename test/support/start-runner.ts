@@ -9,11 +9,14 @@ import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
 import type { CapabilityName, CapabilityScope } from '../../core/capabilities.ts';
 import {
   EXECUTE_FRAME_TYPE,
+  runnerAnnouncement,
   type ExecuteRequest,
   type ExecuteResponse,
+  type RunnerAnnouncement,
   type SentExecuteRequest,
 } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
+import { SecretValue } from '../../core/secret-value.ts';
 import { packArtifact, type PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import { signArtifact, statementDigest } from '../../platform/component/artifact-signature.ts';
 import { loadRunnerConfig } from '../../platform/config/runner.ts';
@@ -23,7 +26,7 @@ import { createFolderObjectStore } from '../../platform/objects/folder-object-st
 import { createObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
-import { mintExecutionToken } from '../../platform/tokens/execution-token.ts';
+import { createSealer, requestKey } from '../../platform/tokens/request-seal.ts';
 import { createRunner } from '../../runner/runner.ts';
 
 const AUDIENCE = 'http://runner.test';
@@ -55,7 +58,7 @@ export interface TestRunner {
   publish(artifact: PrecompiledArtifact): Promise<void>;
   execute(options: ExecuteOptions): Promise<Execution>;
   /** What it says of itself at /readyz. */
-  announcement(): Promise<unknown>;
+  announcement(): Promise<RunnerAnnouncement>;
   warm(
     tenantId: string,
     contentHash: string,
@@ -66,7 +69,6 @@ export interface TestRunner {
 /** The real runner with real sandboxes, in this process, and a gateway that keeps records by token. */
 export async function startRunner(): Promise<TestRunner> {
   const folder = await mkdtemp(join(tmpdir(), 'runner-'));
-  const token = generateKeyPairSync('ed25519');
   const signing = generateKeyPairSync('ed25519');
   const log: Record<string, unknown>[] = [];
   const logger = createLogger(
@@ -83,7 +85,6 @@ export async function startRunner(): Promise<TestRunner> {
     GATEWAY_BASE_URL: `http://127.0.0.1:${gatewayPort}`,
     RUNNER_SERVICE_TOKEN: 'service',
     RUNNER_GATEWAY_TOKEN: 'runner-token',
-    EXECUTION_TOKEN_PUBLIC_KEY: spki(token.publicKey),
     ARTIFACT_SIGNING_PUBLIC_KEY: spki(signing.publicKey),
     SECRETS_PRIVATE_KEY: generateSecretsKeyPair().privateKey.reveal(),
     STORAGE_FOLDER: join(folder, 'objects'),
@@ -94,7 +95,23 @@ export async function startRunner(): Promise<TestRunner> {
   const runner = await createRunner(config, logger);
   const { port } = await runner.start();
   const base = `http://127.0.0.1:${port}`;
-  const headers = { authorization: 'Bearer service' };
+  const seal = createSealer(requestKey(new SecretValue('service'), AUDIENCE));
+  const announcement = async (): Promise<RunnerAnnouncement> =>
+    runnerAnnouncement.parse(await (await fetch(`${base}/readyz`)).json());
+  const { seal_epoch: epoch = '' } = await announcement();
+  const post = (path: string, contentType: string, body: string | Buffer<ArrayBuffer>) => {
+    const executionToken = 'of the gateway';
+    const expiresAt = Date.now() + 60_000;
+    return fetch(`${base}${path}`, {
+      method: 'POST',
+      headers: {
+        'content-type': contentType,
+        'x-execution-token': executionToken,
+        ...seal({ path, contentType, executionToken, epoch, body, expiresAt }),
+      },
+      body,
+    });
+  };
 
   return {
     objects,
@@ -109,36 +126,24 @@ export async function startRunner(): Promise<TestRunner> {
     },
     async execute(options) {
       const request = (options.form ?? ((ours) => ours))(executeRequest(options));
-      const response = await fetch(`${base}/v1/execute`, {
-        method: 'POST',
-        headers: {
-          ...headers,
-          'content-type': EXECUTE_FRAME_TYPE,
-          'x-execution-token': await mintExecutionToken(token.privateKey, AUDIENCE, request),
-        },
-        body: Buffer.concat(encodeFrame(request, options.body ?? new Uint8Array())),
-      });
+      const frame = Buffer.concat(encodeFrame(request, options.body ?? new Uint8Array()));
+      const response = await post('/v1/execute', EXECUTE_FRAME_TYPE, frame);
       const bytes = new Uint8Array(await response.arrayBuffer());
       if (response.status !== 200) {
         const problem = JSON.parse(Buffer.from(bytes).toString()) as Execution['head'];
         return { httpStatus: response.status, head: problem, body: '' };
       }
-      const frame = decodeFrame(bytes);
+      const answer = decodeFrame(bytes);
       return {
         httpStatus: 200,
-        head: frame?.head as Execution['head'],
-        body: Buffer.from(frame?.body ?? []).toString(),
+        head: answer?.head as Execution['head'],
+        body: Buffer.from(answer?.body ?? []).toString(),
       };
     },
-    async announcement() {
-      return (await fetch(`${base}/readyz`)).json();
-    },
+    announcement,
     async warm(tenantId, contentHash) {
-      const response = await fetch(`${base}/v1/warm`, {
-        method: 'POST',
-        headers,
-        body: JSON.stringify({ tenant_id: tenantId, content_hash: contentHash }),
-      });
+      const body = JSON.stringify({ tenant_id: tenantId, content_hash: contentHash });
+      const response = await post('/v1/warm', 'application/json', body);
       return { status: response.status, body: (await response.json()) as { code?: string } };
     },
     async close() {
