@@ -90,11 +90,12 @@ describe('what a runner announced', () => {
   });
 
   it('is told to operators when it changes, with what installs may be granted in vain', async () => {
-    const { announcements, runner, log } = setup();
+    const all: RunnerAnnouncement = { ...FIRST, capabilities: [...FIRST.capabilities, 'instance.shared'] };
+    const { announcements, runner, log } = setup(all);
     await announcements.renewed();
     await announcements.renewed();
     expect(log).toHaveLength(1);
-    runner.says = { ...FIRST, capabilities: FIRST.capabilities.filter((name) => name !== 'storage.kv') };
+    runner.says = { ...all, capabilities: all.capabilities.filter((name) => name !== 'storage.kv') };
     await announcements.renewed();
     expect(log.at(-1)).toMatchObject({ level: 'warn', missing: ['storage.kv'] });
   });

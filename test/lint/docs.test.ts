@@ -11,7 +11,8 @@ const CODE = /`([^`\n]+)`/g;
 /** `folder/file.ts`: a name with a folder in it, and nothing that stands for something else. */
 const PATH = /^[\w.@-]+(\/[\w.@-]+)+\/?$/;
 const SOURCE = /\.(ts|js|md|wit)$/;
-const BUILT = /(^|\/)dist(\/|$)/;
+/** Made by a build or a run, so perhaps not there. */
+const BUILT = /(^|\/)(dist|\.data)(\/|$)/;
 
 /** Relative links, and names of files from the root or the document's own folder, that lead nowhere. */
 function missing(document: string, text: string): string[] {
