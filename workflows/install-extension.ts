@@ -1,3 +1,4 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   allHandlersFinished,
   ApplicationFailure,
@@ -7,6 +8,7 @@ import {
   patched,
   proxyActivities,
   setHandler,
+  sleep,
   startChild,
 } from '@temporalio/workflow';
 import type { InstallActivities, OpenInstallResult, RequestedCapability } from '../activities/installs.ts';
@@ -47,6 +49,11 @@ const { warmVersion, probeVersion } = proxyActivities<RunnerActivities>({
 
 /** Installs that began without it wait for consent within themselves. */
 const CONSENT_APART = 'consent-in-a-workflow-of-its-own';
+/** Installs that began without it fail when the wait is there. */
+const JOINS_WAIT = 'joins-the-wait-for-consent';
+/** A wait that is only ending is gone by the last look. */
+const FIRST_LOOK_MS = 100;
+const LAST_LOOK_MS = 1_600;
 
 /**
  * Brings one version of an extension to life in one tenant, or leaves nothing behind. Ends with `active` as a result, or with
@@ -98,14 +105,28 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
     },
   );
 
+  /** The wait is there already when this is a repeat of the install that left it, begun before the row showed that it waits. */
+  async function beginWait(): Promise<void> {
+    for (let breakMs = FIRST_LOOK_MS; ; breakMs *= 2) {
+      try {
+        await startChild<AwaitConsent>('awaitConsent', {
+          workflowId: consentWorkflowId(input.installId, versionId),
+          args: [{ install: { ...input }, requested, steps: steps.list() }],
+          parentClosePolicy: ParentClosePolicy.ABANDON,
+        });
+        return;
+      } catch (err) {
+        if (!(err instanceof WorkflowExecutionAlreadyStartedError) || !patched(JOINS_WAIT)) throw err;
+        if (breakMs > LAST_LOOK_MS) return;
+        await sleep(breakMs);
+      }
+    }
+  }
+
   /** Leaves the decision to a workflow of its own, which starts this one again: an install that waits holds up nothing. */
   async function leaveToConsent(): Promise<void> {
     await CancellationScope.nonCancellable(async () => {
-      await startChild<AwaitConsent>('awaitConsent', {
-        workflowId: consentWorkflowId(input.installId, versionId),
-        args: [{ install: { ...input }, requested, steps: steps.list() }],
-        parentClosePolicy: ParentClosePolicy.ABANDON,
-      });
+      await beginWait();
       await database.waitForConsent({ ...ref, versionId, steps: steps.list() });
     });
     enter('awaiting-consent');

@@ -100,6 +100,16 @@ describe('consent', () => {
     await decide({ decision: 'decline' });
   });
 
+  it('is waited for once, whatever repeats of the install begin after it was left', async () => {
+    const { input, waiting, decide, operation } = await beginWaiting();
+    const repeat = await beginInstall(client, input);
+    expect((await repeat.result()).status).toBe('awaiting-consent');
+    expect((await waiting.describe()).status.name).toBe('RUNNING');
+    expect(fakes.names()).toEqual(['openInstall', 'waitForConsent', 'openInstall', 'waitForConsent']);
+    await decide({ decision: 'grant' });
+    expect((await operation.result()).status).toBe('active');
+  });
+
   it('starts the operation after a grant, with the optional ones it names', async () => {
     const { decide, operation } = await beginWaiting();
     expect(await decide({ decision: 'grant', capabilities: [] })).toEqual({ status: 'installing' });
