@@ -89,6 +89,7 @@ async function run(
     env: { PATH, HOME, ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  child.stdin.on('error', () => undefined); // a command that fails at once reads nothing; how it ended says why
   child.stdin.end(input);
   const [stdout, stderr, [code, signal]] = await Promise.all([
     text(child.stdout),
