@@ -97,7 +97,7 @@ describe('a guest that lets the host work for it', () => {
     const timer = setInterval(() => (turns += 1), 1);
     await run(loop, 500);
     clearInterval(timer);
-    expect(turns).toBeGreaterThan(5);
+    expect(turns).toBeGreaterThan(0); // none, if the loop held the thread
   });
 
   it('ends at its deadline, also in code without a loop or a call of its own', async () => {
