@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { PlatformError } from '../../core/errors.ts';
 import type { Component, Instance } from './component.ts';
 import type {
@@ -23,6 +24,8 @@ interface Loaded {
   component: Component;
   /** The one that served last comes first: its memory is still in the caches. */
   idle: Instance[];
+  /** Calls. */
+  underWay: number;
 }
 
 /** Fresh state for every call that names no shared instance: an instance serves one at a time, and is rewound or thrown away after it. */
@@ -61,7 +64,7 @@ async function compile({ plan, glue, ...artifact }: EngineArtifact): Promise<Loa
   else if (glue) component = await compileGlued(artifact, glue);
   else throw new Error('the artifact says nowhere how its core modules are linked');
   try {
-    return { component, idle: [component.instantiate()] };
+    return { component, idle: [component.instantiate()], underWay: 0 };
   } catch (cause) {
     throw new PlatformError('GUEST_TRAPPED', 'the component cannot be instantiated', { cause });
   }
@@ -85,9 +88,10 @@ async function runOnce(
   const limits = { fuel, deadline, memoryBytes: memoryMb * MIB };
   let instance: Instance | undefined;
   const timeout = deadlineAt(timeoutMs);
+  loaded.underWay += 1;
   try {
     const known = name === undefined ? undefined : shared.take(name);
-    instance = known?.instance ?? loaded.idle.pop() ?? loaded.component.instantiate();
+    instance = known?.instance ?? (await idleInstance(loaded)) ?? loaded.component.instantiate();
     const life = known ?? (name === undefined ? undefined : beginLife(name, instance, limits.memoryBytes));
     const answered = instance.run(request, call, limits);
     const response = await Promise.race([answered, timeout.reached]);
@@ -106,6 +110,7 @@ async function runOnce(
     return { ok: false, ...fault, ...usage };
   } finally {
     timeout.clear();
+    loaded.underWay -= 1;
     // The answer does not wait for the next call's instance.
     setImmediate(prepare, loaded);
   }
@@ -119,6 +124,12 @@ function deadlineAt(timeoutMs: number): { reached: Promise<never>; clear: () => 
   promise.catch(() => undefined); // also when nobody waits
   const timer = setTimeout(() => reject(new DeadlineError()), timeoutMs);
   return { reached: promise, clear: () => clearTimeout(timer) };
+}
+
+/** Of calls that come together, each gives its instance back within a turn, unless it waits for the host: sooner than another one is made. */
+async function idleInstance({ idle, underWay }: Loaded): Promise<Instance | undefined> {
+  if (idle.length === 0 && underWay > 1) await turn();
+  return idle.pop();
 }
 
 function keep({ idle }: Loaded, instance: Instance): void {

@@ -146,6 +146,17 @@ describe('an instance', () => {
   });
 });
 
+describe('calls that come together', () => {
+  it('take one instance after the other, since to make one takes longer than a call', async () => {
+    await run('/ok');
+    const instantiate = jest.spyOn(CoreInstances.prototype, 'instantiate');
+    const outcomes = await Promise.all(Array.from({ length: 32 }, () => run('/ok')));
+    expect(outcomes.every(({ ok }) => ok)).toBe(true);
+    expect(instantiate).not.toHaveBeenCalled();
+    instantiate.mockRestore();
+  });
+});
+
 describe('an execution', () => {
   it('replayed with what its host said gives the same answer for the same fuel', async () => {
     const { host, recording: kept } = recording(quiet());
