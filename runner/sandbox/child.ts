@@ -24,6 +24,7 @@ import {
   MAX_RESPONSE_HEADER_BYTES,
   MAX_RESPONSE_HEADERS,
   MAX_SAID_CHARACTERS,
+  MAX_VALUES,
 } from './said-limits.ts';
 import type { WireValue } from './wire-value.ts';
 
@@ -73,7 +74,7 @@ function send(type: number, id: number, head: WireValue): void {
 /** Whether the supervisor would take it; from one that says more it parts. */
 function isSayable([, head, ...blobs]: ReturnType<typeof encodeFrame>, maxBlobBytes: number): boolean {
   const blobBytes = blobs.reduce((sum, blob) => sum + blob.byteLength, 0);
-  return head.byteLength <= MAX_HEAD_BYTES && blobBytes <= maxBlobBytes && !hasTooManyValues(head);
+  return head.byteLength <= MAX_HEAD_BYTES && blobBytes <= maxBlobBytes && !hasTooManyValues(head, MAX_VALUES);
 }
 
 /** A host for one execution. `fail` ends it: a guest whose call is never answered would stay suspended until its deadline. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createFrameReader, encodeFrame, FrameError, type AdmitFrame, type Frame } from './frame.ts';
-import { MAX_VALUES } from './json-values.ts';
+import { MAX_VALUES } from './said-limits.ts';
 import type { WireValue } from './wire-value.ts';
 
 const scalar = fc.oneof(
@@ -36,7 +36,7 @@ function plain(item: WireValue): unknown {
 }
 
 function readAll(chunks: readonly Buffer[], admit: AdmitFrame = () => true): Frame[] {
-  const read = createFrameReader(admit);
+  const read = createFrameReader(admit, MAX_VALUES);
   const frames: Frame[] = [];
   for (const chunk of chunks) read(chunk, (frame) => frames.push(frame));
   return frames;

@@ -1,4 +1,4 @@
-import { hasTooManyValues, MAX_VALUES } from './json-values.ts';
+import { hasTooManyValues } from './json-values.ts';
 import { isWire, restore, toWire, type WireValue } from './wire-value.ts';
 
 /** Kinds of message between supervisor and sandbox. The number is on the wire. */
@@ -55,9 +55,9 @@ export interface FrameStart {
 /** Whether a frame is read; if not, its bytes are let go as they come. Throws FrameError for one that may not be. */
 export type AdmitFrame = (start: FrameStart) => boolean;
 
-function decodeFrame({ type, id, headBytes }: FrameStart, bytes: Buffer): Frame {
+function decodeFrame({ type, id, headBytes }: FrameStart, bytes: Buffer, maxValues: number): Frame {
   const head = bytes.subarray(0, headBytes);
-  if (hasTooManyValues(head)) throw new FrameError(`a head of more than ${MAX_VALUES} values`);
+  if (hasTooManyValues(head, maxValues)) throw new FrameError(`a head of more than ${maxValues} values`);
   let parsed: unknown;
   try {
     parsed = JSON.parse(head.toString('utf8'));
@@ -82,6 +82,7 @@ function decodeStart(bytes: Buffer): FrameStart {
 /** Gathers frames from chunks of any size. Hands over each that the chunk completes; bytes in it are views on it. */
 export function createFrameReader(
   admit: AdmitFrame,
+  maxValues = Infinity,
 ): (chunk: Buffer, receive: (frame: Frame) => void) => void {
   let parts: Buffer[] = [];
   let held = 0;
@@ -111,7 +112,7 @@ export function createFrameReader(
       const ended = start;
       const wasSkipped = isSkipped;
       begin(ended === undefined ? decodeStart(bytes) : undefined);
-      if (ended !== undefined && !wasSkipped) receive(decodeFrame(ended, bytes));
+      if (ended !== undefined && !wasSkipped) receive(decodeFrame(ended, bytes, maxValues));
     }
     if (isSkipped) {
       wanted -= held;

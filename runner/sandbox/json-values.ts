@@ -1,19 +1,16 @@
-/** Values that the head of a frame may hold. */
-export const MAX_VALUES = 10_000;
-
 /** Values in JSON text, strings apart: each follows one of these, but for the first. */
 const BEFORE_A_VALUE: ReadonlySet<number> = new Set(Buffer.from('[{,'));
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/** Whether a head holds too many values to be parsed. Small values take more time and memory than their bytes show. */
-export function hasTooManyValues(json: Uint8Array): boolean {
-  if (json.byteLength <= 2 * MAX_VALUES) return false; // each takes two bytes
+/** Whether JSON text holds more values than it may, told before it is parsed. Small values take more time and memory than their bytes show. */
+export function hasTooManyValues(json: Uint8Array, max: number): boolean {
+  if (json.byteLength <= 2 * max) return false; // each takes two bytes
   let values = 1;
   for (let at = 0; at < json.byteLength; at += 1) {
     const byte = json[at] ?? 0;
     if (byte === QUOTE) at = endOfString(json, at);
-    else if (BEFORE_A_VALUE.has(byte) && (values += 1) > MAX_VALUES) return true;
+    else if (BEFORE_A_VALUE.has(byte) && (values += 1) > max) return true;
   }
   return false;
 }

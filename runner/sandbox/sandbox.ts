@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { PlatformError } from '../../core/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { EngineArtifact, ExecutionLimits, GuestRequest, HostReply, WitValue } from '../engine/engine.ts';
+import { createAdmission } from './admission.ts';
 import type { ExecuteHead, LoadHead } from './child.ts';
 import {
   parseChildMessage,
@@ -10,13 +11,13 @@ import {
   type SandboxOutcome,
 } from './child-messages.ts';
 import { createFrameWriter } from './frame-writer.ts';
-import { createFrameReader, encodeFrame, FRAME, FrameError, type Frame, type FrameStart } from './frame.ts';
+import { createFrameReader, encodeFrame, FRAME, type Frame } from './frame.ts';
 import { FUEL_PER_MS } from '../engine/fuel-meter.ts';
 import { captureOutput } from './process-output.ts';
 import { readPaced } from './paced-reading.ts';
 import { startSandboxProcess } from './process.ts';
 import { residentMemory } from './resident-memory.ts';
-import { MAX_CALL_BYTES, MAX_OUTPUT_BYTES, requireSize } from './said-limits.ts';
+import { MAX_VALUES } from './said-limits.ts';
 import type { WireValue } from './wire-value.ts';
 
 const MIB = 1024 * 1024;
@@ -180,32 +181,11 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
   const memoryTimer = setInterval(() => void checkMemory(), MEMORY_POLL_MS);
   memoryTimer.unref();
 
-  /** Before anything of it is kept. What speaks of an execution that has ended is not read. */
-  const admit = (start: FrameStart): boolean => {
-    const running = jobs.get(start.id);
-    switch (start.type) {
-      case FRAME.ready:
-        requireSize(start, 0);
-        return true;
-      case FRAME.loaded:
-        requireSize(start, 0);
-        return loading.has(start.id);
-      case FRAME.outcome:
-        if (running) requireSize(start, running.job.responseBytes);
-        break;
-      case FRAME.call:
-        if (running) requireSize(start, MAX_CALL_BYTES);
-        break;
-      case FRAME.output:
-        if (running) requireSize(start, MAX_OUTPUT_BYTES);
-        break;
-      default:
-        throw new FrameError(`a frame of type ${start.type}`);
-    }
-    return running !== undefined;
-  };
-
-  const read = createFrameReader(admit);
+  const admit = createAdmission({
+    isLoading: (id) => loading.has(id),
+    responseBytes: (id) => jobs.get(id)?.job.responseBytes,
+  });
+  const read = createFrameReader(admit, MAX_VALUES);
   readPaced(channel, (chunk) => {
     try {
       read(chunk, (frame) => receive(parseChildMessage(frame)));

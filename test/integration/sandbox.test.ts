@@ -93,6 +93,17 @@ describe('a sandbox', () => {
     await expect(sandbox.run(job('/ok'))).rejects.toMatchObject({ unheard: true });
   });
 
+  it('takes requests of more values than it may say itself', async () => {
+    const sandbox = await setup();
+    const { request, ...rest } = job('/ok');
+    const headers = Array.from({ length: 5_000 }, (_, at) => ({ name: `x-${at}`, value: '' }));
+    const outcome = await sandbox.run({
+      ...rest,
+      request: { ...request, http: { ...request.http, headers } },
+    });
+    expect(outcome).toMatchObject({ ok: true });
+  });
+
   it('gets no more answers than it reads', async () => {
     const sandbox = await setup();
     // Asks on and on, and never comes to read.
