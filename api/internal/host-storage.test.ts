@@ -1,10 +1,10 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import express from 'express';
 import { HOST_FRAME_TYPE } from '../../core/api/host-storage.ts';
-import type { ExecuteRequest } from '../../core/execute.ts';
 import { createHttpServer } from '../../platform/http/http-server.ts';
+import { executeRequest } from '../../test/support/execute-request.ts';
 import { createExecutionTokens } from '../execution/execution-tokens.ts';
 import { createHostStorageRouter } from './host-storage.ts';
 
@@ -30,23 +30,7 @@ async function setup() {
   const server = createHttpServer(app);
   const port = await server.listen({ host: '127.0.0.1', port: 0 });
   cleanups.push(() => server.close(0));
-  const request: ExecuteRequest = {
-    context: {
-      request_id: 'r',
-      execution_id: randomUUID(),
-      tenant_id: randomUUID(),
-      extension_id: randomUUID(),
-      install_id: randomUUID(),
-      version_id: randomUUID(),
-      content_hash: `sha256:${'a'.repeat(64)}`,
-      config_version: 1,
-      trigger: 'http',
-    },
-    http: { method: 'GET', path: '/', query: '', headers: {} },
-    limits: { timeout_ms: 10_000, memory_mb: 64, response_bytes: 1_000 },
-    config: {},
-    providers: [],
-  };
+  const request = executeRequest({ limits: { timeout_ms: 10_000, memory_mb: 64, response_bytes: 1_000 } });
   const attempt = { attempt: 1, audience: 'http://runner', sealed: true };
   const token = await executionTokens.make(request, attempt);
   return async (): Promise<{ status: number; tookMs: number }> => {

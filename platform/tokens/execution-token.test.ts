@@ -1,25 +1,12 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
+import { executeRequest } from '../../test/support/execute-request.ts';
 import { executionTokenKey, makeExecutionToken, readExecutionToken } from './execution-token.ts';
 import { signExecutionToken } from './signed-execution-token.ts';
 
 const newKey = () => executionTokenKey(generateKeyPairSync('ed25519').privateKey);
-const request = (timeoutMs = 1000) => ({
-  context: {
-    request_id: 'r',
-    execution_id: randomUUID(),
-    tenant_id: randomUUID(),
-    extension_id: randomUUID(),
-    install_id: randomUUID(),
-    version_id: randomUUID(),
-    content_hash: `sha256:${'a'.repeat(64)}`,
-    config_version: 1,
-    trigger: 'http' as const,
-  },
-  http: { method: 'GET', path: '/', query: '', headers: {} },
-  limits: { timeout_ms: timeoutMs, memory_mb: 64, response_bytes: 1000 },
-  providers: [],
-});
+const request = (timeoutMs = 1000) =>
+  executeRequest({ limits: { timeout_ms: timeoutMs, memory_mb: 64, response_bytes: 1000 } });
 
 const invalid = expect.objectContaining({ code: 'TOKEN_INVALID' });
 

@@ -13,6 +13,7 @@ import { createBoundedTurns } from '../../platform/bounded-turns.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
 import { signExecutionToken } from '../../platform/tokens/signed-execution-token.ts';
+import { executeRequest } from '../../test/support/execute-request.ts';
 import { createGuestLogs } from '../execution/guest-log.ts';
 import { createRunExecution } from '../execution/run-execution.ts';
 import type { SandboxOutcome } from '../sandbox/child-messages.ts';
@@ -106,7 +107,7 @@ async function setup(faults: Faults = {}) {
     pool,
     send,
     execute: async () => {
-      const request = executeRequest();
+      const request = smallRequest();
       const token = await signExecutionToken(keys.privateKey, AUDIENCE, request);
       return send('/v1/execute', { headers: { 'x-execution-token': token }, body: JSON.stringify(request) });
     },
@@ -117,23 +118,13 @@ async function setup(faults: Faults = {}) {
   };
 }
 
-function executeRequest(): ExecuteRequest {
+/** Of this file's artifact, and with room for hardly any answer. */
+function smallRequest(): ExecuteRequest {
+  const { context, limits, ...rest } = executeRequest();
   return {
-    context: {
-      request_id: 'r',
-      execution_id: randomUUID(),
-      tenant_id: randomUUID(),
-      extension_id: randomUUID(),
-      install_id: randomUUID(),
-      version_id: randomUUID(),
-      content_hash: artifact.contentHash,
-      config_version: 1,
-      trigger: 'http',
-    },
-    http: { method: 'GET', path: '/', query: '', headers: {} },
-    limits: { timeout_ms: 1000, memory_mb: 64, response_bytes: 10 },
-    config: {},
-    providers: [],
+    ...rest,
+    context: { ...context, content_hash: artifact.contentHash },
+    limits: { ...limits, response_bytes: 10 },
   };
 }
 
@@ -174,7 +165,7 @@ const REFUSALS: Record<RefusalCode, () => Promise<Response>> = {
   NOT_FOUND: async () => (await setup()).send('/v2/execute', { body: '{}' }),
   UNAUTHENTICATED: async () =>
     (await setup()).send('/v1/execute', { headers: { authorization: 'Bearer no' } }),
-  TOKEN_INVALID: async () => (await setup()).send('/v1/execute', { body: JSON.stringify(executeRequest()) }),
+  TOKEN_INVALID: async () => (await setup()).send('/v1/execute', { body: JSON.stringify(smallRequest()) }),
   CONCURRENCY_LIMITED: async () => (await setup({ tenantConcurrency: 0 })).execute(),
   RUNNER_BUSY: async () => {
     const { pool, execute } = await setup();

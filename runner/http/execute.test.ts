@@ -12,6 +12,7 @@ import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { signExecutionToken } from '../../platform/tokens/signed-execution-token.ts';
+import { executeRequest } from '../../test/support/execute-request.ts';
 import { createExecuteHandler } from './execute.ts';
 import type { ExecutionInput, ExecutionResult } from '../execution/run-execution.ts';
 import { createGatewayRequests } from './gateway-requests.ts';
@@ -26,27 +27,6 @@ const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
   await Promise.all(cleanups.splice(0).map((cleanup) => cleanup()));
 });
-
-function executeRequest(overrides: Partial<ExecuteRequest> = {}): ExecuteRequest {
-  return {
-    context: {
-      request_id: 'r',
-      execution_id: randomUUID(),
-      tenant_id: randomUUID(),
-      extension_id: randomUUID(),
-      install_id: randomUUID(),
-      version_id: randomUUID(),
-      content_hash: `sha256:${'a'.repeat(64)}`,
-      config_version: 1,
-      trigger: 'http',
-    },
-    http: { method: 'POST', path: '/echo', query: '', headers: {} },
-    limits: { timeout_ms: 1000, memory_mb: 64, response_bytes: 1000 },
-    config: {},
-    providers: [],
-    ...overrides,
-  };
-}
 
 const fine: ExecutionResult = {
   ok: true,

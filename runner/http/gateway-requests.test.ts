@@ -7,6 +7,7 @@ import { encodeFrame } from '../../core/execute-frame.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { createSealer, requestKey } from '../../platform/tokens/request-seal.ts';
+import { executeRequest } from '../../test/support/execute-request.ts';
 import type { ExecutionInput } from '../execution/run-execution.ts';
 import { createExecuteHandler } from './execute.ts';
 import { createGatewayRequests } from './gateway-requests.ts';
@@ -23,23 +24,11 @@ afterEach(async () => {
   await Promise.all(cleanups.splice(0).map((cleanup) => cleanup()));
 });
 
-const executeRequest = (): ExecuteRequest => ({
-  context: {
-    request_id: 'r',
-    execution_id: randomUUID(),
-    tenant_id: randomUUID(),
-    extension_id: randomUUID(),
-    install_id: randomUUID(),
-    version_id: randomUUID(),
-    content_hash: `sha256:${'a'.repeat(64)}`,
-    config_version: 1,
-    trigger: 'http',
-  },
-  http: { method: 'POST', path: '/echo', query: 'a=1', headers: {} },
-  limits: { timeout_ms: 1000, memory_mb: 64, response_bytes: 1000 },
-  config: { greeting: 'Hello' },
-  providers: [],
-});
+const queried = (): ExecuteRequest =>
+  executeRequest({
+    http: { method: 'POST', path: '/echo', query: 'a=1', headers: {} },
+    config: { greeting: 'Hello' },
+  });
 
 const frameOf = (request: unknown, body = 'raw'): Buffer<ArrayBuffer> =>
   Buffer.concat(encodeFrame(request, Buffer.from(body)));
@@ -103,7 +92,7 @@ const UNAUTHENTICATED = [401, 'UNAUTHENTICATED'];
 describe('a sealed request', () => {
   it('is served, without the credential and with the token handed on as it came', async () => {
     const { newGateway, post, inputs } = await setup();
-    const request = executeRequest();
+    const request = queried();
     const body = frameOf(request);
     const headers = newGateway()(body);
     expect(JSON.stringify(headers)).not.toContain(CREDENTIAL.reveal());
@@ -115,7 +104,7 @@ describe('a sealed request', () => {
     const { newGateway, post, inputs, warmed } = await setup();
     const seal = newGateway();
     const contentType = 'application/json';
-    const json = Buffer.from(JSON.stringify(executeRequest()));
+    const json = Buffer.from(JSON.stringify(queried()));
     expect(await post(json, seal(json, { contentType }))).toBe(200);
     const warm = Buffer.from('{}');
     expect(await post(warm, seal(warm, { contentType, path: '/v1/warm' }), '/v1/warm')).toBe(200);
@@ -125,7 +114,7 @@ describe('a sealed request', () => {
   it('is refused the second time, and when it has expired', async () => {
     const { newGateway, post, inputs } = await setup();
     const seal = newGateway();
-    const body = frameOf(executeRequest());
+    const body = frameOf(queried());
     const headers = seal(body);
     expect(await post(body, headers)).toBe(200);
     expect(await post(body, headers)).toEqual(TOKEN_INVALID);
@@ -137,7 +126,7 @@ describe('a sealed request', () => {
     const { newGateway, post, inputs } = await setup();
     const seal = newGateway();
     const sent = Array.from({ length: 50 }, () => {
-      const body = frameOf(executeRequest());
+      const body = frameOf(queried());
       return { body, headers: seal(body) };
     }).reverse();
     const answers = await Promise.all([...sent, ...sent].map(({ body, headers }) => post(body, headers)));
@@ -162,7 +151,7 @@ describe('a sealed request', () => {
     ['white space', (r) => r],
   ])('is refused when its %s was altered', async (what, change) => {
     const { newGateway, post, inputs } = await setup();
-    const request = executeRequest();
+    const request = queried();
     const altered = frameOf(change(request), what === 'white space' ? 'raw ' : 'raw');
     expect(await post(altered, newGateway()(frameOf(request)))).toEqual(TOKEN_INVALID);
     expect(inputs).toEqual([]);
@@ -171,7 +160,7 @@ describe('a sealed request', () => {
   it('is refused with another body, token, content type, route or number', async () => {
     const { newGateway, post, inputs, warmed } = await setup();
     const seal = newGateway();
-    const request = executeRequest();
+    const request = queried();
     const body = frameOf(request);
     expect(await post(frameOf(request, 'other'), seal(body))).toEqual(TOKEN_INVALID);
     expect(await post(body, { ...seal(body), 'x-execution-token': 'another' })).toEqual(TOKEN_INVALID);
@@ -192,7 +181,7 @@ describe('a sealed request', () => {
 
   it('for another runner, or by another credential, is refused', async () => {
     const { newGateway, post, inputs } = await setup();
-    const body = frameOf(executeRequest());
+    const body = frameOf(queried());
     const foreign = [newGateway('http://other:8090'), newGateway(AUDIENCE, new SecretValue('another'))];
     for (const seal of foreign) expect(await post(body, seal(body))).toEqual(TOKEN_INVALID);
     expect(await post(body, { ...newGateway()(body), 'x-request-seal': 'x' })).toEqual(TOKEN_INVALID);
@@ -201,7 +190,7 @@ describe('a sealed request', () => {
 
   it('is refused before its body is read', async () => {
     const { base, newGateway } = await setup();
-    const body = frameOf(executeRequest());
+    const body = frameOf(queried());
     const headers = { ...newGateway('http://other:8090')(body), 'content-length': body.byteLength };
     const sending = request(`${base}${PATH}`, { method: 'POST', headers });
     sending.flushHeaders();
@@ -212,7 +201,7 @@ describe('a sealed request', () => {
 
   it('from before the runner was started again is refused, and its gateway may seal it again', async () => {
     const before = await setup();
-    const body = frameOf(executeRequest());
+    const body = frameOf(queried());
     const headers = before.newGateway()(body);
     expect(await before.post(body, headers)).toBe(200);
     const after = await setup();
@@ -221,7 +210,7 @@ describe('a sealed request', () => {
   });
 
   it('from before that start, or of an older gateway, is read before it is refused, so that it is heard', async () => {
-    const body = frameOf(executeRequest());
+    const body = frameOf(queried());
     const sealed = (await setup()).newGateway()(body);
     const after = await setup();
     const older = { authorization: 'Bearer service', 'content-type': EXECUTE_FRAME_TYPE };
@@ -244,7 +233,7 @@ describe('a sealed request', () => {
 
   it('of each gateway is counted apart, and one that starts again counts anew', async () => {
     const { newGateway, post } = await setup();
-    const body = frameOf(executeRequest());
+    const body = frameOf(queried());
     for (const seal of [newGateway(), newGateway()]) {
       const headers = seal(body);
       expect(await post(body, headers)).toBe(200);
@@ -254,7 +243,7 @@ describe('a sealed request', () => {
 
   it('of more gateways than are remembered opens an epoch, in which nothing sealed earlier is taken', async () => {
     const { newGateway, post, epoch, inputs } = await setup({ maxGateways: 2 });
-    const body = frameOf(executeRequest());
+    const body = frameOf(queried());
     const gateways = [newGateway(), newGateway()];
     const used = gateways.map((seal) => seal(body));
     for (const headers of used) expect(await post(body, headers)).toBe(200);
@@ -272,7 +261,7 @@ describe('a sealed request', () => {
 describe('a request without a seal', () => {
   it('is refused where no older gateways are served, whatever credential it has', async () => {
     const { post, inputs } = await setup();
-    const body = frameOf(executeRequest());
+    const body = frameOf(queried());
     const headers = { authorization: 'Bearer service', 'content-type': EXECUTE_FRAME_TYPE };
     expect(await post(body, headers)).toEqual(UNAUTHENTICATED);
     expect(await post(Buffer.from('{}'), headers, '/v1/warm')).toEqual(UNAUTHENTICATED);
