@@ -74,7 +74,9 @@ function send(type: number, id: number, head: WireValue): void {
 /** Whether the supervisor would take it; from one that says more it parts. */
 function isSayable([, head, ...blobs]: ReturnType<typeof encodeFrame>, maxBlobBytes: number): boolean {
   const blobBytes = blobs.reduce((sum, blob) => sum + blob.byteLength, 0);
-  return head.byteLength <= MAX_HEAD_BYTES && blobBytes <= maxBlobBytes && !hasTooManyValues(head, MAX_VALUES);
+  return (
+    head.byteLength <= MAX_HEAD_BYTES && blobBytes <= maxBlobBytes && !hasTooManyValues(head, MAX_VALUES)
+  );
 }
 
 /** A host for one execution. `fail` ends it: a guest whose call is never answered would stay suspended until its deadline. */
