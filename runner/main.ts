@@ -1,14 +1,12 @@
 import { loadRunnerConfig } from '../platform/config/runner.ts';
 import { createLogger } from '../platform/logger.ts';
 import { createRunner } from './runner.ts';
-import { standingWalls } from './sandbox/walls.ts';
 
 const config = loadRunnerConfig(process.env);
 const logger = createLogger({ level: config.logLevel, format: config.logFormat, process: 'runner' });
 
 const runner = await createRunner(config, logger);
-const started = await runner.start();
-logger.info({ ...started, walls: standingWalls() }, 'runner listens');
+logger.info(await runner.start(), 'runner listens');
 
 const signal = await new Promise<string>((resolve) => {
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve);

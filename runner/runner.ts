@@ -21,7 +21,9 @@ import { createRunnerMetrics } from './metrics.ts';
 import { createGuestLogs } from './execution/guest-log.ts';
 import { createRunExecution } from './execution/run-execution.ts';
 import { createSandboxPool } from './sandbox/pool.ts';
+import { chooseIsolation } from './sandbox/isolation.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
+import { standingWalls } from './sandbox/walls.ts';
 import { createPrivateServer } from './http/server.ts';
 import { createUiApp } from './assets/ui-server.ts';
 import { createStoreHealth } from './http/store-health.ts';
@@ -35,14 +37,21 @@ const PROBE_MS = 5_000;
 const NO_BUNDLE = `sha256:${'0'.repeat(64)}`;
 
 export interface Runner {
-  /** Listens on both ports and starts the spare sandboxes; answers the ports in use and where its objects are. */
-  start(): Promise<{ port: number; uiPort: number; objects: string }>;
+  /** Listens on both ports and starts the spare sandboxes; answers the ports in use, where its objects are, and which walls stand. */
+  start(): Promise<{ port: number; uiPort: number; objects: string; walls: Record<string, string> }>;
   /** Takes nothing new, finishes what runs, stops every sandbox. */
   close(): Promise<void>;
 }
 
-/** Opens its cache and builds the runner on it. Gateway and object store may be away when it starts. */
+/** Tries which isolation its sandboxes get, opens its cache and builds the runner on it. Gateway and object store may be away when it starts. */
 export async function createRunner(config: RunnerConfig, logger: Logger): Promise<Runner> {
+  const chosen = await chooseIsolation(config.sandbox.isolation);
+  if (chosen.without !== undefined) {
+    logger.warn(
+      { without: chosen.without },
+      'sandboxes stand without namespaces and without a filter of system calls',
+    );
+  }
   const objects = createObjectStore(config.objects);
   const gateway = createGatewayClient(config.gateway, logger);
   const disk = await openDiskCache({ ...config.cache, logger });
@@ -69,7 +78,10 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
     listingKey: deriveListingKey(config.serviceToken),
     now: Date.now,
   });
-  const pool = createSandboxPool(config.sandbox, { createSandbox: () => createSandbox(logger), logger });
+  const pool = createSandboxPool(config.sandbox, {
+    createSandbox: () => createSandbox(logger, chosen.isolation),
+    logger,
+  });
   const capabilities = { hostApi: gateway, secretsKey: config.secretsKey, now: Date.now };
   const guestLogs = createGuestLogs({ logger, bytesPerMinute: config.guestLogBytesPerMinute });
   metrics.watchPool(pool);
@@ -129,7 +141,7 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
       const port = await privateServer.listen(config);
       const uiPort = await uiServer.listen(config.ui);
       pool.start();
-      return { port, uiPort, objects: objects.describe() };
+      return { port, uiPort, objects: objects.describe(), walls: standingWalls(chosen) };
     },
     async close() {
       draining = true;

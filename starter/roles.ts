@@ -94,6 +94,8 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: secrets.artifactSigning.previous.join(','),
         SECRETS_PRIVATE_KEY: secrets.secretsSealing.privateKey,
         RUNNER_CACHE_DIR: environment['RUNNER_CACHE_DIR'] ?? path.join(dataDir, 'runner-cache'),
+        // A developer's machine need not have bubblewrap; a runner that is not started by us demands it.
+        SANDBOX_ISOLATION: environment['SANDBOX_ISOLATION'] || 'auto',
       },
       {
         ready: () => answersOk(`${runner}/readyz`),

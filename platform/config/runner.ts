@@ -43,6 +43,8 @@ export const runnerEnv = z.object({
     .int()
     .min(0)
     .default(2 * 1024 ** 3),
+  /** `auto`: bubblewrap where it works, and else the process alone. Demanded unless told otherwise. */
+  SANDBOX_ISOLATION: z.enum(['auto', 'bubblewrap', 'process']).default('bubblewrap'),
   /** Sandbox processes started ahead, bound to no tenant yet. */
   SANDBOX_SPARES: z.coerce.number().int().min(0).max(16).default(1),
   /** Sandbox processes at most, spares included. */
@@ -73,7 +75,12 @@ export interface RunnerConfig {
   secretsKey: SecretValue;
   objects: ObjectStoreConfig;
   cache: { folder: string; maxBytes: number };
-  sandbox: { spares: number; max: number; tenantConcurrency: number };
+  sandbox: {
+    isolation: 'auto' | 'bubblewrap' | 'process';
+    spares: number;
+    max: number;
+    tenantConcurrency: number;
+  };
   guestLogBytesPerMinute: number;
 }
 
@@ -97,7 +104,12 @@ export function loadRunnerConfig(env: Environment): RunnerConfig {
     secretsKey: v.SECRETS_PRIVATE_KEY,
     objects: loadObjectStoreConfig(env),
     cache: { folder: v.RUNNER_CACHE_DIR, maxBytes: v.RUNNER_CACHE_MAX_BYTES },
-    sandbox: { spares: v.SANDBOX_SPARES, max: v.SANDBOX_MAX, tenantConcurrency: v.RUNNER_TENANT_CONCURRENCY },
+    sandbox: {
+      isolation: v.SANDBOX_ISOLATION,
+      spares: v.SANDBOX_SPARES,
+      max: v.SANDBOX_MAX,
+      tenantConcurrency: v.RUNNER_TENANT_CONCURRENCY,
+    },
     guestLogBytesPerMinute: v.RUNNER_GUEST_LOG_BYTES_PER_MINUTE,
   };
 }

@@ -4,7 +4,10 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { startSandboxProcess } from './process.ts';
+import { testedIsolations } from '../../test/support/isolations.ts';
+import { startSandboxProcess, type Isolation } from './process.ts';
+
+const isolations = await testedIsolations();
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -12,7 +15,11 @@ afterEach(async () => {
 });
 
 /** Runs a script with a sandbox's flags; answers the JSON it writes to its channel. */
-async function inSandbox(script: string, setEnvironment: Record<string, string> = {}): Promise<unknown> {
+async function runIn(
+  isolation: Isolation,
+  script: string,
+  setEnvironment: Record<string, string> = {},
+): Promise<unknown> {
   const folder = await mkdtemp(join(tmpdir(), 'sandbox-'));
   cleanups.push(() => rm(folder, { recursive: true }));
   const file = join(folder, 'probe.mjs');
@@ -25,9 +32,10 @@ async function inSandbox(script: string, setEnvironment: Record<string, string> 
   await writeFile(file, prelude + script);
   const before = Object.fromEntries(Object.keys(setEnvironment).map((name) => [name, process.env[name]]));
   Object.assign(process.env, setEnvironment);
-  const { child, channel } = startSandboxProcess(file, [file]);
+  const started = startSandboxProcess(isolation, { script: file, readable: [file] });
   Object.assign(process.env, before);
-  cleanups.push(() => child.kill('SIGKILL'));
+  const { child, channel } = started;
+  cleanups.push(() => started.kill());
   let text = '';
   let errors = '';
   child.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()));
@@ -37,10 +45,14 @@ async function inSandbox(script: string, setEnvironment: Record<string, string> 
   return JSON.parse(text);
 }
 
-describe('a sandbox process', () => {
+describe.each(isolations)('a sandbox process (%s)', (isolation) => {
+  const inSandbox = (script: string, setEnvironment?: Record<string, string>): Promise<unknown> =>
+    runIn(isolation, script, setEnvironment);
+
   it('has an empty environment', async () => {
     const environment = await inSandbox(`answer({ ...process.env });`, { RUNNER_SERVICE_TOKEN: 'secret' });
-    expect(environment).toEqual({});
+    // bubblewrap says where it has gone to.
+    expect(environment).toEqual(isolation === 'bubblewrap' ? { PWD: '/' } : {});
   });
 
   it('can neither read nor write files', async () => {

@@ -1,11 +1,25 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { bubblewrap, INFO_FD, nodeFiles, sandboxPid, SECCOMP_FD } from './bubblewrap.ts';
+import { seccompFilter, type Machine } from './seccomp.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** All that a sandbox may read: its own code. Guests' code arrives over the channel. */
-const READABLE = ['package.json', 'core/', 'runner/engine/', 'runner/sandbox/'];
+/** What stands around each sandbox process beside Node's permission model. */
+export type Isolation = 'bubblewrap' | 'process';
+
+/** A script and all that it may read. */
+export interface SandboxProgram {
+  script: string;
+  readable: readonly string[];
+}
+
+/** A sandbox reads its own code. Guests' code arrives over the channel. */
+const SANDBOX: SandboxProgram = {
+  script: `${root}runner/sandbox/child.ts`,
+  readable: ['package.json', 'core/', 'runner/engine/', 'runner/sandbox/'].map((path) => root + path),
+};
 
 /** Heap of the sandbox's own JavaScript, MiB; guests' memories lie outside it. */
 const HEAP_MB = 512;
@@ -44,22 +58,90 @@ export function deathLauncher(): readonly string[] {
   return launcher;
 }
 
-/** What a child started with a channel at descriptor 3 looks like. */
+/**
+ * Before everything else: no core dump, no file ever written, few descriptors. A service manager or a terminal that tells the whole group to stop must not stop what
+ * stands before the sandbox either: the supervisor drains first. Never RLIMIT_AS: each memory of a guest reserves 8 GiB of addresses.
+ */
+const SHELL = 'trap "" TERM INT; ulimit -c 0; ulimit -f 0; ulimit -n 256; unset PWD; exec "$@"';
+
+/** A child started with a channel at descriptor 3. */
 export interface SandboxProcess {
+  /** What was started: the sandbox, or what watches over it; it ends when the sandbox does. */
   child: ChildProcess;
   channel: Duplex;
+  /** Of the sandbox itself, as this machine counts; undefined while it is not known yet. */
+  readonly pid: number | undefined;
+  kill(): void;
 }
 
 /** Starts a script with the sandbox's flags, an empty environment and one socket to us as descriptor 3. */
 export function startSandboxProcess(
-  script = `${root}runner/sandbox/child.ts`,
-  readable: readonly string[] = READABLE.map((path) => root + path),
+  isolation: Isolation,
+  { script, readable }: SandboxProgram = SANDBOX,
+  bwrap?: string,
 ): SandboxProcess {
-  const command = [...deathLauncher(), process.execPath, ...sandboxFlags(readable), script];
-  const child = spawn(command[0] ?? process.execPath, command.slice(1), {
+  const command = [process.execPath, ...sandboxFlags(readable), script];
+  return isolation === 'bubblewrap' ? startBehindWalls(command, readable, bwrap) : startPlainly(command);
+}
+
+function startPlainly(command: readonly string[]): SandboxProcess {
+  const child = spawn('/bin/sh', ['-c', SHELL, 'sh', ...deathLauncher(), ...command], {
     cwd: '/',
     env: {},
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
-  return { child, channel: child.stdio[3] as Duplex };
+  return {
+    child,
+    channel: child.stdio[3] as Duplex,
+    get pid() {
+      return child.pid;
+    },
+    kill: () => void child.kill('SIGKILL'),
+  };
+}
+
+/** Starts any program behind all that bubblewrap has. */
+export function startBehindWalls(
+  command: readonly string[],
+  readable: readonly string[],
+  bwrap = 'bwrap',
+): SandboxProcess {
+  const walled = [bwrap, ...bubblewrap([...nodeFiles(), ...readable]), ...command];
+  const child = spawn('/bin/sh', ['-c', SHELL, 'sh', ...walled], {
+    cwd: '/',
+    env: {}, // the shell looks in the system's own folders
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
+  });
+  const stdio: readonly unknown[] = child.stdio; // longer than its type
+  const filter = stdio[SECCOMP_FD] as Writable;
+  const info = stdio[INFO_FD] as Readable;
+  let said = '';
+  let pid: number | undefined;
+  info.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+    pid = sandboxPid(said);
+  });
+  // When bubblewrap does not come so far, it ends, and that is heard.
+  for (const stream of [filter, info]) stream.on('error', () => undefined);
+  filter.end(seccompFilter(process.arch as Machine));
+  return {
+    child,
+    channel: child.stdio[3] as Duplex,
+    get pid() {
+      return pid;
+    },
+    kill() {
+      // The sandbox first: bubblewrap then ends as well, and only then is everything gone.
+      if (pid === undefined || child.exitCode !== null || child.signalCode !== null) child.kill('SIGKILL');
+      else killIfThere(pid);
+    },
+  };
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // it has ended by itself
+  }
 }

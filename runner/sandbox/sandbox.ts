@@ -15,7 +15,7 @@ import { createFrameReader, encodeFrame, FRAME, type Frame } from './frame.ts';
 import { FUEL_PER_MS } from '../engine/fuel-meter.ts';
 import { captureOutput } from './process-output.ts';
 import { readPaced } from './paced-reading.ts';
-import { startSandboxProcess } from './process.ts';
+import { startSandboxProcess, type Isolation } from './process.ts';
 import { residentMemory } from './resident-memory.ts';
 import { MAX_VALUES } from './said-limits.ts';
 import type { WireValue } from './wire-value.ts';
@@ -68,6 +68,7 @@ export class SandboxLostError extends Error {
 
 /** Supervisor's handle on one sandbox process. */
 export interface Sandbox {
+  /** Undefined until it runs. */
   readonly pid: number | undefined;
   /** Settles once: true when it can work, false when it ended before. */
   readonly ready: Promise<boolean>;
@@ -94,8 +95,9 @@ interface RunningJob {
   reject: (err: Error) => void;
 }
 
-export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
-  const { child, channel } = startSandboxProcess();
+export function createSandbox(logger: Logger, isolation: Isolation, baseBytes = BASE_BYTES): Sandbox {
+  const started = startSandboxProcess(isolation);
+  const { child, channel } = started;
   const writeParts = createFrameWriter(channel);
   const write = (frame: Frame): void => writeParts(encodeFrame(frame));
   const jobs = new Map<number, RunningJob>();
@@ -119,7 +121,7 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
     jobs.clear();
     loading.clear();
     channel.destroy();
-    child.kill('SIGKILL');
+    started.kill();
   };
 
   const serve = async (running: RunningJob, message: ChildMessage & { type: 'call' }): Promise<void> => {
@@ -149,7 +151,7 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
       const { failure, trapped } = message;
       if (failure === undefined) load?.resolve();
       else {
-        logger.warn({ stream: 'sandbox', pid: child.pid, text: failure }, 'sandbox did not load');
+        logger.warn({ stream: 'sandbox', pid: started.pid, text: failure }, 'sandbox did not load');
         const code = trapped ? 'GUEST_TRAPPED' : 'ARTIFACT_INVALID';
         load?.reject(new PlatformError(code, 'its sandbox could not load the component'));
       }
@@ -171,11 +173,11 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
   };
 
   const checkMemory = async (): Promise<void> => {
-    if (child.pid === undefined || jobs.size === 0) return;
+    if (started.pid === undefined || jobs.size === 0) return;
     const caps = [...jobs.values()].reduce((sum, { job }) => sum + job.limits.memoryMb * MIB, 0);
-    const resident = await residentMemory(child.pid);
+    const resident = await residentMemory(started.pid);
     if (resident === undefined || resident <= baseBytes + caps) return;
-    logger.warn({ pid: child.pid, resident, cap: baseBytes + caps }, 'sandbox holds too much memory');
+    logger.warn({ pid: started.pid, resident, cap: baseBytes + caps }, 'sandbox holds too much memory');
     lose('memory');
   };
   const memoryTimer = setInterval(() => void checkMemory(), MEMORY_POLL_MS);
@@ -190,7 +192,7 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
     try {
       read(chunk, (frame) => receive(parseChildMessage(frame)));
     } catch (err) {
-      logger.error({ err, pid: child.pid }, 'sandbox broke the protocol');
+      logger.error({ err, pid: started.pid }, 'sandbox broke the protocol');
       lose('ended');
     }
   });
@@ -199,7 +201,7 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
     hasRead = Promise.withResolvers();
   });
   channel.on('error', (err) => {
-    if (alive) logger.warn({ err, pid: child.pid }, 'sandbox channel failed');
+    if (alive) logger.warn({ err, pid: started.pid }, 'sandbox channel failed');
     lose('ended');
   });
   channel.on('close', () => lose('ended'));
@@ -210,13 +212,15 @@ export function createSandbox(logger: Logger, baseBytes = BASE_BYTES): Sandbox {
     exited.resolve(undefined);
   });
   child.on('exit', (code, signal) => {
-    if (alive) logger.warn({ pid: child.pid, code, signal }, 'sandbox process ended by itself');
+    if (alive) logger.warn({ pid: started.pid, code, signal }, 'sandbox process ended by itself');
     lose('ended');
     exited.resolve(undefined);
   });
 
   return {
-    pid: child.pid,
+    get pid() {
+      return started.pid;
+    },
     ready: ready.promise,
     exited: exited.promise,
     get alive() {

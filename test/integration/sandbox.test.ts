@@ -8,9 +8,13 @@ import { createLogger } from '../../platform/logger.ts';
 import { FRAME } from '../../runner/sandbox/frame.ts';
 import { canMeasureMemory } from '../../runner/sandbox/resident-memory.ts';
 import { createSandbox, type Sandbox, type SandboxJob } from '../../runner/sandbox/sandbox.ts';
+import type { Isolation } from '../../runner/sandbox/process.ts';
 import { precompiledComponent } from '../support/components.ts';
+import { testedIsolations } from '../support/isolations.ts';
 
 const logger = createLogger({ level: 'silent', process: 'runner' });
+
+const isolations = await testedIsolations();
 
 const LIMITS = { timeoutMs: 30_000, memoryMb: 64 };
 
@@ -25,8 +29,8 @@ afterEach(async () => {
   await Promise.all(sandboxes.splice(0).map(({ exited }) => exited));
 });
 
-async function setup(baseBytes?: number) {
-  const sandbox = createSandbox(logger, baseBytes);
+async function setupIn(isolation: Isolation, baseBytes?: number) {
+  const sandbox = createSandbox(logger, isolation, baseBytes);
   sandboxes.push(sandbox);
   expect(await sandbox.ready).toBe(true);
   await sandbox.load(hostile);
@@ -46,7 +50,9 @@ function job(url: string, overrides: Partial<SandboxJob> = {}): SandboxJob {
   };
 }
 
-describe('a sandbox', () => {
+describe.each(isolations)('a sandbox (%s)', (isolation) => {
+  const setup = (baseBytes?: number): Promise<Sandbox> => setupIn(isolation, baseBytes);
+
   it('ends an execution whose host call fails, and goes on', async () => {
     const sandbox = await setup();
     const failing = job('/chatty', { onCall: () => Promise.reject(new Error('no')) });
@@ -152,7 +158,7 @@ describe('a sandbox', () => {
     const script = `
       import { createLogger } from ${JSON.stringify(join(import.meta.dirname, '../../platform/logger.ts'))};
       import { createSandbox } from ${JSON.stringify(join(import.meta.dirname, '../../runner/sandbox/sandbox.ts'))};
-      const sandbox = createSandbox(createLogger({ level: 'silent', process: 'runner' }));
+      const sandbox = createSandbox(createLogger({ level: 'silent', process: 'runner' }), '${isolation}');
       await sandbox.ready;
       console.log(sandbox.pid);
     `;

@@ -28,6 +28,7 @@ import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
 import { createSealer, requestKey } from '../../platform/tokens/request-seal.ts';
 import { createRunner } from '../../runner/runner.ts';
+import type { Isolation } from '../../runner/sandbox/process.ts';
 
 const AUDIENCE = 'http://runner.test';
 const KEYS = createObjectKeys('sha256/');
@@ -67,7 +68,7 @@ export interface TestRunner {
 }
 
 /** The real runner with real sandboxes, in this process, and a gateway that keeps records by token. */
-export async function startRunner(): Promise<TestRunner> {
+export async function startRunner(isolation: 'auto' | Isolation = 'auto'): Promise<TestRunner> {
   const folder = await mkdtemp(join(tmpdir(), 'runner-'));
   const signing = generateKeyPairSync('ed25519');
   const log: Record<string, unknown>[] = [];
@@ -89,6 +90,7 @@ export async function startRunner(): Promise<TestRunner> {
     SECRETS_PRIVATE_KEY: generateSecretsKeyPair().privateKey.reveal(),
     STORAGE_FOLDER: join(folder, 'objects'),
     RUNNER_CACHE_DIR: join(folder, 'cache'),
+    SANDBOX_ISOLATION: isolation,
     SANDBOX_MAX: '8',
     RUNNER_TENANT_CONCURRENCY: '8',
   });
