@@ -1,6 +1,6 @@
 import { MAX_TIMEOUT_MS, START_WITHIN_MS } from '../core/execute.ts';
 import { consentWorkflowId, installWorkflowId, publishWorkflowId } from '../core/ids.ts';
-import { stepsWhenLost, type FailureReason, type InstallStepName } from '../core/progress.ts';
+import { stepsWhenLost, type FailureReason } from '../core/progress.ts';
 import type { DraftSweepStore } from '../platform/db/draft-sweep.ts';
 import type { ExecutionSweepStore } from '../platform/db/execution-sweep.ts';
 import type { InstallSweepStore, QuietInstall } from '../platform/db/install-sweep.ts';
@@ -85,24 +85,28 @@ export function createSweepActivities(deps: SweepDeps) {
           const failed = stepsWhenLost(publish.steps, { error, at });
           return uploads.endQuiet(publish, { published: { steps: done }, failed: { steps: failed } }, error);
         },
-        'begin a new upload',
+        () => 'begin a new upload',
       );
     },
 
-    /** Installs on their way whose workflow is no more, nor the one that waits for consent. */
+    /** Installs on their way, or operated on, whose workflow is no more, nor the one that waits for consent. */
     async sweepInstalls({ dryRun }: SweepInput): Promise<SweepResult> {
       return sweepQuiet(
         (after: QuietInstall | undefined) => installs.listQuiet(QUIET_MS, after),
-        ({ tenantId, extensionId, installId, versionId, status }) => [
-          installWorkflowId(tenantId, extensionId),
-          ...(status === 'awaiting-consent' ? [consentWorkflowId(installId, versionId)] : []),
-        ],
+        workflowsOfInstall,
         (install, error) => {
           if (dryRun) return Promise.resolve(true);
-          const lost = { error, at: new Date().toISOString(), undone: UNDONE };
-          return installs.endQuiet(install, { steps: stepsWhenLost(install.steps, lost), error });
+          const at = new Date().toISOString();
+          if (!isBeginning(install)) {
+            return installs.endQuietOperation(install, {
+              steps: stepsWhenLost(install.steps, { error, at }),
+              error,
+            });
+          }
+          const steps = stepsWhenLost(install.steps, { error, at, undone: UNDONE });
+          return installs.endQuiet(install, { steps, error });
         },
-        'nothing of it stays, install it again',
+        (install) => (isBeginning(install) ? 'nothing of it stays, install it again' : 'ask for it again'),
       );
     },
 
@@ -135,7 +139,7 @@ export function createSweepActivities(deps: SweepDeps) {
     list: (after: Row | undefined) => Promise<Row[]>,
     workflowsOf: (row: Row) => string[],
     end: (row: Row, error: FailureReason) => Promise<boolean>,
-    advice: string,
+    advice: (row: Row) => string,
   ): Promise<SweepResult> {
     return withHeartbeat(async (signal) => {
       let count = 0;
@@ -144,7 +148,7 @@ export function createSweepActivities(deps: SweepDeps) {
           signal.throwIfAborted();
           const states = await Promise.all(workflowsOf(row).map(workflowState));
           if (states.includes('running')) continue;
-          const error = { code: 'OPERATION_LOST', message: `${whyLost(states)}; ${advice}` } as const;
+          const error = { code: 'OPERATION_LOST', message: `${whyLost(states)}; ${advice(row)}` } as const;
           if (await end(row, error)) count += 1;
         }
       }
@@ -153,7 +157,22 @@ export function createSweepActivities(deps: SweepDeps) {
   }
 }
 
-const UNDONE: readonly InstallStepName[] = ['open', 'consent', 'configure', 'activate'];
+const UNDONE: readonly string[] = ['open', 'consent', 'configure', 'activate'];
+
+/** Of one that never served nothing stays. */
+function isBeginning({ status }: QuietInstall): boolean {
+  return status === 'installing' || status === 'awaiting-consent';
+}
+
+function workflowsOfInstall(install: QuietInstall): string[] {
+  const { tenantId, extensionId, installId, versionId, status, operation } = install;
+  if (!isBeginning(install) && operation) return [operation.workflowId];
+  const waits = status === 'awaiting-consent' && versionId !== null;
+  return [
+    installWorkflowId(tenantId, extensionId),
+    ...(waits ? [consentWorkflowId(installId, versionId)] : []),
+  ];
+}
 
 function whyLost(states: readonly WorkflowState[]): string {
   return states.includes('terminated') ? 'an operator terminated its workflow' : 'its workflow is gone';

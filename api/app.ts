@@ -18,6 +18,7 @@ import { createExecuteExtensionRouter } from './execution/execute-extension.ts';
 import type { ExecutionTokens } from './execution/execution-tokens.ts';
 import type { Executor } from './execution/executor.ts';
 import type { Runners } from './execution/runners.ts';
+import type { InstallLifecycle } from './installs/install-lifecycle.ts';
 import type { InstallService } from './installs/install-service.ts';
 import { createInternalRouter } from './internal/internal-router.ts';
 import type { ServiceCredentials } from './internal/service-credential.ts';
@@ -30,6 +31,7 @@ import { createExtensionsRouter } from './routes/extensions.ts';
 import { createExtUiRouter } from './routes/ext-ui.ts';
 import { createHealthRouter } from './routes/health.ts';
 import { createInstallExtensionRouter } from './routes/install-extension.ts';
+import { createInstallLifecycleRouter } from './routes/install-lifecycle.ts';
 import { createInstallsRouter } from './routes/installs.ts';
 import { createPublishesRouter } from './routes/publishes.ts';
 import { createTenantsRouter } from './routes/tenants.ts';
@@ -51,6 +53,7 @@ export interface AppDeps {
   workflows: WorkflowStarter;
   changes: RowChanges;
   installService: InstallService;
+  installLifecycle: InstallLifecycle;
   executor: Executor;
   runners: Runners;
   credentials: ServiceCredentials;
@@ -92,7 +95,7 @@ function createApp(deps: AppDeps, internal: Router, addRoutes?: (app: Express) =
 }
 
 function addPublicRoutes(app: Express, deps: AppDeps): void {
-  const { installService: service } = deps;
+  const { installService: service, installLifecycle: lifecycle } = deps;
   const sendEvents = createSendEvents({ changes: deps.changes });
   app.use(['/api', '/ext-ui'], createAuthenticate(deps));
   app.use('/api/ext', createExecuteExtensionRouter(deps, 'http'));
@@ -101,6 +104,7 @@ function addPublicRoutes(app: Express, deps: AppDeps): void {
   app.use('/api/v1/publishes', createPublishesRouter({ ...deps, sendEvents }));
   app.use('/api/v1/extensions/install', createInstallExtensionRouter({ ...deps, service }));
   app.use('/api/v1/extensions', createExtensionsRouter(deps));
+  app.use('/api/v1/installs', createInstallLifecycleRouter({ ...deps, service, lifecycle }));
   app.use('/api/v1/installs', createInstallsRouter({ ...deps, service, sendEvents }));
   app.use('/api/v1/executions', createExecutionsRouter(deps));
   app.use('/api/v1/tenants', createTenantsRouter(deps));

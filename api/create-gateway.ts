@@ -25,6 +25,7 @@ import { createSingleRunner } from './execution/runners.ts';
 import { createDraftWriter } from './installs/write-draft.ts';
 import { createDraftedOperation } from './installs/drafted-operation.ts';
 import { createInputDigest } from './installs/input-digest.ts';
+import { createInstallLifecycle } from './installs/install-lifecycle.ts';
 import { createInstallService } from './installs/install-service.ts';
 import { createWorkflowStarter } from './workflow-starter.ts';
 
@@ -109,6 +110,7 @@ export function createGateway(
     workflows,
     changes,
     installService,
+    installLifecycle: createInstallLifecycle({ service: installService, installs, workflows }),
     executor,
     runners,
     credentials: config.credentials,

@@ -10,12 +10,13 @@ import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } 
 import { PlatformError } from '../core/errors.ts';
 import {
   consentWorkflowId,
+  disableWorkflowId,
   installWorkflowId,
   LIFECYCLE_TASK_QUEUE,
   precompileWorkflowId,
   publishWorkflowId,
 } from '../core/ids.ts';
-import type { InstallStatus, PublishStatus } from '../core/progress.ts';
+import type { InstallStatus, LifecycleKind, PublishStatus } from '../core/progress.ts';
 import type { SearchAttributeName } from '../core/search-attributes.ts';
 import { fromTemporalError } from '../platform/temporal/failures.ts';
 import {
@@ -27,6 +28,7 @@ import {
   type ConsentDecision,
   type InstallExtensionInput,
   type InstallOpened,
+  type OperateInstallInput,
   type PrecompileInput,
   type PublishBundleInput,
 } from '../workflows/messages.ts';
@@ -53,6 +55,8 @@ export interface WorkflowStarter {
   startInstall(input: InstallExtensionInput): Promise<InstallOpened>;
   /** Waits until the settings are applied. */
   configureInstall(input: ConfigureInstallInput): Promise<ConfigureInstallResult>;
+  /** Joins a running operation of the kind. */
+  operateInstall(kind: LifecycleKind, input: OperateInstallInput): Promise<InstallOpened>;
   /** Throws STATE_CONFLICT if the install does not wait for consent. */
   decideConsent(
     install: { tenantId: string; extensionId: string; installId: string; versionId: string },
@@ -67,14 +71,14 @@ export function createWorkflowStarter(
 ): WorkflowStarter {
   const installOperation = (
     workflow: string,
-    input: InstallExtensionInput | ConfigureInstallInput,
-    searchAttributes: TypedSearchAttributes,
+    input: InstallExtensionInput | ConfigureInstallInput | OperateInstallInput,
+    workflowId = installWorkflowId(input.tenantId, input.extensionId),
   ): WithStartWorkflowOperation<() => Promise<unknown>> =>
     new WithStartWorkflowOperation(workflow, {
-      workflowId: installWorkflowId(input.tenantId, input.extensionId),
+      workflowId,
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       args: [input],
-      ...sharedOptions(searchAttributes),
+      ...sharedOptions(installAttributes(input)),
     });
 
   /** For what has not begun yet. Temporal is asked first, because of a start that fails nobody can tell whether it arrived. */
@@ -138,7 +142,7 @@ export function createWorkflowStarter(
       begin(() =>
         client.workflow.executeUpdateWithStart(installOpenedUpdate, {
           args: [{ operation: 'install', digest: input.digest }],
-          startWorkflowOperation: installOperation('installExtension', input, installAttributes(input)),
+          startWorkflowOperation: installOperation('installExtension', input),
         }),
       ),
 
@@ -156,7 +160,7 @@ export function createWorkflowStarter(
     },
 
     async configureInstall(input) {
-      const startWorkflowOperation = installOperation('configureInstall', input, installAttributes(input));
+      const startWorkflowOperation = installOperation('configureInstall', input);
       const handle: WorkflowHandle<() => Promise<unknown>> = await begin(async () => {
         await client.workflow.executeUpdateWithStart(installOpenedUpdate, {
           args: [{ operation: 'configure', digest: input.digest }],
@@ -172,6 +176,14 @@ export function createWorkflowStarter(
       return (await result) as ConfigureInstallResult;
     },
 
+    operateInstall: (kind, input) =>
+      begin(() =>
+        client.workflow.executeUpdateWithStart(installOpenedUpdate, {
+          args: [{ operation: kind, digest: kind }],
+          startWorkflowOperation: installOperation(`${kind}Install`, input, operationId(kind, input)),
+        }),
+      ),
+
     async decideConsent({ tenantId, extensionId, installId, versionId }, decision) {
       const decide = (workflowId: string): Promise<{ status: InstallStatus }> =>
         client.workflow.getHandle(workflowId).executeUpdate(consentUpdate, { args: [decision] });
@@ -186,6 +198,12 @@ export function createWorkflowStarter(
       });
     },
   };
+}
+
+function operationId(kind: LifecycleKind, input: OperateInstallInput): string {
+  return kind === 'disable'
+    ? disableWorkflowId(input.installId)
+    : installWorkflowId(input.tenantId, input.extensionId);
 }
 
 function isRefusal(err: unknown): boolean {
@@ -206,7 +224,9 @@ function sharedOptions(typedSearchAttributes: TypedSearchAttributes): Pick<
   };
 }
 
-function installAttributes(input: InstallExtensionInput | ConfigureInstallInput): TypedSearchAttributes {
+function installAttributes(
+  input: InstallExtensionInput | ConfigureInstallInput | OperateInstallInput,
+): TypedSearchAttributes {
   return searchable({
     ExtTenantId: input.tenantId,
     ExtExtensionId: input.extensionId,

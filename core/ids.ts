@@ -61,6 +61,11 @@ export function tenantOfInstallWorkflow(workflowId: string): string | undefined 
   return kind === 'install' && extensionId !== undefined ? tenantId : undefined;
 }
 
+/** Disabling an install acts at once, whatever operation holds it: it takes no turn behind one. */
+export function disableWorkflowId(installId: string): string {
+  return `disable:${installId}`;
+}
+
 /** A person's decision on what a version of an install may do. It holds up no operation on the install. */
 export function consentWorkflowId(installId: string, versionId: string): string {
   return `consent:${installId}:${versionId}`;

@@ -8,6 +8,17 @@ export type PublishStepName = (typeof PUBLISH_STEPS)[number];
 export const INSTALL_STEPS = ['open', 'consent', 'configure', 'warm', 'probe', 'activate'] as const;
 export type InstallStepName = (typeof INSTALL_STEPS)[number];
 
+/** Steps of the operations on an install that is there, in order. */
+export const OPERATION_STEPS = {
+  enable: ['open', 'warm', 'probe', 'enable'],
+  disable: ['disable', 'cancel', 'drain'],
+  pause: ['pause'],
+  resume: ['resume'],
+} as const;
+/** What an admin can have done to an install that is there. */
+export type LifecycleKind = keyof typeof OPERATION_STEPS;
+export type OperationStepName = (typeof OPERATION_STEPS)[LifecycleKind][number];
+
 export const PUBLISH_STATUSES = [
   'uploading',
   'verifying',
@@ -35,12 +46,15 @@ export const INSTALL_STATUSES = [
   'uninstalled',
 ] as const;
 export type InstallStatus = (typeof INSTALL_STATUSES)[number];
-/** Statuses in which an install operation has ended or waits for a person. */
+/** Statuses in which nothing is on its way, as long as no operation runs: it serves, is held back, has ended or waits for a person. */
 export const INSTALL_SETTLED: readonly InstallStatus[] = [
   'awaiting-consent',
   'awaiting-settings',
   'declined',
   'active',
+  'disabled',
+  'paused',
+  'quarantined',
   'failed',
   'uninstalled',
 ];
@@ -52,13 +66,15 @@ export const INSTALL_ENDED = [
   'uninstalled',
 ] as const satisfies readonly InstallStatus[];
 
-/** What can run on an install; one at a time, under its workflow id. */
-export type InstallOperationKind = 'install' | 'configure';
+/** What can run on an install; one at a time, under its workflow id. What ends others (`disable`) has an id of its own. */
+export type InstallOperationKind = 'install' | 'configure' | LifecycleKind;
 
 /** What runs on an install, as its row and its routes show it beside `status`, which says what is served. */
 export interface InstallOperation {
   kind: InstallOperationKind;
   workflowId: string;
+  /** The one run that may write to the row; not told by operations that write by the row's status. */
+  runId?: string;
   /** RFC 3339 UTC. */
   startedAt: string;
 }
@@ -100,6 +116,21 @@ export interface Check {
 
 export function pendingSteps<Name extends string>(names: readonly Name[]): Step<Name>[] {
   return names.map((name) => ({ name, status: 'pending', attempts: 0 }));
+}
+
+/** Steps as they are shown while an attempt at the one that runs is under way. */
+export function stepsAtAttempt<Name extends string>(
+  steps: readonly Step<Name>[],
+  attempt: number,
+): Step<Name>[] {
+  return steps.map((step) =>
+    step.status === 'running' ? { ...step, attempts: Math.max(step.attempts, attempt) } : step,
+  );
+}
+
+/** The same once it has ended well. */
+export function stepsWhenDone<Name extends string>(steps: readonly Step<Name>[], at: string): Step<Name>[] {
+  return steps.map((step) => (step.status === 'running' ? { ...step, status: 'done', endedAt: at } : step));
 }
 
 /**

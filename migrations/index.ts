@@ -15,6 +15,7 @@ import * as findWhatIsLeft from './20261121T220000-find-what-is-left.ts';
 import * as tellWhatBecameOfChanges from './20261121T230000-tell-what-became-of-changes.ts';
 import * as countAgainstQuotas from './20261121T233000-count-against-quotas.ts';
 import * as tellPublishersApart from './20261121T234000-tell-publishers-apart.ts';
+import * as findOperatedInstalls from './20261129T110000-find-operated-installs.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -37,4 +38,5 @@ export const migrations: Migrations = {
   '20261121T230000-tell-what-became-of-changes': tellWhatBecameOfChanges,
   '20261121T233000-count-against-quotas': countAgainstQuotas,
   '20261121T234000-tell-publishers-apart': tellPublishersApart,
+  '20261129T110000-find-operated-installs': findOperatedInstalls,
 };

@@ -4,6 +4,7 @@ import { createArtifactActivities } from '../activities/artifacts.ts';
 import { createBundleActivities } from '../activities/bundles.ts';
 import { createHousekeepingActivities } from '../activities/housekeeping.ts';
 import { createInstallActivities } from '../activities/installs.ts';
+import { createLifecycleActivities } from '../activities/install-lifecycle.ts';
 import { createRegistryActivities } from '../activities/registry.ts';
 import { createRunnerActivities } from '../activities/runners.ts';
 import { createSweepActivities } from '../activities/sweeps.ts';
@@ -16,7 +17,9 @@ import { openDatabase } from '../platform/db/database.ts';
 import { createDraftSweepStore } from '../platform/db/draft-sweep.ts';
 import { createExecutionPartitionStore } from '../platform/db/execution-partitions.ts';
 import { createExecutionSweepStore } from '../platform/db/execution-sweep.ts';
+import { createExecutionStore } from '../platform/db/executions.ts';
 import { createInstallDraftStore } from '../platform/db/install-drafts.ts';
+import { createInstallLifecycleStore } from '../platform/db/install-lifecycle.ts';
 import { createInstallOperationStore } from '../platform/db/install-operations.ts';
 import { createInstallSweepStore } from '../platform/db/install-sweep.ts';
 import { createRegistryStore } from '../platform/db/registry.ts';
@@ -25,6 +28,7 @@ import { createUploadSweepStore } from '../platform/db/upload-sweep.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
+import { createCancelWorkflow } from '../platform/temporal/cancel-workflow.ts';
 import { createDataConverter } from '../platform/temporal/data-converter.ts';
 import { createReadWorkflowState } from '../platform/temporal/workflow-state.ts';
 import { failureInterceptor } from './failure-interceptor.ts';
@@ -50,6 +54,13 @@ export async function createLifecycleWorker(
   const registry = createRegistryStore(db);
   const client = new Client({ connection, namespace });
   const probing = createRunnerActivities({ gateway: config.gateway });
+  const lifecycle = createLifecycleActivities({
+    lifecycle: createInstallLifecycleStore(db),
+    registry,
+    executions: createExecutionStore(db),
+    runners: probing,
+    cancelWorkflow: createCancelWorkflow(client),
+  });
   const verifying = {
     ...createVerificationActivities({ objects, keys, registry }),
     ...createBundleActivities({ objects, keys }),
@@ -78,6 +89,7 @@ export async function createLifecycleWorker(
         drafts: createInstallDraftStore(db),
         registry,
       }),
+      ...lifecycle,
       ...createHousekeepingActivities({ partitions: createExecutionPartitionStore(db) }),
       ...createSweepActivities({
         executions: createExecutionSweepStore(db),
@@ -93,7 +105,7 @@ export async function createLifecycleWorker(
   const prober = await Worker.create({
     ...shared,
     taskQueue: PROBE_TASK_QUEUE,
-    activities: probing,
+    activities: { ...probing, ...lifecycle },
     maxConcurrentActivityTaskExecutions: PROBES_AT_ONCE,
   });
   const verifier = await Worker.create({

@@ -1,8 +1,12 @@
 // The registry that the bundler reads.
 export { awaitConsent } from './await-consent.ts';
 export { configureInstall } from './configure-install.ts';
+export { disableInstall } from './disable-install.ts';
+export { enableInstall } from './enable-install.ts';
 export { housekeeping } from './housekeeping.ts';
 export { installExtension } from './install-extension.ts';
+export { pauseInstall } from './pause-install.ts';
 export { precompile } from './precompile.ts';
 export { publishBundle } from './publish-bundle.ts';
 export { recompileAll } from './recompile-all.ts';
+export { resumeInstall } from './resume-install.ts';

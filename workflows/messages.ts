@@ -7,6 +7,7 @@ import type {
   InstallOperationKind,
   InstallStatus,
   InstallStepName,
+  OperationStepName,
   PublishStatus,
   PublishStepName,
   Step,
@@ -111,6 +112,23 @@ export interface ConfigureInstallResult {
   secretsVersion: number;
 }
 
+/**
+ * Input of `enableInstall`, `pauseInstall` and `resumeInstall`, under `install:{tenant}:{extension}`, and of `disableInstall`, under
+ * `disable:{installId}`.
+ */
+export interface OperateInstallInput {
+  tenantId: string;
+  extensionId: string;
+  installId: string;
+  requestedBy: string;
+}
+
+/** Progress of such an operation, and its result. */
+export interface OperationProgress {
+  step?: OperationStepName;
+  steps: Step<OperationStepName>[];
+}
+
 /** Input of `housekeeping`, which a Schedule of that name starts without one. */
 export interface HousekeepingInput {
   /** Counts what would go, and changes nothing. */
@@ -144,6 +162,7 @@ export interface ConsentDecision {
 export const publishProgressQuery = defineQuery<PublishProgress>('publishProgress');
 export const recompileProgressQuery = defineQuery<RecompileProgress>('recompileProgress');
 export const installProgressQuery = defineQuery<InstallProgress>('installProgress');
+export const operationProgressQuery = defineQuery<OperationProgress>('operationProgress');
 
 /** Which install, and which draft it uses: a caller that joined has its own draft left over. */
 export interface InstallOpened {

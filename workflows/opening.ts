@@ -1,5 +1,5 @@
 import { ensureTemporalFailure } from '@temporalio/common';
-import { condition } from '@temporalio/workflow';
+import { CancellationScope, condition } from '@temporalio/workflow';
 
 /** What callers of an `…Opened` update wait for. */
 export interface Opening {
@@ -16,7 +16,8 @@ export function createOpening(): Opening {
     succeeded: () => void (outcome ??= {}),
     failed: (err) => void (outcome ??= { failure: ensureTemporalFailure(err) }),
     async settled() {
-      await condition(() => outcome !== undefined);
+      // Also of a workflow that is cancelled meanwhile: what became of opening is still to be told.
+      await CancellationScope.nonCancellable(() => condition(() => outcome !== undefined));
       if (outcome?.failure) throw outcome.failure;
     },
   };

@@ -1,13 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { isPlatformError } from '../../core/errors.ts';
 import type { InstallDraftStore } from '../../platform/db/install-drafts.ts';
 import type { InstallStore } from '../../platform/db/installs.ts';
 import { onceBegun } from '../once-begun.ts';
+import { createOnceSettled } from './once-settled.ts';
 import type { DraftWriter, DraftContent } from './write-draft.ts';
-
-/** An operation that the row says is over has left Temporal within this. */
-const SETTLE_WITHIN_MS = 5_000;
-const SETTLE_PAUSE_MS = 50;
 
 export interface DraftedOperationDeps {
   writeDraft: DraftWriter;
@@ -36,23 +32,7 @@ export function createDraftedOperation({
   drafts,
   installs,
 }: DraftedOperationDeps): DraftedOperation {
-  /** The row shows an end before the workflow has ended: who reads it there may ask for the next operation at once. */
-  async function onceSettled<Started>(
-    { tenantId, extensionId }: { tenantId: string; extensionId: string },
-    start: () => Promise<Started>,
-  ): Promise<Started> {
-    const deadline = performance.now() + SETTLE_WITHIN_MS;
-    for (;;) {
-      try {
-        return await start();
-      } catch (err) {
-        if (!isPlatformError(err) || err.code !== 'OPERATION_RUNNING') throw err;
-        const install = await installs.findByExtension(tenantId, extensionId);
-        if (!install || install.operation || performance.now() > deadline) throw err;
-        await delay(SETTLE_PAUSE_MS);
-      }
-    }
-  }
+  const onceSettled = createOnceSettled(installs);
 
   return async (install, change, start) => {
     const { created, ...ids } = await writeDraft(install.tenantId, change);

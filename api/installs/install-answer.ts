@@ -30,8 +30,8 @@ function uiUrlOf(install: Install, runnerPublicBase: string): { uiUrl?: string }
   return { uiUrl: `${runnerPublicBase.replace(/\/$/, '')}/ext-ui/${extensionId}/${contentHash}/${entry}` };
 }
 
-export function isSettled({ status }: Install): boolean {
-  return INSTALL_SETTLED.includes(status);
+export function isSettled({ status, operation }: Install): boolean {
+  return operation === undefined && INSTALL_SETTLED.includes(status);
 }
 
 /** 202 of work that has begun and whose row cannot be read at the moment. */

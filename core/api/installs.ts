@@ -43,7 +43,8 @@ const underWay = z.union([
   install.extend(workUnderWay.shape),
   z.object({ installId: uuid, status: z.literal('installing'), ...workUnderWay.shape }),
 ]);
-const failed = problem.extend({ install: install.optional() });
+/** With the install as it stands. */
+export const failed = problem.extend({ install: install.optional() });
 
 /** 200: it is there already, or was declined. 201: it serves. 202: it runs, or waits for a person. */
 export const installExtension = {

@@ -3,6 +3,7 @@ import * as executions from './executions.ts';
 import * as extensions from './extensions.ts';
 import * as hostStorage from './host-storage.ts';
 import * as installs from './installs.ts';
+import * as lifecycle from './install-lifecycle.ts';
 import * as internal from './internal.ts';
 import * as publishes from './publishes.ts';
 import type { Route } from './route.ts';
@@ -28,6 +29,10 @@ export const publicRoutes = {
   readInstall: installs.readInstall,
   watchInstall: installs.watchInstall,
   decideConsent: installs.decideConsent,
+  enableInstall: lifecycle.enableInstall,
+  disableInstall: lifecycle.disableInstall,
+  pauseInstall: lifecycle.pauseInstall,
+  resumeInstall: lifecycle.resumeInstall,
   readConfig: settings.readConfig,
   replaceConfig: settings.replaceConfig,
   resetConfig: settings.resetConfig,

@@ -124,6 +124,31 @@ export function createExecutionStore(db: Knex) {
       return row && toExecution(row);
     },
 
+    /** Ids of an install's calls that began since then and have not ended. A call that began meanwhile may be missing. */
+    async listRunning(
+      tenantId: string,
+      { installId, since }: { installId: string; since: Date },
+    ): Promise<string[]> {
+      return db('extension_execution_log')
+        .where({ tenant_id: tenantId, install_id: installId, status: 'running' })
+        .where('started_at', '>=', since)
+        .where('started_at', '<', new Date(Date.now() + AHEAD_MS))
+        .pluck<string[]>('execution_id');
+    },
+
+    /** Whether one of them has not ended. */
+    async anyRunning(tenantId: string, executionIds: readonly string[]): Promise<boolean> {
+      if (executionIds.length === 0) return false;
+      const row = (await db('extension_execution_log')
+        .where({ tenant_id: tenantId, status: 'running' })
+        .whereIn(
+          ['started_at', 'execution_id'],
+          executionIds.map((id) => [keyOf(tenantId, id).started_at, id]),
+        )
+        .first('execution_id')) as unknown;
+      return row !== undefined;
+    },
+
     /** Newest first. A page may hold fewer than `limit`, or none, and still have a cursor: it looks at a bounded number of rows. */
     async list(tenantId: string, filter: ExecutionFilter, page: PageRequest): Promise<Page<Execution>> {
       const order = { time: 'started_at', id: 'execution_id', order: 'desc' } as const;

@@ -1,16 +1,18 @@
 import type { Knex } from 'knex';
-import type { FailureReason, InstallStepName, Step } from '../../core/progress.ts';
+import type { FailureReason, InstallOperation, InstallStatus, Step } from '../../core/progress.ts';
 
 const BATCH = 1_000;
 
-/** An install on its way to serving that has not changed for a while. */
+/** An install on its way to serving, or one that is operated on, that has not changed for a while. */
 export interface QuietInstall {
   tenantId: string;
   installId: string;
   extensionId: string;
-  versionId: string;
-  status: 'installing' | 'awaiting-consent';
-  steps: Step<InstallStepName>[];
+  /** The one on its way; of an install that is operated on none. */
+  versionId: string | null;
+  status: InstallStatus;
+  operation: InstallOperation | null;
+  steps: Step[];
   /** As the database writes it: a Date would lose the microseconds. */
   updatedAt: string;
 }
@@ -23,7 +25,8 @@ export function createInstallSweepStore(db: Knex) {
     /** A page of those that last changed `quietMs` ago or earlier, the quietest first. */
     async listQuiet(quietMs: number, after?: QuietInstall): Promise<QuietInstall[]> {
       const query = db('tenant_extension_install')
-        .whereIn('status', ['installing', 'awaiting-consent'])
+        // In the words of the index of those that are under way.
+        .whereRaw("(operation is not null or status in ('installing', 'awaiting-consent'))")
         .whereRaw('updated_at < now() - ?::interval', [`${quietMs} ms`])
         .orderBy(['updated_at', 'install_id'])
         .limit(BATCH)
@@ -33,6 +36,7 @@ export function createInstallSweepStore(db: Knex) {
           extensionId: 'extension_id',
           versionId: 'pending_version_id',
           status: 'status',
+          operation: 'operation',
           steps: 'steps',
           updatedAt: db.raw('updated_at::text'),
         });
@@ -51,7 +55,7 @@ export function createInstallSweepStore(db: Knex) {
      */
     async endQuiet(
       { tenantId, installId, updatedAt }: QuietInstall,
-      { steps, error }: { steps: Step<InstallStepName>[]; error: FailureReason },
+      { steps, error }: { steps: Step[]; error: FailureReason },
     ): Promise<boolean> {
       return db.transaction(async (trx) => {
         const own = { tenant_id: tenantId, install_id: installId };
@@ -71,6 +75,24 @@ export function createInstallSweepStore(db: Knex) {
         for (const table of LEFT_BY_STEPS) await trx(table).where(own).delete();
         return true;
       });
+    },
+
+    /** Ends an operation on an install that is there, the same way; what is served stays. */
+    async endQuietOperation(
+      { tenantId, installId, updatedAt }: QuietInstall,
+      { steps, error }: { steps: Step[]; error: FailureReason },
+    ): Promise<boolean> {
+      const updated = await db('tenant_extension_install')
+        .where({ tenant_id: tenantId, install_id: installId })
+        .whereNotNull('operation')
+        .whereRaw('updated_at = ?::timestamptz', [updatedAt])
+        .update({
+          operation: null,
+          steps: JSON.stringify(steps),
+          error: JSON.stringify(error),
+          updated_at: db.fn.now(),
+        });
+      return updated > 0;
     },
   };
 }

@@ -6,7 +6,6 @@ import {
   type FailureReason,
   type InstallOperation,
   type InstallStatus,
-  type InstallStepName,
   type PendingVersion,
   type Step,
 } from '../../core/progress.ts';
@@ -46,7 +45,8 @@ export interface Install {
   /** Identifies the request that brought the pending version. */
   pendingDigest?: string;
   /** Of the operation that runs, else of the last one. */
-  steps: Step<InstallStepName>[];
+  steps: Step[];
+  /** Why that operation failed. */
   error?: FailureReason;
   config?: Record<string, unknown>;
   configVersion: number;
@@ -75,7 +75,7 @@ interface InstallRow {
   pending_version: string | null;
   pending_digest: string | null;
   waiting_for: PendingVersion['waitingFor'] | null;
-  steps: Step<InstallStepName>[];
+  steps: Step[];
   error: FailureReason | null;
   config: Record<string, unknown> | null;
   config_stamp: number | null;

@@ -42,6 +42,17 @@ export function executionQueries(): HotQuery[] {
       rows: 0,
       run: (db) => createExecutionStore(db).find(busy.tenantId, randomUUID()),
     },
+    {
+      name: 'executions of an install that run',
+      rows: 2,
+      owes: 'it goes through all that the install began within the longest timeout, once or twice when the install is disabled',
+      async run(db) {
+        const executionId = await begin(db);
+        const since = new Date(Date.now() - HOUR_MS / 12);
+        await createExecutionStore(db).listRunning(usual.tenantId, { installId: usual.installId, since });
+        return createExecutionStore(db).anyRunning(usual.tenantId, [executionId]);
+      },
+    },
     ...pages('executions of a busy tenant', 1, list(busy.tenantId, {})),
     ...pages('executions of an install', 1, list(busy.tenantId, { installId: busy.installId })),
     ...pages('executions of a request', 1, list(busy.tenantId, { requestId: 'the-same-for-every-call' })),

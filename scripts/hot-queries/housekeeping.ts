@@ -88,6 +88,7 @@ export function housekeepingQueries(): HotQuery[] {
       run: (db) => createInstallSweepStore(db).listQuiet(HOUR_MS, quietInstall()),
     },
     { name: 'sweep of installs: end one', rows: 8, run: endInstall },
+    { name: 'sweep of installs: end an operation', rows: 2, run: endOperation },
   ];
 }
 
@@ -96,6 +97,7 @@ const quietInstall = () => ({
   extensionId: idOf('extension-0'),
   versionId: idOf('version-0-3'),
   status: 'installing' as const,
+  operation: null,
   steps: [],
   updatedAt: '2026-01-01 00:00:00+00',
 });
@@ -110,4 +112,11 @@ async function endInstall(db: Knex): Promise<void> {
     updated_at: install.updatedAt,
   });
   await createInstallSweepStore(db).endQuiet(install, { steps: [], error: reason });
+}
+
+async function endOperation(db: Knex): Promise<void> {
+  const install = quietInstall();
+  const own = { tenant_id: install.tenantId, install_id: install.installId };
+  await db('tenant_extension_install').where(own).update({ operation: '{}', updated_at: install.updatedAt });
+  await createInstallSweepStore(db).endQuietOperation(install, { steps: [], error: reason });
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
 import { createHydrationStore } from '../../platform/db/hydration.ts';
 import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
+import { createInstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { createInstallStore } from '../../platform/db/installs.ts';
 import { everywhere, hashOf, HOUR_MS, idOf, pages, usual, type HotQuery } from './hot-query.ts';
@@ -82,6 +83,27 @@ export function installQueries(): HotQuery[] {
       run: (db) => createInstallStore(db).secretNames(usual.tenantId, usual.installId),
     },
     ...pages('installs of a tenant', 7, (db, page) => createInstallStore(db).list(usual.tenantId, page)),
+    {
+      name: 'install: pause, resume, disable, enable',
+      rows: 24,
+      async run(db) {
+        const { tenantId, installId } = usual;
+        const lifecycle = createInstallLifecycleStore(db);
+        const owned = { ...operation, kind: 'enable' as const, runId: 'explain' };
+        await lifecycle.turn(tenantId, installId, { from: 'active', to: 'paused', steps });
+        await lifecycle.turn(tenantId, installId, { from: 'paused', to: 'active', steps });
+        const stopping = { operation: owned, from: ['active' as const], to: 'disabled' as const, steps };
+        await lifecycle.stop(tenantId, installId, stopping);
+        await lifecycle.show(tenantId, installId, owned.runId, steps);
+        await lifecycle.end(tenantId, installId, { runId: owned.runId, steps });
+        const { versionId } = await lifecycle.open(tenantId, installId, {
+          operation: owned,
+          from: ['disabled'],
+          steps,
+        });
+        await lifecycle.enable(tenantId, installId, { runId: owned.runId, versionId, steps });
+      },
+    },
     {
       name: 'install: open, wait, open again, with grants, settings and end',
       rows: 40,

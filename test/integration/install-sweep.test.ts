@@ -5,6 +5,7 @@ import { createInstallActivities } from '../../activities/installs.ts';
 import { consentWorkflowId, installWorkflowId } from '../../core/ids.ts';
 import { INSTALL_STEPS, pendingSteps } from '../../core/progress.ts';
 import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
+import { createInstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { createInstallStore } from '../../platform/db/installs.ts';
 import { createRegistryStore } from '../../platform/db/registry.ts';
@@ -148,6 +149,31 @@ describe('installs', () => {
     };
     expect(await sweeper.sweep('sweepInstalls')).toBe(0);
     expect(await find()).toMatchObject({ status: 'installing' });
+  });
+
+  it('that are operated on while they are there stay what they are, and say that the operation is lost', async () => {
+    await operations().open(tenantId, openInput({ installId, ...version }));
+    await operations().activate(tenantId, installId, version.versionId, []);
+    const lifecycle = createInstallLifecycleStore(sweeper.db);
+    const owned = { kind: 'disable', workflowId: `disable:${installId}`, runId: 'r', startedAt: '' } as const;
+    await lifecycle.stop(tenantId, installId, {
+      operation: owned,
+      from: ['active'],
+      to: 'disabled',
+      steps: [
+        { name: 'disable', status: 'done', attempts: 1 },
+        { name: 'cancel', status: 'running', attempts: 1 },
+      ],
+    });
+    await quiet();
+    const workflow = await sweeper.startWorkflow('disableInstall', owned.workflowId);
+    expect(await sweeper.sweep('sweepInstalls')).toBe(0);
+    await workflow.terminate();
+    expect(await sweeper.sweepThrice('sweepInstalls')).toEqual([1, 1, 0]);
+    const ended = await find();
+    expect(ended).toMatchObject({ status: 'disabled', error: { code: 'OPERATION_LOST' } });
+    expect(ended).not.toHaveProperty('operation');
+    expect(ended?.steps.map(({ status }) => status)).toEqual(['done', 'failed']);
   });
 
   it('are not ended while Temporal does not answer', async () => {

@@ -16,6 +16,8 @@ import {
   fakeInstallActivities,
   installInput,
 } from '../support/fake-install.ts';
+import { beginOperation } from '../support/begin-operation.ts';
+import { fakeLifecycleActivities } from '../support/fake-lifecycle.ts';
 import { ARTIFACT, beginPublish, CONTENT_HASH, fakePublishActivities } from '../support/fake-publish.ts';
 import { startWorkflowEnvironment } from '../support/workflow-environment.ts';
 
@@ -50,9 +52,11 @@ const SWEEPS = [
 ] as const satisfies readonly (keyof SweepActivities)[];
 
 const install = fakeInstallActivities();
+const lifecycle = fakeLifecycleActivities();
 const publish = fakePublishActivities();
 const environment = await startWorkflowEnvironment({
   ...install.activities,
+  ...lifecycle.activities,
   ...publish.activities,
   ...Object.fromEntries(SWEEPS.map((name) => [name, () => Promise.resolve({ count: 1 })])),
   prepareExecutionPartitions: () => Promise.resolve({ made: ['extension_execution_log_20260101'] }),
@@ -61,6 +65,7 @@ const { client } = environment;
 
 async function record(name: string, run: (client: Client) => Promise<Recordable>): Promise<void> {
   install.reset();
+  lifecycle.reset();
   publish.reset();
   const handle = await run(client);
   await handle.result().catch(() => undefined); // a failed workflow's history is what some scenarios are about
@@ -115,6 +120,13 @@ try {
   await record('configure-install-applied', (on) => {
     const { tenantId, extensionId, installId, draftId, requestedBy, digest } = installInput();
     return beginConfigure(on, { tenantId, extensionId, installId, draftId, requestedBy, digest });
+  });
+  for (const kind of ['enable', 'disable', 'pause', 'resume'] as const) {
+    await record(`${kind}-install-done`, (on) => beginOperation(on, kind, installInput()));
+  }
+  await record('enable-install-failed', (on) => {
+    lifecycle.script({ probeInstall: failedProbe });
+    return beginOperation(on, 'enable', installInput());
   });
   await record('housekeeping-done', (on) =>
     on.workflow.start<typeof housekeeping>('housekeeping', {

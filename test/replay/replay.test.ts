@@ -37,6 +37,11 @@ describe('recorded histories', () => {
       'install-extension-awaits-consent',
       'await-consent-granted',
       'configure-install-applied',
+      'enable-install-done',
+      'enable-install-failed',
+      'disable-install-done',
+      'pause-install-done',
+      'resume-install-done',
       'housekeeping-done',
     ]) {
       expect(files.some((file) => file.startsWith(name))).toBe(true);

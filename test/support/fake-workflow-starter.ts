@@ -1,6 +1,14 @@
-import { pendingSteps, INSTALL_STEPS, type FailureReason } from '../../core/progress.ts';
+import { randomUUID } from 'node:crypto';
+import {
+  pendingSteps,
+  INSTALL_STEPS,
+  OPERATION_STEPS,
+  type FailureReason,
+  type LifecycleKind,
+} from '../../core/progress.ts';
 import type { PlatformError } from '../../core/errors.ts';
 import { installWorkflowId, precompileWorkflowId } from '../../core/ids.ts';
+import type { InstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
 import type { InstallOperationStore } from '../../platform/db/install-operations.ts';
 import type { UploadStore } from '../../platform/db/uploads.ts';
 import type { WorkflowStarter } from '../../api/workflow-starter.ts';
@@ -9,9 +17,16 @@ import type {
   ConsentDecision,
   InstallExtensionInput,
   InstallOpened,
+  OperateInstallInput,
   PrecompileInput,
   PublishBundleInput,
 } from '../../workflows/messages.ts';
+
+interface Stores {
+  uploads: UploadStore;
+  operations: InstallOperationStore;
+  lifecycle: InstallLifecycleStore;
+}
 
 /** Does to the rows what the workflows would, at once, and keeps what it was asked. */
 export class FakeWorkflowStarter implements WorkflowStarter {
@@ -20,6 +35,9 @@ export class FakeWorkflowStarter implements WorkflowStarter {
   readonly installs: InstallExtensionInput[] = [];
   readonly configures: ConfigureInstallInput[] = [];
   readonly decisions: ConsentDecision[] = [];
+  readonly operated: (OperateInstallInput & { kind: LifecycleKind })[] = [];
+  /** How an install is enabled: to its end, not yet, or in vain. */
+  enableEnd: 'active' | 'running' | FailureReason = 'active';
   /** Thrown by whatever is asked, until it is taken away. */
   fails: PlatformError | undefined;
   /** Each thrown once, by what is asked next. */
@@ -35,9 +53,9 @@ export class FakeWorkflowStarter implements WorkflowStarter {
     { status: 'active' | 'installing' | 'awaiting-consent' } | { status: 'failed'; error: FailureReason } = {
     status: 'active',
   };
-  readonly #stores: { uploads: UploadStore; operations: InstallOperationStore };
+  readonly #stores: Stores;
 
-  constructor(stores: { uploads: UploadStore; operations: InstallOperationStore }) {
+  constructor(stores: Stores) {
     this.#stores = stores;
   }
 
@@ -89,6 +107,37 @@ export class FakeWorkflowStarter implements WorkflowStarter {
     const lost = this.answersLost.shift();
     if (lost) throw lost;
     return stamps;
+  }
+
+  async operateInstall(kind: LifecycleKind, input: OperateInstallInput): Promise<InstallOpened> {
+    this.#throwIfAsked();
+    this.operated.push({ ...input, kind });
+    const { tenantId, installId } = input;
+    const { lifecycle } = this.#stores;
+    const runId = randomUUID();
+    const operation = { kind, workflowId: kind, runId, startedAt: new Date().toISOString() };
+    const steps = pendingSteps(OPERATION_STEPS[kind]);
+    if (kind === 'pause') await lifecycle.turn(tenantId, installId, { from: 'active', to: 'paused', steps });
+    if (kind === 'resume') await lifecycle.turn(tenantId, installId, { from: 'paused', to: 'active', steps });
+    if (kind === 'disable') {
+      const from = ['active', 'paused', 'disabled'] as const;
+      await lifecycle.stop(tenantId, installId, { operation, from, to: 'disabled', steps });
+      await lifecycle.end(tenantId, installId, { runId, steps });
+    }
+    if (kind === 'enable') {
+      const { versionId } = await lifecycle.open(tenantId, installId, {
+        operation,
+        from: ['disabled'],
+        steps,
+      });
+      if (this.enableEnd === 'active')
+        await lifecycle.enable(tenantId, installId, { runId, versionId, steps });
+      else if (this.enableEnd !== 'running') {
+        await lifecycle.end(tenantId, installId, { runId, steps, error: this.enableEnd });
+      }
+    }
+    await this.begun();
+    return { installId };
   }
 
   decideConsent(_install: unknown, decision: ConsentDecision): Promise<{ status: 'active' }> {

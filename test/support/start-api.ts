@@ -8,6 +8,7 @@ import { PERMISSIONS, type Permission } from '../../core/permissions.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { loadGatewayConfig } from '../../platform/config/gateway.ts';
 import { createApiKeyStore } from '../../platform/db/api-keys.ts';
+import { createInstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
 import { createLogger } from '../../platform/logger.ts';
@@ -79,6 +80,7 @@ export async function startApi(
   const workflows = new FakeWorkflowStarter({
     uploads: createUploadStore(db),
     operations: createInstallOperationStore(db),
+    lifecycle: createInstallLifecycleStore(db),
   });
   const config = loadGatewayConfig({
     GATEWAY_PORT: '0',

@@ -1,0 +1,208 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { activityInfo } from '@temporalio/activity';
+import { PlatformError } from '../core/errors.ts';
+import { MAX_TIMEOUT_MS, START_WITHIN_MS } from '../core/execute.ts';
+import { installWorkflowId } from '../core/ids.ts';
+import {
+  stepsAtAttempt,
+  stepsWhenDone,
+  type FailureReason,
+  type InstallOperation,
+  type InstallStatus,
+  type LifecycleKind,
+  type OperationStepName,
+  type Step,
+} from '../core/progress.ts';
+import type { ExecutionStore } from '../platform/db/executions.ts';
+import type { InstallLifecycleStore } from '../platform/db/install-lifecycle.ts';
+import type { RegistryStore } from '../platform/db/registry.ts';
+import type { CancelWorkflow } from '../platform/temporal/cancel-workflow.ts';
+import { withHeartbeat } from './heartbeat.ts';
+import type { InstallRef } from './installs.ts';
+import type { RunnerActivities } from './runners.ts';
+
+/** A call that has not ended by then was lost with its gateway or runner. */
+const DRAIN_WITHIN_MS = START_WITHIN_MS + MAX_TIMEOUT_MS;
+const LOOK_AGAIN_MS = 250;
+
+export interface LifecycleDeps {
+  lifecycle: InstallLifecycleStore;
+  registry: Pick<RegistryStore, 'findVersionById'>;
+  executions: Pick<ExecutionStore, 'listRunning' | 'anyRunning'>;
+  runners: Pick<RunnerActivities, 'warmVersion' | 'probeVersion'>;
+  cancelWorkflow: CancelWorkflow;
+}
+
+/** Which install, and the steps of its operation as they stand: the one that runs is the activity's own. */
+export interface OperationRef extends InstallRef {
+  kind: LifecycleKind;
+  steps: Step<OperationStepName>[];
+}
+
+export interface OpenOperationResult {
+  versionId: string;
+  version: string;
+  contentHash: string;
+  /** Path of the endpoint that must answer before the version may serve, if its manifest names one. */
+  health?: string;
+  attempts: number;
+}
+
+interface Done {
+  attempts: number;
+}
+
+export type LifecycleActivities = ReturnType<typeof createLifecycleActivities>;
+
+/**
+ * What is done to an install that is there. Each shows its attempts in the row, as long as that is its operation's, and bears to run
+ * twice.
+ */
+export function createLifecycleActivities(deps: LifecycleDeps) {
+  const { lifecycle, registry, executions, runners } = deps;
+
+  const show = ({ tenantId, installId, steps }: OperationRef): Promise<void> =>
+    lifecycle.show(tenantId, installId, runId(), stepsAtAttempt(steps, activityInfo().attempt));
+
+  async function drained(tenantId: string, installId: string, signal: AbortSignal): Promise<void> {
+    const since = new Date(Date.now() - DRAIN_WITHIN_MS);
+    const until = performance.now() + DRAIN_WITHIN_MS;
+    const lookAgain = (): Promise<void> => delay(LOOK_AGAIN_MS, undefined, { signal });
+    for (;;) {
+      // Also at first: a call that was let in before the install was stopped may be about to write its row.
+      await lookAgain();
+      const running = await executions.listRunning(tenantId, { installId, since });
+      if (running.length === 0) return;
+      while (await executions.anyRunning(tenantId, running)) {
+        if (performance.now() > until) return;
+        await lookAgain();
+      }
+    }
+  }
+
+  return {
+    /** Takes the row for this operation, if its status is one of `from`. */
+    async openOperation({
+      tenantId,
+      installId,
+      kind,
+      steps,
+      from,
+    }: OperationRef & { from: InstallStatus[] }): Promise<OpenOperationResult> {
+      const operation = operationOf(kind);
+      const { versionId } = await lifecycle.open(tenantId, installId, {
+        operation,
+        from,
+        steps: done(steps),
+      });
+      const found = await registry.findVersionById(versionId);
+      if (!found) throw new PlatformError('INTERNAL', 'an install names a version that is not there');
+      const { version, contentHash, manifest } = found;
+      const { health } = manifest;
+      return { versionId, version, contentHash, ...(health !== undefined && { health }), ...attempts() };
+    },
+
+    async warmInstall({ versionId, ...ref }: OperationRef & { versionId: string }): Promise<Done> {
+      await show(ref);
+      const { tenantId, installId } = ref;
+      return runners.warmVersion({ tenantId, installId, versionId });
+    },
+
+    /** Without a health endpoint there is nothing to ask. */
+    async probeInstall({
+      versionId,
+      health,
+      ...ref
+    }: OperationRef & { versionId: string; health?: string }): Promise<Done> {
+      await show(ref);
+      if (health === undefined) return attempts();
+      const { tenantId, installId } = ref;
+      return runners.probeVersion({ tenantId, installId, versionId, health });
+    },
+
+    /** The version serves from here on. */
+    async enableInstall({
+      tenantId,
+      installId,
+      steps,
+      versionId,
+    }: OperationRef & { versionId: string }): Promise<Done> {
+      await lifecycle.enable(tenantId, installId, { runId: runId(), versionId, steps: done(steps) });
+      return attempts();
+    },
+
+    async pauseInstall({ tenantId, installId, steps }: OperationRef): Promise<Done> {
+      await lifecycle.turn(tenantId, installId, { from: 'active', to: 'paused', steps: done(steps) });
+      return attempts();
+    },
+
+    async resumeInstall({ tenantId, installId, steps }: OperationRef): Promise<Done> {
+      await lifecycle.turn(tenantId, installId, { from: 'paused', to: 'active', steps: done(steps) });
+      return attempts();
+    },
+
+    /** Calls are refused from here on, and the row is no longer that of whatever ran. */
+    async disableInstall({ tenantId, installId, kind, steps }: OperationRef): Promise<Done> {
+      await lifecycle.stop(tenantId, installId, {
+        operation: operationOf(kind),
+        // Disabled already: then it is something else's to take the row from, such as being enabled.
+        from: ['active', 'paused', 'disabled'],
+        to: 'disabled',
+        steps: done(steps),
+      });
+      return attempts();
+    },
+
+    /** Answers once what ran on the install has undone itself; nothing that runs is no error. */
+    async cancelOperation({ extensionId, ...ref }: OperationRef & { extensionId: string }): Promise<Done> {
+      await show(ref);
+      await withHeartbeat((signal) =>
+        deps.cancelWorkflow(installWorkflowId(ref.tenantId, extensionId), signal),
+      );
+      return attempts();
+    },
+
+    /** Waits for the calls that had begun before the install was stopped, and ends the operation. */
+    async drainInstall(ref: OperationRef): Promise<Done> {
+      await show(ref);
+      const { tenantId, installId, steps } = ref;
+      await withHeartbeat((signal) => drained(tenantId, installId, signal));
+      await lifecycle.end(tenantId, installId, { runId: runId(), steps: done(steps) });
+      return attempts();
+    },
+
+    /** Ends an operation that failed. What is served stays; a row that is another operation's is not touched. */
+    async endOperation({
+      tenantId,
+      installId,
+      steps,
+      error,
+    }: OperationRef & { error: FailureReason }): Promise<void> {
+      await lifecycle.end(tenantId, installId, { runId: runId(), steps, error });
+    },
+  };
+}
+
+/** The workflow run that this activity works for. */
+function runId(): string {
+  return execution().runId;
+}
+
+function operationOf(kind: LifecycleKind): InstallOperation & { runId: string } {
+  const { workflowId, runId: ownRunId } = execution();
+  return { kind, workflowId, runId: ownRunId, startedAt: new Date().toISOString() };
+}
+
+function execution(): { workflowId: string; runId: string } {
+  const { workflowExecution } = activityInfo();
+  if (!workflowExecution) throw new PlatformError('INTERNAL', 'the activity has no workflow');
+  return workflowExecution;
+}
+
+function attempts(): Done {
+  return { attempts: activityInfo().attempt };
+}
+
+function done<Name extends string>(steps: Step<Name>[]): Step<Name>[] {
+  return stepsWhenDone(stepsAtAttempt(steps, activityInfo().attempt), new Date().toISOString());
+}

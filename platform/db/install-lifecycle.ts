@@ -1,0 +1,131 @@
+import type { Knex } from 'knex';
+import { PlatformError } from '../../core/errors.ts';
+import type { FailureReason, InstallOperation, InstallStatus, Step } from '../../core/progress.ts';
+
+/** An operation and the one run of its workflow that may write to the row. */
+export type OwnedOperation = InstallOperation & { runId: string };
+
+interface Opening {
+  operation: OwnedOperation;
+  from: readonly InstallStatus[];
+  steps: Step[];
+}
+
+interface LifecycleRow {
+  status: InstallStatus;
+  operation: InstallOperation | null;
+}
+
+export type InstallLifecycleStore = ReturnType<typeof createInstallLifecycleStore>;
+
+/**
+ * What operations write of an install that is there. The row is that of one run at a time, whose id it names: what another run still
+ * writes changes nothing, and a repeat neither. Errors: NOT_FOUND, OPERATION_RUNNING, STATE_CONFLICT.
+ */
+export function createInstallLifecycleStore(db: Knex) {
+  const row = (tenantId: string, installId: string): Knex.QueryBuilder =>
+    db('tenant_extension_install').where({ tenant_id: tenantId, install_id: installId });
+
+  const ownedBy = (tenantId: string, installId: string, runId: string): Knex.QueryBuilder =>
+    row(tenantId, installId).whereRaw("operation->>'runId' = ?", [runId]);
+
+  async function refusal(tenantId: string, installId: string, what: string): Promise<PlatformError> {
+    const found = (await row(tenantId, installId).first('status', 'operation')) as LifecycleRow | undefined;
+    if (!found) return new PlatformError('NOT_FOUND', 'there is no such install');
+    const { status, operation } = found;
+    if (!operation)
+      return new PlatformError('STATE_CONFLICT', `an install that is ${status} cannot be ${what}`);
+    return new PlatformError(
+      'OPERATION_RUNNING',
+      `another operation on this install is running: ${operation.kind}`,
+      {
+        details: { operation: operation.kind },
+      },
+    );
+  }
+
+  return {
+    /** Takes the row for an operation, and answers the version that it serves or served last. */
+    async open(
+      tenantId: string,
+      installId: string,
+      { operation, from, steps }: Opening,
+    ): Promise<{ versionId: string }> {
+      const [opened] = (await row(tenantId, installId)
+        .whereIn('status', from)
+        .whereRaw("(operation is null or operation->>'runId' = ?)", [operation.runId])
+        .update({ ...shown(steps), operation: JSON.stringify(operation), error: null })
+        .returning('active_version_id')) as { active_version_id: string }[];
+      if (!opened) throw await refusal(tenantId, installId, `${operation.kind}d`);
+      return { versionId: opened.active_version_id };
+    },
+
+    /** Shows how the steps stand, while the row is this run's. */
+    async show(tenantId: string, installId: string, runId: string, steps: Step[]): Promise<void> {
+      await ownedBy(tenantId, installId, runId).update(shown(steps));
+    },
+
+    /** Takes the row from whatever runs, and has it say what is served from now on. */
+    async stop(
+      tenantId: string,
+      installId: string,
+      { operation, from, to, steps }: Opening & { to: InstallStatus },
+    ): Promise<void> {
+      const stopped = await row(tenantId, installId)
+        .whereRaw("(status = any(?) or (status = ? and operation->>'runId' = ?))", [
+          [...from],
+          to,
+          operation.runId,
+        ])
+        .update({ ...shown(steps), status: to, operation: JSON.stringify(operation), error: null });
+      if (stopped === 0) throw await refusal(tenantId, installId, to);
+    },
+
+    /** The version serves, and the operation has ended. */
+    async enable(
+      tenantId: string,
+      installId: string,
+      { runId, versionId, steps }: { runId: string; versionId: string; steps: Step[] },
+    ): Promise<void> {
+      const enabled = await ownedBy(tenantId, installId, runId)
+        .where({ status: 'disabled', active_version_id: versionId })
+        .update({ ...shown(steps), status: 'active', operation: null });
+      if (enabled > 0) return;
+      const serves = (await row(tenantId, installId)
+        .where({ status: 'active', active_version_id: versionId })
+        .first('install_id')) as unknown;
+      if (!serves) throw await refusal(tenantId, installId, 'enabled');
+    },
+
+    /** From one status to another, with no operation that shows. */
+    async turn(
+      tenantId: string,
+      installId: string,
+      { from, to, steps }: { from: InstallStatus; to: InstallStatus; steps: Step[] },
+    ): Promise<void> {
+      const turned = await row(tenantId, installId)
+        .where({ status: from, operation: null })
+        .update({ ...shown(steps), status: to, error: null });
+      if (turned > 0) return;
+      const isThere = (await row(tenantId, installId).where({ status: to }).first('install_id')) as unknown;
+      if (!isThere) throw await refusal(tenantId, installId, to);
+    },
+
+    /** Ends the operation; what is served stays. */
+    async end(
+      tenantId: string,
+      installId: string,
+      { runId, steps, error }: { runId: string; steps: Step[]; error?: FailureReason },
+    ): Promise<void> {
+      await ownedBy(tenantId, installId, runId).update({
+        ...shown(steps),
+        operation: null,
+        error: error ? JSON.stringify(error) : null,
+      });
+    },
+  };
+
+  function shown(steps: Step[]): Record<string, unknown> {
+    return { steps: JSON.stringify(steps), updated_at: db.fn.now() };
+  }
+}

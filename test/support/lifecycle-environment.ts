@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto';
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { createLifecycleActivities, type LifecycleActivities } from '../../activities/install-lifecycle.ts';
+import type { RunnerActivities } from '../../activities/runners.ts';
+import { PlatformError } from '../../core/errors.ts';
+import type { LifecycleKind } from '../../core/progress.ts';
+import { createExecutionStore } from '../../platform/db/executions.ts';
+import { createInstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
+import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
+import { createInstallStore, type Install } from '../../platform/db/installs.ts';
+import { createRegistryStore } from '../../platform/db/registry.ts';
+import { createCancelWorkflow } from '../../platform/temporal/cancel-workflow.ts';
+import type { OperateInstallInput } from '../../workflows/messages.ts';
+import { beginOperation } from './begin-operation.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+import { openInput, seedTenant, seedVersion } from './seed.ts';
+import { startWorkflowEnvironment } from './workflow-environment.ts';
+
+type Name = keyof LifecycleActivities;
+
+export interface LifecycleEnvironment {
+  db: TestDatabase['db'];
+  client: Client;
+  /** Names of the activities that were run, each attempt. */
+  calls: string[];
+  /** What runners say; a test says what differs. */
+  runners: Pick<RunnerActivities, 'warmVersion' | 'probeVersion'>;
+  /** Called before an activity does anything. */
+  before: (name: string) => void | Promise<void>;
+  /** Of these the first answer is lost: the activity has done its work, and its worker cannot say so. */
+  lost: Set<string>;
+  reset(): void;
+  /** An install that serves. */
+  installed(): Promise<OperateInstallInput & { versionId: string }>;
+  /** As the gateway does: answers once the row is written. */
+  begin(kind: LifecycleKind, input: OperateInstallInput): Promise<WorkflowHandle>;
+  find(input: OperateInstallInput): Promise<Install | undefined>;
+  stop(): Promise<void>;
+}
+
+const HEALTHY = {
+  warmVersion: () => Promise.resolve({ attempts: 1 }),
+  probeVersion: () => Promise.resolve({ attempts: 1 }),
+};
+
+/** The real workflows and activities of an install's lifecycle on a database of their own; runners are scripted. */
+export async function startLifecycleEnvironment(name: string): Promise<LifecycleEnvironment> {
+  const database = await createTestDatabase(name);
+  const { db } = database;
+  const real = createLifecycleActivities({
+    lifecycle: createInstallLifecycleStore(db),
+    registry: createRegistryStore(db),
+    executions: createExecutionStore(db),
+    runners: {
+      warmVersion: (input) => environment.runners.warmVersion(input),
+      probeVersion: (input) => environment.runners.probeVersion(input),
+    },
+    cancelWorkflow: (id, signal) => createCancelWorkflow(environment.client)(id, signal),
+  });
+  const activities = Object.fromEntries(
+    (Object.keys(real) as Name[]).map((activity) => [
+      activity,
+      async (input: never) => {
+        environment.calls.push(activity);
+        await environment.before(activity);
+        const result = await real[activity](input);
+        if (environment.lost.delete(activity))
+          throw new PlatformError('DATABASE_UNAVAILABLE', 'the answer is lost');
+        return result;
+      },
+    ]),
+  );
+  const workflows = await startWorkflowEnvironment(activities);
+  const { client } = workflows;
+  const environment: LifecycleEnvironment = {
+    db,
+    client,
+    calls: [],
+    runners: HEALTHY,
+    before: () => undefined,
+    lost: new Set(),
+    reset() {
+      environment.calls.length = 0;
+      environment.runners = HEALTHY;
+      environment.before = () => undefined;
+      environment.lost.clear();
+    },
+    async installed() {
+      const tenantId = await seedTenant(db);
+      const version = await seedVersion(db, tenantId, {
+        publisher: tenantId,
+        health: '/health',
+        api: {
+          endpoints: [{ method: 'GET', path: '/health', handler: 'health', permission: 'extension:read' }],
+        },
+      });
+      const { extensionId, versionId } = version;
+      const installId = randomUUID();
+      const operations = createInstallOperationStore(db);
+      await operations.open(tenantId, openInput({ installId, extensionId, versionId }));
+      await operations.activate(tenantId, installId, versionId, []);
+      return { tenantId, extensionId, installId, versionId, requestedBy: 'key:admin' };
+    },
+    begin: (kind, input) => beginOperation(client, kind, input),
+    find: ({ tenantId, installId }) => createInstallStore(db).find(tenantId, installId),
+    async stop() {
+      await workflows.stop();
+      await database.drop();
+    },
+  };
+  return environment;
+}

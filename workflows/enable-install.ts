@@ -1,0 +1,28 @@
+import { CancellationScope, proxyActivities } from '@temporalio/workflow';
+import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
+import type { OperateInstallInput, OperationProgress } from './messages.ts';
+import { OWN_DATABASE } from './own-database.ts';
+import { PROBING } from './probing.ts';
+import { runOperation } from './run-operation.ts';
+import { describeWorkflow } from './search-attributes.ts';
+
+const { openOperation, enableInstall: enable } = proxyActivities<LifecycleActivities>(OWN_DATABASE);
+const { warmInstall, probeInstall } = proxyActivities<LifecycleActivities>(PROBING);
+
+/** Lets a disabled install serve again, once its version has shown that it still can. Until the last step it stays disabled. */
+export async function enableInstall(input: OperateInstallInput): Promise<OperationProgress> {
+  return runOperation('enable', input, async ({ step, opened }) => {
+    const { versionId, version, contentHash, health } = await CancellationScope.nonCancellable(() =>
+      step('open', (shown) => openOperation({ ...shown, from: ['disabled'] })),
+    );
+    opened();
+    describeWorkflow({ ExtVersion: version, ExtContentHash: contentHash });
+
+    await step('warm', (shown) => warmInstall({ ...shown, versionId }));
+    // A version without a health endpoint was probed by being instantiated.
+    await step('probe', (shown) =>
+      probeInstall({ ...shown, versionId, ...(health !== undefined && { health }) }),
+    );
+    await CancellationScope.nonCancellable(() => step('enable', (shown) => enable({ ...shown, versionId })));
+  });
+}
