@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { componentEmbed, componentNew, parse } from '@bytecodealliance/jco-transpile/wasm-tools';
 import { componentize as componentizeQuickJs } from 'componentize-qjs';
 import { decodeComponent } from '../../core/component/decode.ts';
+import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import { readWit } from '../../platform/component/check-world-types.ts';
 import { precompileComponent } from '../../platform/component/precompile.ts';
 import { createEngine } from '../../runner/engine/create-engine.ts';
@@ -20,7 +21,7 @@ export interface Guest {
   name: string;
   component: Uint8Array;
   /** As a publish makes it: metered, marked, rewound. */
-  rewound: EngineArtifact;
+  rewound: PrecompiledArtifact;
   /** The same, but with a new instance for each call. */
   renewed: EngineArtifact;
   /** The core modules as the toolchain made them, linked by the same plan, with a new instance for each call. */
