@@ -11,7 +11,9 @@ export type Trigger = (typeof TRIGGERS)[number];
 const headerMap = z.record(z.string(), z.union([z.string(), z.array(z.string())]));
 export type HeaderMap = z.infer<typeof headerMap>;
 
-const config = z.record(z.string(), z.json());
+/** What was parsed from JSON is JSON: to look at every value again takes as long as all the rest. */
+const config = z.record(z.string(), z.custom<z.core.util.JSONType>());
+type Config = z.infer<typeof config>;
 
 const executeContext = z.object({
   request_id: z.string().min(1).max(128),
@@ -40,16 +42,20 @@ const executeLimits = z.strictObject({
   egress_bytes: z.int().min(0).optional(),
 });
 
+const name = z.enum(CAPABILITY_NAMES);
 /** With or without `cap:`. */
-const capability = z
-  .string()
-  .transform((name) => name.replace(/^cap:/, ''))
-  .pipe(z.enum(CAPABILITY_NAMES));
+const capability = z.union([
+  name,
+  z
+    .string()
+    .transform((text) => text.replace(/^cap:/, ''))
+    .pipe(name),
+]);
 
-/** A name alone is the whole capability. */
+/** A name alone is the whole capability. What our gateways send comes first: it is looked at in every call. */
 const provider = z.union([
-  capability.transform((name) => ({ capability: name, scope: {} })),
   z.strictObject({ capability, scope: z.record(z.string(), z.array(z.string())) }),
+  capability.transform((whole) => ({ capability: whole, scope: {} })),
 ]);
 
 /** HPKE (RFC 9180), base mode, as envelopes name it. */
@@ -75,28 +81,38 @@ const executeUser = z.object({
   additional_fields: z.record(z.string(), z.string()).optional(),
 });
 
+const sentRequest = z.object({
+  context: executeContext,
+  http: z.object({
+    method: z.string().min(1).max(16),
+    path: z.string().startsWith('/'),
+    query: z.string(),
+    headers: headerMap,
+    body_b64: z.base64().optional(),
+  }),
+  limits: executeLimits,
+  config: config.optional(),
+  providers: z.array(provider),
+  secret_envelope: secretEnvelope.optional(),
+  user: executeUser.optional(),
+});
+
 /** Body of `POST /v1/execute`; `http.body_b64` is absent when the body travels as bytes in a framed request. */
-export const executeRequest = z
-  .object({
-    context: executeContext,
-    http: z.object({
-      method: z.string().min(1).max(16),
-      path: z.string().startsWith('/'),
-      query: z.string(),
-      headers: headerMap,
-      body_b64: z.base64().optional(),
-    }),
-    limits: executeLimits,
-    config: config.optional(),
-    providers: z.array(provider),
-    secret_envelope: secretEnvelope.optional(),
-    user: executeUser.optional(),
-  })
-  .transform(({ context: { config: older = {}, ...context }, config: given = older, ...rest }) => ({
-    context,
-    config: given,
-    ...rest,
-  }));
+export const executeRequest = sentRequest.transform(inOneForm);
+
+type Read = z.output<typeof sentRequest>;
+type InOneForm = Omit<Read, 'context' | 'config'> & {
+  context: Omit<Read['context'], 'config'>;
+  config: Config;
+};
+
+function inOneForm(sent: Read): InOneForm {
+  // A copy without a member costs as much as all else that is done to read a request.
+  if (sent.context.config === undefined) return Object.assign(sent, { config: sent.config ?? {} });
+  const { config: older, ...context } = sent.context;
+  return { ...sent, context, config: sent.config ?? older };
+}
+
 /** As a runner works with it: in one form, which is one that may be sent. */
 export type ExecuteRequest = z.output<typeof executeRequest>;
 /** In any form that may be sent. */

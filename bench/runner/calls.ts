@@ -27,9 +27,9 @@ async function callsOf(field: Field, { name, rewound }: Guest): Promise<object[]
     const bare = await startBareNode(EXECUTE_FRAME_TYPE, await firstAnswer(runner, caller));
     const run = (of: { port: number }, clients: number, calls = CALLS): Promise<Load> =>
       load(of, runner.requests(calls, caller), clients);
-    await run(runner, 1, 1_000);
-    await run(runner, 32);
-    await run(bare, 32);
+    // Until the compiler has nothing left to do.
+    await run(runner, 32, 3 * CALLS);
+    await run(bare, 32, 3 * CALLS);
     const alone: Load[] = [];
     const crowd: Load[] = [];
     const bareAlone: Load[] = [];

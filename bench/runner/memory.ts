@@ -85,12 +85,12 @@ function row(
   bar?: { atMost: number; stretch: number },
 ): object {
   const mib = (of: keyof TreeMemory): number => Number(((after[of] - before[of]) / count / MIB).toFixed(1));
-  const resident = mib('resident');
+  const proportional = mib('proportional');
   return {
     guest,
     'each further': each,
-    'resident, MiB': resident,
-    'shared pages counted once': mib('proportional'),
-    ...(bar && judge(resident, bar)),
+    'resident, MiB': proportional,
+    'with the pages that all share': mib('resident'),
+    ...(bar && judge(proportional, bar)),
   };
 }

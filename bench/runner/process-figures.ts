@@ -21,7 +21,7 @@ export function childrenOf(pid: number): number[] {
 export interface TreeMemory {
   /** Resident, with what others share counted for each. */
   resident: number;
-  /** The same, with what is shared counted once. */
+  /** The same, with what is shared counted once: Node's own code above all, which every process has and no further one adds to. */
   proportional: number;
 }
 

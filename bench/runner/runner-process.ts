@@ -150,6 +150,15 @@ async function startRunner(env: Record<string, string>): Promise<RunnerProcess> 
   };
 }
 
+interface Line {
+  level: string;
+  /** Of what guests say. */
+  stream?: string;
+  msg: string;
+  port: number;
+  uiPort: number;
+}
+
 async function listening(child: ChildProcess): Promise<{ port: number; uiPort: number }> {
   if (!child.stdout) throw new Error('the runner has no output');
   const lines = createInterface({ input: child.stdout });
@@ -157,10 +166,10 @@ async function listening(child: ChildProcess): Promise<{ port: number; uiPort: n
   return new Promise((resolve, reject) => {
     child.once('exit', () => reject(new Error(`the runner did not start:\n${said.join('\n')}`)));
     lines.on('line', (line) => {
-      const entry = JSON.parse(line) as { level: string; msg: string; port: number; uiPort: number };
+      const { level, stream, ...entry } = JSON.parse(line) as Line;
       if (entry.msg === 'runner listens') resolve(entry);
-      else if (entry.level !== 'info') console.log(line);
-      said.push(line);
+      else if (level !== 'info' && stream !== 'guest') console.log(line);
+      if (said.length < 100) said.push(line);
     });
   });
 }

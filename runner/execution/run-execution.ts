@@ -19,6 +19,9 @@ import { SandboxLostError, type SandboxJob } from '../sandbox/sandbox.ts';
  */
 const STOP_GRACE_MS = 1_000;
 
+/** Made once: an exception costs what the rest of ending an execution does. */
+const ENDED = new DOMException('the execution has ended', 'AbortError');
+
 /** `name`: `interface.function` of the host world, which is of a fixed size; never what a sandbox made up. */
 export type CountHostCall = (name: string, result: 'answered' | 'failed') => void;
 
@@ -92,7 +95,7 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
         if (!isPlatformError(err) || !isOutcomeCode(err.code) || err.code === 'INTERNAL') throw err;
         return failed(err.code, err.message);
       } finally {
-        ended.abort();
+        ended.abort(ENDED);
         guestLog.end();
       }
     });

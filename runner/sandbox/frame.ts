@@ -30,7 +30,8 @@ const FIXED_BYTES = 9;
 export function encodeFrame(frame: Frame): [start: Uint8Array, head: Uint8Array, ...blobs: Uint8Array[]] {
   const blobs: Uint8Array[] = [];
   const head = Buffer.from(JSON.stringify(toWire(frame.head, blobs)));
-  const blobBytes = blobs.reduce((sum, blob) => sum + blob.byteLength, 0);
+  let blobBytes = 0;
+  for (const blob of blobs) blobBytes += blob.byteLength;
   const start = Buffer.allocUnsafe(LENGTH_BYTES + FIXED_BYTES);
   start.writeUInt32BE(FIXED_BYTES + head.byteLength + blobBytes, 0);
   start.writeUInt8(frame.type, 4);

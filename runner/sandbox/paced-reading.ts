@@ -2,24 +2,30 @@ import type { Readable } from 'node:stream';
 
 /** Time that one stream takes at a stretch. */
 const STRETCH_MS = 5;
-/** Work with longer pauses in between is no stretch. */
-const PAUSE_MS = 50;
+/** Of the time since the window began, one stream may take a half. */
+const SHARE = 1 / 2;
+const WINDOW_MS = 100;
 
-/** Hands over each chunk. A stream that has taken a stretch of our time rests for as long, so that the others get their turn. */
-export function readPaced(stream: Readable, take: (chunk: Buffer) => void): void {
+/** Hands over each chunk. A stream that takes more than its share of our time rests until it has not, so that the others get their turn. */
+export function readPaced(
+  stream: Readable,
+  take: (chunk: Buffer) => void,
+  now: () => number = () => performance.now(),
+): void {
   let spent = 0;
   let began = 0;
   stream.on('data', (chunk: Buffer) => {
-    const before = performance.now();
-    if (before - began > PAUSE_MS) {
+    const before = now();
+    if (before - began > WINDOW_MS) {
       began = before;
       spent = 0;
     }
     take(chunk);
-    spent += performance.now() - before;
-    if (spent < STRETCH_MS) return;
+    const after = now();
+    spent += after - before;
+    const rest = spent / SHARE - (after - began);
+    if (spent < STRETCH_MS || rest <= 0) return;
     stream.pause();
-    setTimeout(() => stream.resume(), spent);
-    spent = 0;
+    setTimeout(() => stream.resume(), rest);
   });
 }

@@ -30,6 +30,8 @@ const MAX_OPEN_CALLS = 16;
 /** Resident memory beyond the guests' caps: the runtime, compiled modules, instances not collected yet. */
 const BASE_BYTES = 768 * 1024 * 1024;
 const MEMORY_POLL_MS = 100;
+/** Asked once: it costs a look at the system each time. */
+const CORES = availableParallelism();
 /** Compiling and instantiating once; far more than the largest component needs on a busy machine. */
 const LOAD_DEADLINE_MS = 30_000;
 
@@ -287,7 +289,7 @@ export function createSandbox(logger: Logger, isolation: Isolation, baseBytes = 
 
 /** A sandbox counts for itself: no more than can be. */
 function plausible(outcome: SandboxOutcome, { job, startedAt }: RunningJob): SandboxOutcome {
-  const cpuMs = (performance.now() - startedAt) * availableParallelism();
+  const cpuMs = (performance.now() - startedAt) * CORES;
   const { memoryMb, fuel, timeoutMs } = job.limits;
   return {
     ...outcome,
