@@ -3,7 +3,7 @@ import { EXECUTE_FRAME_TYPE } from '../../core/execute.ts';
 import { judge, median } from '../engine/figures.ts';
 import { start, mustSucceed, type Guest } from '../engine/guests.ts';
 import { startBareNode } from './bare-node.ts';
-import { childrenOf, cpuMicros } from './process-figures.ts';
+import { descendantsOf, cpuMicros } from './process-figures.ts';
 import { load, mustServe, openConnection, type Load } from './raw-client.ts';
 import type { Caller, Field, RunnerProcess } from './runner-process.ts';
 
@@ -104,7 +104,7 @@ async function cpuOfCalls(
 ): Promise<{ supervisor: number; sandboxes: number }> {
   const of = (): { supervisor: number; sandboxes: number } => ({
     supervisor: cpuMicros(runner.pid),
-    sandboxes: childrenOf(runner.pid).reduce((sum, pid) => sum + cpuMicros(pid), 0),
+    sandboxes: descendantsOf(runner.pid).reduce((sum, pid) => sum + cpuMicros(pid), 0),
   });
   const calls = 2 * CALLS;
   const requests = runner.requests(calls, caller);

@@ -1,4 +1,5 @@
 import { createLogger } from '../../platform/logger.ts';
+import { chooseIsolation } from '../../runner/sandbox/isolation.ts';
 import { createSandbox, type SandboxJob } from '../../runner/sandbox/sandbox.ts';
 import { judge, median } from '../engine/figures.ts';
 import { requestOf } from '../engine/guests.ts';
@@ -13,7 +14,8 @@ const GLUE = `export const instantiate = () => ({
 
 /** What a call takes between supervisor and sandbox, this process being the supervisor. */
 export async function measureChannel(): Promise<object[]> {
-  const sandbox = createSandbox(createLogger({ level: 'silent', process: 'bench' }));
+  const { isolation } = await chooseIsolation('auto');
+  const sandbox = createSandbox(createLogger({ level: 'silent', process: 'bench' }), isolation);
   if (!(await sandbox.ready)) throw new Error('the sandbox did not start');
   const contentHash = 'none';
   await sandbox.load({ contentHash, glue: Buffer.from(GLUE), coreModules: {}, imports: [] });

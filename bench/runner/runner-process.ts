@@ -72,6 +72,7 @@ export async function createField(): Promise<Field> {
     SECRETS_PRIVATE_KEY: generateSecretsKeyPair().privateKey.reveal(),
     STORAGE_FOLDER: join(folder, 'objects'),
     RUNNER_CACHE_DIR: join(folder, 'cache'),
+    SANDBOX_ISOLATION: 'auto',
   };
   return {
     start: (env = {}) => startRunner({ PATH: process.env['PATH'] ?? '', ...environment, ...env }),
