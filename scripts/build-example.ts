@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Dirent } from 'node:fs';
+import { existsSync, type Dirent } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
 import { join, relative, resolve } from 'node:path';
@@ -11,6 +11,7 @@ import {
   type GuestEngine,
   type StarlingMonkeyFeature,
 } from './componentize.ts';
+import { compileRust, rustParts } from './rust-component.ts';
 
 const SOURCE = 'src/main.ts';
 /** What of StarlingMonkey an example goes without: there is no `fetch` but through `alga:extension/http`. */
@@ -33,22 +34,46 @@ export interface BuiltExample {
   cached: boolean;
 }
 
-/** Builds the extension in a folder: `src/main.ts` to a component, beside its manifest and UI. */
+/** Builds the extension in a folder, which holds a crate or `src/main.ts`, to a component, beside its manifest and UI. */
 export async function buildExample(folder: string, options: BuildOptions): Promise<BuiltExample> {
-  const { cacheDir, engine = 'starlingmonkey', disableFeatures = DISABLED_FEATURES, log } = options;
-  const source = stripTypeScriptTypes(await readFile(join(folder, SOURCE), 'utf8'));
-  const parts = await componentParts(source, engine, disableFeatures);
-  const cachedAt = join(cacheDir, `${hashOf(parts)}.wasm`);
+  const { cacheDir, log } = options;
+  const { toolchain, madeOf, make } = await recipeOf(folder, options);
+  const cachedAt = join(cacheDir, `${hashOf(madeOf)}.wasm`);
 
   let component = await readIfThere(cachedAt);
   const cached = component !== undefined;
   if (!component) {
     const started = performance.now();
-    component = await componentize(parts);
+    component = await make();
     await writeWhole(cachedAt, component);
     log?.(`built ${folder} in ${Math.round(performance.now() - started)} ms`);
   }
-  return { component, files: await bundleFiles(folder, component, parts.toolchain), cached };
+  return { component, files: await bundleFiles(folder, component, toolchain), cached };
+}
+
+interface Recipe {
+  /** What the bundle says it was built with. */
+  toolchain: Record<string, string>;
+  /** The same gives the same component. */
+  madeOf: unknown;
+  make: () => Promise<Uint8Array>;
+}
+
+async function recipeOf(
+  folder: string,
+  { engine = 'starlingmonkey', disableFeatures = DISABLED_FEATURES }: BuildOptions,
+): Promise<Recipe> {
+  if (existsSync(join(folder, 'Cargo.toml'))) {
+    const parts = await rustParts(folder);
+    return {
+      toolchain: { rustc: parts.toolchain.version },
+      madeOf: parts,
+      make: () => compileRust(parts),
+    };
+  }
+  const source = stripTypeScriptTypes(await readFile(join(folder, SOURCE), 'utf8'));
+  const parts = await componentParts(source, engine, disableFeatures);
+  return { toolchain: parts.toolchain, madeOf: parts, make: () => componentize(parts) };
 }
 
 async function bundleFiles(

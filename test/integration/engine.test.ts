@@ -1,29 +1,27 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { GuestOutcome, GuestRequest, Host, HostReply, WitValue } from '../../runner/engine/engine.ts';
 import { createEngine } from '../../runner/engine/create-engine.ts';
-import { GUEST_ENGINES } from '../../scripts/componentize.ts';
 import { precompiledComponent } from '../support/components.ts';
 import { fakeHost } from '../support/fake-host.ts';
+import { BUILD_WITHIN_MS, precompiledGuest, TOOLCHAINS } from '../support/guests.ts';
 
 const MB = 1024 * 1024;
 const LIMITS = { timeoutMs: 20_000, memoryMb: 64 };
 const engine = createEngine();
-const hashes = { starlingmonkey: '', quickjs: '', hostile: '', everything: '' };
+const hashes = { StarlingMonkey: '', QuickJS: '', Rust: '', hostile: '', everything: '' };
 
 beforeAll(async () => {
-  const starlingmonkey = await precompiledComponent('hello');
-  const quickjs = await precompiledComponent('hello', { engine: 'quickjs' });
+  for (const toolchain of TOOLCHAINS) {
+    const hello = await precompiledGuest('hello', toolchain);
+    await engine.load(hello);
+    hashes[toolchain] = hello.contentHash;
+  }
   const hostile = await precompiledComponent('hostile');
   // componentize-js with all its features, as an author has it who knows no options.
   const everything = await precompiledComponent('hostile', { disableFeatures: [], memoryMb: 128 });
-  await Promise.all([starlingmonkey, quickjs, hostile, everything].map((artifact) => engine.load(artifact)));
-  Object.assign(hashes, {
-    starlingmonkey: starlingmonkey.contentHash,
-    quickjs: quickjs.contentHash,
-    hostile: hostile.contentHash,
-    everything: everything.contentHash,
-  });
-}, 180_000);
+  await Promise.all([hostile, everything].map((artifact) => engine.load(artifact)));
+  Object.assign(hashes, { hostile: hostile.contentHash, everything: everything.contentHash });
+}, BUILD_WITHIN_MS);
 
 type Calls = Record<string, (...args: WitValue[]) => HostReply | Promise<HostReply>>;
 
@@ -87,7 +85,7 @@ function bodyOf(outcome: GuestOutcome): unknown {
   return JSON.parse(Buffer.from(outcome.response.body ?? []).toString());
 }
 
-describe.each(GUEST_ENGINES)('the example extension hello, built with %s,', (hello) => {
+describe.each(TOOLCHAINS)('the example extension hello of %s', (hello) => {
   it('greets with the setting, the tenant and a count that it keeps', async () => {
     const { host, logged } = createHost();
     const first = await call(hello, '/hello/Ada%20L?x=1', host);

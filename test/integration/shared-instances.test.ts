@@ -9,8 +9,8 @@ import type {
   GuestRequest,
   Host,
 } from '../../runner/engine/engine.ts';
-import { precompiledComponent } from '../support/components.ts';
 import { fakeHost } from '../support/fake-host.ts';
+import { BUILD_WITHIN_MS, precompiledGuest, TOOLCHAINS, type Toolchain } from '../support/guests.ts';
 import { quickJsComponent } from '../support/quickjs-component.ts';
 
 const QUICKJS = `
@@ -36,11 +36,9 @@ export function handler({ http }) {
 
 const LIMITS: ExecutionLimits = { timeoutMs: 30_000, memoryMb: 128 };
 const MIB = 1024 * 1024;
-const ENGINES = ['StarlingMonkey', 'QuickJS'] as const;
-type EngineName = (typeof ENGINES)[number];
 
 const engine = createEngine();
-const artifacts = {} as Record<EngineName, EngineArtifact>;
+const artifacts = {} as Record<Toolchain, EngineArtifact>;
 
 beforeAll(async () => {
   const component = await quickJsComponent(QUICKJS);
@@ -49,9 +47,11 @@ beforeAll(async () => {
     contentHash,
     ...(await precompileComponent(component, { memoryMb: 128, timeoutMs: 60_000 })),
   };
-  artifacts.StarlingMonkey = await precompiledComponent('hostile', { memoryMb: 128 });
-  for (const name of ENGINES) await engine.load(artifacts[name]);
-}, 180_000);
+  for (const name of TOOLCHAINS) {
+    if (name !== 'QuickJS') artifacts[name] = await precompiledGuest('hostile', name, { memoryMb: 128 });
+    await engine.load(artifacts[name]);
+  }
+}, BUILD_WITHIN_MS);
 
 const quiet = (): Host => fakeHost({ call: () => ({ ok: undefined }) });
 
@@ -66,7 +66,7 @@ function answerOf(outcome: GuestOutcome): Record<string, unknown> {
   return JSON.parse(Buffer.from(outcome.response.body ?? []).toString()) as Record<string, unknown>;
 }
 
-function guestOf(name: EngineName) {
+function guestOf(name: Toolchain) {
   async function call(
     url: string,
     sharedInstance?: string,
@@ -92,7 +92,7 @@ function guestOf(name: EngineName) {
   return { call, count };
 }
 
-describe.each(ENGINES)('a shared instance of %s', (name) => {
+describe.each(TOOLCHAINS)('a shared instance of %s', (name) => {
   const { call, count } = guestOf(name);
 
   it('keeps what calls of its name left, and no other call finds it', async () => {

@@ -9,6 +9,8 @@ const CACHE = join(ROOT, 'node_modules', '.cache', 'components');
 const FOLDERS = {
   hello: join(ROOT, 'examples', 'hello'),
   hostile: join(ROOT, 'test', 'fixtures', 'components', 'hostile'),
+  'rust-hello': join(ROOT, 'examples', 'rust-hello'),
+  'rust-hostile': join(ROOT, 'test', 'fixtures', 'components', 'rust-hostile'),
 };
 
 export type ExampleName = keyof typeof FOLDERS;
