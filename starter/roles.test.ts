@@ -90,6 +90,17 @@ describe('what the starter gives the roles', () => {
     }
   });
 
+  it('leaves V8 no more threads for its background work than the machine has cores', () => {
+    const count = `const { readdirSync, readFileSync } = require('fs'); process.stdout.write(String(readdirSync('/proc/self/task')
+      .filter((task) => readFileSync('/proc/self/task/' + task + '/comm', 'utf8').includes('V8Worker')).length))`;
+    for (const { command, args } of Object.values(specs({}))) {
+      const flags = args.slice(0, args.indexOf('--import'));
+      const counted = Number(spawnSync(command, [...flags, '-e', count]).stdout.toString());
+      expect(counted).toBeGreaterThan(0);
+      expect(counted).toBeLessThanOrEqual(os.availableParallelism());
+    }
+  });
+
   it('hands each secret over in a file for its owner alone', () => {
     const { gateway } = specs({});
     const file = gateway?.env['DATABASE_URL_FILE'] ?? '';

@@ -29,6 +29,8 @@ export interface RolesOptions {
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const LEAVE_WITH_STARTER = path.join(import.meta.dirname, 'leave-with-starter.ts');
+/** As many threads for V8's background work as there are cores beside the main thread's: Node takes four, and with fewer cores they hold the main thread up. */
+const ROLE_FLAGS = ['--v8-pool-size=0'];
 /** Of the machine, not of us: where temporary files go, which certificates and time zone hold. */
 const MACHINE = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'NODE_EXTRA_CA_CERTS'];
 
@@ -65,7 +67,7 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
   ): ProcessSpec => ({
     name,
     command: process.execPath,
-    args: ['--import', LEAVE_WITH_STARTER, path.join(ROOT, main), roleMark(dataDir)],
+    args: [...ROLE_FLAGS, '--import', LEAVE_WITH_STARTER, path.join(ROOT, main), roleMark(dataDir)],
     env: {
       ...pick(environment, [...MACHINE, ...Object.keys(schema.shape).filter((key) => !isSecret(key))]),
       ...storage,

@@ -55,6 +55,10 @@ describe.each(isolations)('a sandbox process (%s)', (isolation) => {
     expect(environment).toEqual(isolation === 'bubblewrap' ? { PWD: '/' } : {});
   });
 
+  it('is told to take no more threads for V8’s background work than the machine has cores', async () => {
+    expect(await inSandbox('answer(process.execArgv);')).toContain('--v8-pool-size=0');
+  });
+
   it('can neither read nor write files', async () => {
     const script = `
       const fs = await import('node:fs/promises');
