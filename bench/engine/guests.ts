@@ -1,9 +1,6 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { stripTypeScriptTypes } from 'node:module';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { componentEmbed, componentNew, parse } from '@bytecodealliance/jco-transpile/wasm-tools';
-import { componentize as componentizeQuickJs } from 'componentize-qjs';
 import { decodeComponent } from '../../core/component/decode.ts';
 import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import { readWit } from '../../platform/component/check-world-types.ts';
@@ -11,6 +8,7 @@ import { precompileComponent } from '../../platform/component/precompile.ts';
 import { createEngine } from '../../runner/engine/create-engine.ts';
 import type { EngineArtifact, GuestOutcome, GuestRequest, Host } from '../../runner/engine/engine.ts';
 import { buildExample } from '../../scripts/build-example.ts';
+import type { GuestEngine } from '../../scripts/componentize.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const GUESTS = join(ROOT, 'bench', 'guests');
@@ -50,18 +48,8 @@ export async function buildGuest(name: GuestName): Promise<Guest> {
 }
 
 const COMPONENTS: Record<GuestName, () => Promise<Uint8Array>> = {
-  async StarlingMonkey() {
-    const cacheDir = join(ROOT, 'node_modules', '.cache', 'components');
-    return (await buildExample(join(GUESTS, 'small'), { cacheDir })).component;
-  },
-
-  async QuickJS() {
-    const source = stripTypeScriptTypes(await readFile(join(GUESTS, 'small', 'src', 'main.ts'), 'utf8'));
-    return withWit(source, async (witPath) => {
-      const made = await componentizeQuickJs({ witPath, jsSource: source, world: 'runner', sync: true });
-      return made.component;
-    });
-  },
+  StarlingMonkey: () => buildSmall('starlingmonkey'),
+  QuickJS: () => buildSmall('quickjs'),
 
   async sieve() {
     const binary = await parse(await readFile(join(GUESTS, 'sieve.wat'), 'utf8'));
@@ -70,21 +58,10 @@ const COMPONENTS: Record<GuestName, () => Promise<Uint8Array>> = {
   },
 };
 
-/** The world with the imports that the guest names, as its toolchain wants it: in a folder. */
-async function withWit<T>(source: string, work: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'bench-wit-'));
-  try {
-    for (const file of await readdir(join(ROOT, 'wit'))) {
-      const text = await readFile(join(ROOT, 'wit', file), 'utf8');
-      const used = text.replace(/^ +import ([a-z0-9-]+);\n/gm, (line, name: string) =>
-        source.includes(`'alga:extension/${name}'`) ? line : '',
-      );
-      await writeFile(join(folder, file), used);
-    }
-    return await work(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+/** As authors build theirs. */
+async function buildSmall(engine: GuestEngine): Promise<Uint8Array> {
+  const cacheDir = join(ROOT, 'node_modules', '.cache', 'components');
+  return (await buildExample(join(GUESTS, 'small'), { cacheDir, engine })).component;
 }
 
 const RECORD = { ok: { namespace: 'counters', key: 'one', value: Buffer.from('1'), revision: 1n } };
@@ -119,6 +96,8 @@ export function requestOf(url: string): GuestRequest {
 interface CallOptions {
   host?: Host;
   timeoutMs?: number;
+  /** The name of an instance that keeps its state, for all calls of that name. */
+  sharedInstance?: string;
 }
 
 /** An engine of its own with one component; each call is answered however it ends. */
@@ -128,8 +107,10 @@ export async function start(
   const engine = createEngine();
   await engine.load(artifact);
   const plainHost = createHost();
-  return (url, { host = plainHost, timeoutMs = 60_000 } = {}) =>
-    engine.execute(artifact.contentHash, requestOf(url), host, { timeoutMs, memoryMb: MEMORY_MB });
+  return (url, { host = plainHost, timeoutMs = 60_000, sharedInstance } = {}) => {
+    const limits = { timeoutMs, memoryMb: MEMORY_MB };
+    return engine.execute(artifact.contentHash, requestOf(url), host, limits, sharedInstance);
+  };
 }
 
 export async function mustSucceed(
