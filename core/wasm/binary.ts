@@ -24,6 +24,11 @@ export class BinaryReader {
     return this.#at;
   }
 
+  /** Back to where it was before, or on. */
+  goTo(position: number): void {
+    this.#at = position;
+  }
+
   /** The bytes not read yet. */
   rest(): Uint8Array {
     return this.#bytes.subarray(this.#at);
@@ -53,6 +58,17 @@ export class BinaryReader {
       if (byte < 0x80) return value;
     }
     throw malformed('a number has more than 32 bits');
+  }
+
+  /** A signed 32-bit LEB128 number of a module that is valid. */
+  i32(): number {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = this.byte();
+      value |= (byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      return shift < 28 && (byte & 0x40) !== 0 ? value | (-1 << (shift + 7)) : value;
+    }
   }
 
   /** A count, never more than the bytes could hold. */

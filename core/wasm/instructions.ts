@@ -27,11 +27,17 @@ export const OP = {
   if: 0x04,
   else: 0x05,
   end: 0x0b,
+  br: 0x0c,
+  brIf: 0x0d,
+  brTable: 0x0e,
   return: 0x0f,
   call: 0x10,
   callIndirect: 0x11,
   returnCall: 0x12,
   returnCallIndirect: 0x13,
+  drop: 0x1a,
+  select: 0x1b,
+  selectTyped: 0x1c,
   localGet: 0x20,
   localSet: 0x21,
   localTee: 0x22,
@@ -39,6 +45,8 @@ export const OP = {
   globalSet: 0x24,
   tableSet: 0x26,
   i32Load: 0x28,
+  i64Load: 0x29,
+  i32Load8U: 0x2d,
   i32Store: 0x36,
   i32Store8: 0x3a,
   memorySize: 0x3f,
@@ -49,11 +57,16 @@ export const OP = {
   f64Const: 0x44,
   i32Eqz: 0x45,
   i32Eq: 0x46,
+  i32Ne: 0x47,
   i32LtS: 0x48,
+  i32LtU: 0x49,
   i32GtU: 0x4b,
+  i32GeU: 0x4f,
+  i64Eqz: 0x50,
   i64LtU: 0x54,
   i32Add: 0x6a,
   i32Sub: 0x6b,
+  i32And: 0x71,
   i32Shl: 0x74,
   i32ShrU: 0x76,
   i64Add: 0x7c,
@@ -254,6 +267,15 @@ function skipBlockType(reader: BinaryReader, where: string): void {
   const first = reader.byte();
   if (first >= 0x80) reader.skipNumber();
   else if (first > EMPTY_BLOCK) checkValueType(first, where);
+}
+
+/** How many results the block has that begins here; undefined for one whose type is listed: it may have parameters. */
+export function readBlockResults(reader: BinaryReader): number | undefined {
+  const first = reader.byte();
+  if (first === EMPTY_BLOCK) return 0;
+  if (first > EMPTY_BLOCK && first < 0x80) return 1;
+  if (first >= 0x80) reader.skipNumber();
+  return undefined;
 }
 
 /** The map is the second memory of a module. */

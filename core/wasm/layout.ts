@@ -9,6 +9,7 @@ import {
   readTable,
   readTypes,
   unsupported,
+  type Arity,
   type GlobalType,
   type Import,
   type Limits,
@@ -24,8 +25,7 @@ export interface Layout {
   sections: ReadonlyMap<number, Uint8Array>;
   imports: readonly Import[];
   imported: { functions: number; globals: number; tables: number };
-  /** Parameters of each type. */
-  parameters: readonly number[];
+  types: readonly Arity[];
   /** The type of each function the module defines. */
   functions: readonly number[];
   tables: readonly Table[];
@@ -65,7 +65,7 @@ export function readLayout(name: string, module: Uint8Array): Layout {
       globals: of(KIND.global).length,
       tables: of(KIND.table).length,
     },
-    parameters: types ? readTypes(new BinaryReader(types), name) : [],
+    types: types ? readTypes(new BinaryReader(types), name) : [],
     functions: list(SECTION.function, (reader) => reader.u32()),
     tables: list(SECTION.table, (reader) => readTable(reader, name)),
     memory: onlyMemory(name, of(KIND.memory), list(SECTION.memory, readMemoryLimits)),

@@ -35,8 +35,8 @@ export const EXPORT = {
 
 /**
  * A map is a memory of its own: a header, then a byte for each page of 4 KiB of the memory that it is the map of. A byte other than
- * zero says that the guest may have written to that page, or to the first STORE_TAIL bytes after it: a store marks the page that it
- * begins in. Pages behind the memory's end may be marked too, by stores that trapped.
+ * zero says that the guest may have written to that page, or to the first STORE_TAIL bytes after it: what marks a page stands for all
+ * stores that begin within MARK_REACH bytes from there. Pages behind the memory's end may be marked too, by stores that trapped.
  */
 export const MAP = {
   /** i32: so many pages of 64 KiB at the memory's end are there, but not for the guest: it has not asked for them. */
@@ -51,5 +51,6 @@ export const MAP = {
 
 export const MARKED_PAGE_BYTES = 4096;
 export const MARKED_PAGE_SHIFT = 12;
+export const MARK_REACH = 512;
 /** The largest store is one of 16 bytes. */
-export const STORE_TAIL = 15;
+export const STORE_TAIL = MARK_REACH + 14;

@@ -3,6 +3,7 @@ import { readInstruction, shifted, type Shift } from './expressions.ts';
 import { Locals } from './locals.ts';
 import { mapAccess, OP, readAccess, skipImmediates, STORES } from './instructions.ts';
 import { MAP, MARKED_PAGE_SHIFT } from './reserved.ts';
+import { findStoresToMark, markOffset, type Arities } from './store-marks.ts';
 import { EMPTY_BLOCK, TYPE } from './types.ts';
 
 /** What rewritten code uses, by its index in the rewritten module. */
@@ -62,6 +63,8 @@ export class FunctionRewriter {
   readonly #where: string;
   readonly #locals: Locals;
   readonly #code: BinaryWriter;
+  /** For each store in order, whether it marks. */
+  readonly #marks: Iterator<boolean, undefined>;
   /** Everything before this was copied from the original. */
   #copied: number;
   #calls = false;
@@ -71,7 +74,7 @@ export class FunctionRewriter {
     reader: BinaryReader,
     scratch: BinaryWriter,
     instruments: Instruments,
-    { parameters, where }: { parameters: number; where: string },
+    { parameters, arities, where }: { parameters: number; arities: Arities; where: string },
   ) {
     this.#reader = reader;
     this.#instruments = instruments;
@@ -79,6 +82,8 @@ export class FunctionRewriter {
     this.#code = scratch.clear();
     this.#locals = new Locals(reader, parameters, where);
     this.#copied = reader.position;
+    this.#marks = findStoresToMark(reader, this.#copied, arities, where).values();
+    reader.goTo(this.#copied);
   }
 
   write(out: BinaryWriter): void {
@@ -127,7 +132,8 @@ export class FunctionRewriter {
     } else if (storedType !== undefined) {
       const offset = readAccess(reader, this.#where);
       if (immediates === 'laneAccess') reader.skip(1);
-      this.#mark(this.#copyUpTo(start), storedType, offset);
+      if (this.#marks.next().value === true)
+        this.#mark(this.#copyUpTo(start), storedType, markOffset(offset));
     } else {
       skipImmediates(reader, immediates, this.#where);
       if (op === OP.memorySize) this.#copyUpTo(reader.position).bytes(SUBTRACT_SLACK);
@@ -171,8 +177,8 @@ export class FunctionRewriter {
   }
 
   /**
-   * Before a store, whose address and value are on the stack and stay there: marks the page of its first byte. An address outside of
-   * the memory wraps and marks a page that the store does not touch, or one that the map does not have: either the mark or the store
+   * Before a store, whose address and value are on the stack and stay there: marks the page that is `offset` from there. An address
+   * outside of the memory wraps and marks a page that the store does not touch, or one that the map does not have: either the mark or the store
    * traps, as the store alone would have.
    */
   #mark(code: BinaryWriter, valueType: number, offset: number): void {

@@ -46,12 +46,12 @@ function extend(layout: Layout, id: number, more: readonly (readonly number[])[]
   ]);
 }
 
-function supportTypes({ parameters }: Layout, { functions }: Additions): number[][] {
+function supportTypes({ types }: Layout, { functions }: Additions): number[][] {
   const names = Object.keys(FUNCTION_TYPES);
-  return functions.map(({ type }) => encodeU32(parameters.length + names.indexOf(type)));
+  return functions.map(({ type }) => encodeU32(types.length + names.indexOf(type)));
 }
 
-function writeImports({ imports, sections, parameters, memory }: Layout, plan: MemoryPlan): Uint8Array {
+function writeImports({ imports, sections, types, memory }: Layout, plan: MemoryPlan): Uint8Array {
   const body = sections.get(SECTION.import) ?? Uint8Array.of(0);
   const writer = new BinaryWriter();
   writer.u32(imports.length + (memory?.importedFrom ? 4 : 3));
@@ -60,7 +60,7 @@ function writeImports({ imports, sections, parameters, memory }: Layout, plan: M
     else
       writer.bytes(body.subarray(start, describedAt)).bytes(encodeLimits(limitImportedMemory(limits, plan)));
   }
-  const answers = encodeU32(parameters.length + Object.keys(FUNCTION_TYPES).indexOf('answers'));
+  const answers = encodeU32(types.length + Object.keys(FUNCTION_TYPES).indexOf('answers'));
   const add = (name: string, kind: number, description: readonly number[]): void => {
     writer.bytes([...encodeName(RESERVED), ...encodeName(name), kind, ...description]);
   };

@@ -143,7 +143,13 @@ describe('pages of a rewritten module', () => {
   it.each([
     ['i32.store', '(i32.store (i32.const 8190) (i32.const -1))', [1]],
     ['i64.store32', '(i64.store32 (i32.const 8191) (i64.const -1))', [1]],
-    ['f64.store with an offset', '(f64.store offset=4095 (i32.const 1) (f64.const 1))', [1]],
+    ['f64.store with an offset', '(f64.store offset=4608 (i32.const 1) (f64.const 1))', [1]],
+    [
+      'a store that begins within reach of a mark',
+      '(i32.store offset=511 (i32.const 4095) (i32.const 1))',
+      [0],
+    ],
+    ['a store that does not', '(i32.store offset=512 (i32.const 4095) (i32.const 1))', [1]],
     ['v128.store', '(v128.store (i32.const 12287) (v128.const i64x2 -1 -1))', [2]],
     ['v128.store16_lane', '(v128.store16_lane 3 (i32.const 4096) (v128.const i64x2 -1 -1))', [1]],
     ['memory.fill', '(memory.fill (i32.const 4095) (i32.const 7) (i32.const 4098))', [0, 1, 2]],

@@ -44,14 +44,22 @@ export function checkValueType(type: number, where: string): void {
   if (!VALUE_TYPES.has(type)) throw unsupported('typed function references or garbage collection', where);
 }
 
-/** How many parameters each type of a function has. */
-export function readTypes(reader: BinaryReader, where: string): number[] {
+/** How many parameters and results a function has. */
+export interface Arity {
+  parameters: number;
+  results: number;
+}
+
+/** Of each type of a function. */
+export function readTypes(reader: BinaryReader, where: string): Arity[] {
   return Array.from({ length: reader.count() }, () => {
     if (reader.byte() !== FUNCTION_TYPE) throw unsupported('garbage collection', where);
-    const parameters = reader.count();
-    for (let left = parameters; left > 0; left -= 1) readValueType(reader, where);
-    for (let left = reader.count(); left > 0; left -= 1) readValueType(reader, where);
-    return parameters;
+    const skipTypes = (): number => {
+      const count = reader.count();
+      for (let left = count; left > 0; left -= 1) readValueType(reader, where);
+      return count;
+    };
+    return { parameters: skipTypes(), results: skipTypes() };
   });
 }
 
