@@ -1,4 +1,5 @@
-import { encodeI32, encodeU32 } from './binary.ts';
+import { encodeU32 } from './binary.ts';
+import { constant, get, set, when, wide } from './code.ts';
 import { FILL_MAP, mapAccess, OP } from './instructions.ts';
 import { MAP, MARKED_PAGE_SHIFT, TAKE_TURN } from './reserved.ts';
 import { EMPTY_BLOCK, TYPE } from './types.ts';
@@ -24,14 +25,6 @@ export interface SupportFunction {
   code: number[];
 }
 
-const get = (local: number): number[] => [OP.localGet, local];
-const set = (local: number): number[] => [OP.localSet, local];
-const constant = (value: number): number[] => [OP.i32Const, ...encodeI32(value)];
-const wide = (code: number[]): number[] => [...code, OP.i64ExtendI32U];
-const when = (condition: number[], then: number[]): number[] => [
-  ...condition,
-  ...[OP.if, EMPTY_BLOCK, ...then, OP.end],
-];
 const loadMap = (offset: number): number[] => [...constant(0), OP.i32Load, ...mapAccess(2, offset)];
 const storeMap = (offset: number, value: number[]): number[] => [
   ...[...constant(0), ...value, OP.i32Store, ...mapAccess(2, offset)],

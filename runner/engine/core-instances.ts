@@ -74,7 +74,8 @@ export class CoreInstances {
   }
 
   written(memory: WebAssembly.Memory): (at: number, length: number) => void {
-    return (at, length) => this.#keptBy.get(memory)?.written(at, length);
+    let kept: KeptMemory | undefined; // not yet, while the instance begins
+    return (at, length) => (kept ??= this.#keptBy.get(memory))?.written(at, length);
   }
 
   /** What one call may use in all. */

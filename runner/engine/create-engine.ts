@@ -84,18 +84,21 @@ async function runOnce(
   { timeoutMs, memoryMb, fuel = timeoutMs * FUEL_PER_MS }: ExecutionLimits,
 ): Promise<GuestOutcome> {
   const deadline = performance.now() + timeoutMs;
-  const call: Call = { host, deadline, wroteToStderr: false };
+  const watch = new DeadlineWatch(deadline);
+  const call: Call = { host, deadline, wroteToStderr: false, onWait: () => watch.begin() };
   const limits = { fuel, deadline, memoryBytes: memoryMb * MIB };
   let instance: Instance | undefined;
-  const timeout = deadlineAt(timeoutMs);
   loaded.underWay += 1;
   try {
     const known = name === undefined ? undefined : shared.take(name);
-    instance = known?.instance ?? (await idleInstance(loaded)) ?? loaded.component.instantiate();
+    instance =
+      known?.instance ??
+      loaded.idle.pop() ??
+      (await instanceGivenBack(loaded)) ??
+      loaded.component.instantiate();
     const life = known ?? (name === undefined ? undefined : beginLife(name, instance, limits.memoryBytes));
-    const answered = instance.run(request, call, limits);
-    const response = await Promise.race([answered, timeout.reached]);
-    const stays = life && (await Promise.race([instance.stay(), timeout.reached]));
+    const response = await watch.orTimeout(instance.run(request, call, limits));
+    const stays = life && (await watch.orTimeout(instance.stay()));
     const usage = usageOf(instance);
     if (life) {
       if (stays) shared.keep(life);
@@ -109,26 +112,50 @@ async function runOnce(
     if (call.hostFault) throw call.hostFault.cause;
     return { ok: false, ...fault, ...usage };
   } finally {
-    timeout.clear();
+    watch.end();
     loaded.underWay -= 1;
     // The answer does not wait for the next call's instance.
-    setImmediate(prepare, loaded);
+    if (loaded.idle.length === 0) setImmediate(prepare, loaded);
   }
 }
 
 class DeadlineError extends Error {}
 
-/** A guest that waits for the host at its deadline computes nothing that could be stopped: nobody waits for it any more. */
-function deadlineAt(timeoutMs: number): { reached: Promise<never>; clear: () => void } {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => undefined); // also when nobody waits
-  const timer = setTimeout(() => reject(new DeadlineError()), timeoutMs);
-  return { reached: promise, clear: () => clearTimeout(timer) };
+/**
+ * Ends a call whose guest waits for the host at its deadline: it computes nothing that could be stopped. One that computes is stopped by
+ * its own checks, so most calls need no timer.
+ */
+class DeadlineWatch {
+  readonly #deadline: number;
+  #timer: NodeJS.Timeout | undefined;
+  #reject: (cause: DeadlineError) => void = () => undefined;
+
+  constructor(deadline: number) {
+    this.#deadline = deadline;
+  }
+
+  begin(): void {
+    this.#timer ??= setTimeout(
+      () => this.#reject(new DeadlineError()),
+      Math.max(0, this.#deadline - performance.now()),
+    );
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  orTimeout<T>(running: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      running.then(resolve, reject);
+    });
+  }
 }
 
 /** Of calls that come together, each gives its instance back within a turn, unless it waits for the host: sooner than another one is made. */
-async function idleInstance({ idle, underWay }: Loaded): Promise<Instance | undefined> {
-  if (idle.length === 0 && underWay > 1) await turn();
+async function instanceGivenBack({ idle, underWay }: Loaded): Promise<Instance | undefined> {
+  if (underWay > 1) await turn();
   return idle.pop();
 }
 

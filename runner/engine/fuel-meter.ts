@@ -1,3 +1,4 @@
+import { fuelModule, type FuelExports } from '../../core/wasm/fuel-module.ts';
 import { GO_ON, STOP, TAKE_TURN } from '../../core/wasm/reserved.ts';
 
 /**
@@ -31,16 +32,24 @@ export interface FuelLimits {
 /** Why a guest was stopped. */
 export type Stopped = 'fuel' | 'deadline';
 
+const FUEL = new WebAssembly.Module(fuelModule());
+
 /** Counts what one instance computes, and stops it where it may go no further. All its core modules share `global`. */
 export class FuelMeter {
   /** What is left of the slice; below zero, the guest asks for more. */
-  readonly global = new WebAssembly.Global<number>({ value: 'i32', mutable: true }, 0);
+  readonly global: WebAssembly.Global;
+  readonly #take: FuelExports['take'];
   stopped: Stopped | undefined;
   #limits: FuelLimits = { fuel: 0, deadline: 0 };
   #granted = 0;
   /** What was used when the guest last came by a check of its own. */
   #checkedAt = 0;
   #mayWait = false;
+
+  constructor() {
+    const exports: Partial<FuelExports> = new WebAssembly.Instance(FUEL).exports;
+    ({ global: this.global, take: this.#take } = exports as FuelExports);
+  }
 
   /** Starts to count. `mayWait`: other guests get their turn between slices. */
   begin(limits: FuelLimits, mayWait: boolean): void {
@@ -49,19 +58,24 @@ export class FuelMeter {
     this.#granted = 0;
     this.#checkedAt = 0;
     this.stopped = undefined;
-    this.global.value = 0;
+    this.#take(this.#left);
     this.#grant();
   }
 
+  get #left(): number {
+    return this.#take(0);
+  }
+
   get used(): number {
-    return this.#granted - this.global.value;
+    return this.#granted - this.#left;
   }
 
   /** Whatever the guest does next, it ends: nobody waits for it any more. */
   stop(why: Stopped): void {
     this.stopped ??= why;
-    this.#granted -= this.global.value + 1;
-    this.global.value = -1;
+    const left = this.#left;
+    this.#granted -= left + 1;
+    this.#take(left + 1);
   }
 
   /** The guest's slice is used up. */
@@ -81,10 +95,10 @@ export class FuelMeter {
    * its turn it takes at its next check.
    */
   readonly charge = (amount: number): void => {
-    const left = this.global.value - amount;
-    this.#granted += Math.max(0, -1 - left);
-    this.global.value = Math.max(-1, left);
+    const left = this.#take(amount);
     if (left >= 0) return;
+    this.#granted += -1 - left;
+    this.#take(left + 1);
     this.stopped = this.#reasonToStop();
     if (this.stopped !== undefined) throw new WebAssembly.RuntimeError('the guest was stopped');
   };
@@ -128,11 +142,10 @@ export class FuelMeter {
 
   /** One charge may have taken more than a slice. */
   #grant(): void {
-    const left = this.global.value;
-    const wanted = SLICE - Math.min(0, left);
+    const wanted = SLICE - Math.min(0, this.#left);
     const slice = Math.min(wanted, this.#limits.fuel - this.#granted);
     this.#granted += slice;
-    this.global.value = left + slice;
+    this.#take(-slice);
     this.#checkedAt = this.used;
   }
 }

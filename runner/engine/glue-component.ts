@@ -55,6 +55,7 @@ export async function compileGlued(
           current.set(call);
           cores.limitMemory(limits.memoryBytes);
           meter.begin(limits, false);
+          call.onWait?.(); // the glue does not tell when
           return handler(request);
         },
         abandon() {

@@ -15,6 +15,8 @@ export interface Call {
   /** On the clock of `performance.now()`. */
   deadline: number;
   wroteToStderr: boolean;
+  /** The guest waits for the host from now on. */
+  onWait?: () => void;
   /** Set when the host itself failed, so that its failure is not taken for the guest's. */
   hostFault?: { cause: unknown };
 }

@@ -1,20 +1,27 @@
-import { MAP, MARKED_PAGE_BYTES, MARKED_PAGE_SHIFT, STORE_TAIL } from '../../core/wasm/reserved.ts';
+import { MAP, MARKED_PAGE_SHIFT } from '../../core/wasm/reserved.ts';
+import { rewindModule, type Rewind, type RewindImports } from '../../core/wasm/rewind-module.ts';
 
 const WASM_PAGE_BYTES = 64 * 1024;
 /** What a guest may grow by without its instance being thrown away: what it holds would stay with the process. */
 const KEPT_GROWTH_PAGES = 256;
 
+const REWIND = new WebAssembly.Module(rewindModule());
+
 /** How a memory begins; the same in all instances of a component. */
 export interface Beginning {
-  bytes: Uint8Array;
+  bytes: number;
+  pristine: WebAssembly.Memory;
   /** There from the beginning, empty, for the guest to grow into; so their being there tells nothing of an earlier call. */
   slackPages: number;
 }
 
 /** `rewindable` says whether it is kept after its call. */
 export function beginningOf(memory: WebAssembly.Memory, rewindable: boolean): Beginning {
-  const bytes = new Uint8Array(memory.buffer.slice(0));
-  return { bytes, slackPages: rewindable ? reserve(memory) : 0 };
+  const bytes = memory.buffer.byteLength;
+  const pages = rewindable ? bytes / WASM_PAGE_BYTES : 0;
+  const pristine = new WebAssembly.Memory({ initial: pages });
+  if (rewindable) new Uint8Array(pristine.buffer).set(new Uint8Array(memory.buffer));
+  return { bytes, pristine, slackPages: rewindable ? reserve(memory) : 0 };
 }
 
 /** As much as its maximum allows, which JavaScript cannot read. */
@@ -37,30 +44,25 @@ function reserve(memory: WebAssembly.Memory): number {
  */
 export class KeptMemory {
   readonly #memory: WebAssembly.Memory;
-  readonly #pristine: Uint8Array;
-  readonly #slackPages: number;
+  readonly #map: WebAssembly.Memory;
+  readonly #beginning: Beginning;
   readonly #marks: Uint8Array;
-  /** The same, four at a time. */
-  readonly #words: Int32Array;
-  /** Those of the slack, as what searches fast: most calls never come there. */
-  readonly #slackMarks: Buffer;
   readonly #header: Uint32Array;
+  #rewind: Rewind | undefined;
 
   /** The slack is there already. */
-  constructor(memory: WebAssembly.Memory, map: WebAssembly.Memory, { bytes, slackPages }: Beginning) {
+  constructor(memory: WebAssembly.Memory, map: WebAssembly.Memory, beginning: Beginning) {
     this.#memory = memory;
-    this.#pristine = bytes;
-    this.#slackPages = slackPages;
+    this.#map = map;
+    this.#beginning = beginning;
     this.#header = new Uint32Array(map.buffer, 0, MAP.pages / 4);
     this.#marks = new Uint8Array(map.buffer, MAP.pages);
-    this.#words = new Int32Array(map.buffer, MAP.pages);
-    this.#slackMarks = Buffer.from(
-      map.buffer,
-      MAP.pages + (bytes.length >>> MARKED_PAGE_SHIFT),
-      (slackPages * WASM_PAGE_BYTES) >>> MARKED_PAGE_SHIFT,
-    );
-    this.#words.fill(0);
-    this.#header[MAP.slack / 4] = slackPages;
+    this.#marks.fill(0);
+    this.#header[MAP.slack / 4] = beginning.slackPages;
+  }
+
+  get pristineBytes(): number {
+    return this.#beginning.bytes;
   }
 
   /** What the guest has of it, without what it may be given back later. */
@@ -79,10 +81,6 @@ export class KeptMemory {
     this.#header[MAP.limit / 4] = Math.max(1, Math.floor(bytes / WASM_PAGE_BYTES));
   }
 
-  get pristineBytes(): number {
-    return this.#pristine.length;
-  }
-
   readonly written = (at: number, length: number): void => {
     if (length === 0) return;
     const last = (at + length - 1) >>> MARKED_PAGE_SHIFT;
@@ -91,34 +89,14 @@ export class KeptMemory {
 
   /** False if it has grown too far to be kept. */
   rewind(): boolean {
-    const live = new Uint8Array(this.#memory.buffer);
-    if (live.length > this.#pristine.length + this.#slackPages * WASM_PAGE_BYTES) return false;
-    this.#header[MAP.slack / 4] = this.#slackPages;
-    const marks = this.#marks;
-    const end = this.#slackMarks.includes(1) ? live.length : this.#pristine.length;
-    const pages = end >>> MARKED_PAGE_SHIFT;
-    let run = -1;
-    for (let word = 0; word * 4 < pages; word += 1) {
-      if (this.#words[word] === 0 && run < 0) continue;
-      for (let page = word * 4; page < word * 4 + 4; page += 1) {
-        if (marks[page] !== 0) {
-          if (run < 0) run = page;
-        } else if (run >= 0) {
-          this.#restore(live, run, page);
-          run = -1;
-        }
-      }
-      this.#words[word] = 0;
-    }
-    if (run >= 0) this.#restore(live, run, pages);
+    const { bytes, pristine, slackPages } = this.#beginning;
+    this.#rewind ??= instantiateRewind({ map: this.#map, live: this.#memory, pristine });
+    if (this.#rewind(bytes, bytes / WASM_PAGE_BYTES + slackPages) === 0) return false;
+    this.#header[MAP.slack / 4] = slackPages;
     return true;
   }
+}
 
-  #restore(live: Uint8Array, firstPage: number, endPage: number): void {
-    const from = firstPage * MARKED_PAGE_BYTES;
-    const to = Math.min(endPage * MARKED_PAGE_BYTES + STORE_TAIL, live.length);
-    const pristine = this.#pristine;
-    if (from < pristine.length) live.set(pristine.subarray(from, Math.min(to, pristine.length)), from);
-    if (to > pristine.length) live.fill(0, Math.max(from, pristine.length), to);
-  }
+function instantiateRewind(imports: RewindImports): Rewind {
+  return new WebAssembly.Instance(REWIND, { rewind: { ...imports } }).exports['rewind'] as Rewind;
 }

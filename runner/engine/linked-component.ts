@@ -51,6 +51,7 @@ export async function compileLinked(
       withoutWaiting: meter.withoutWaiting,
       charge: meter.charge,
       chargeCall: meter.chargeCall,
+      onWait: () => current.get().onWait?.(),
     });
     current.set(undefined);
     const alike = !start.asked();
@@ -72,11 +73,11 @@ interface Parts {
 
 function instanceOf(linked: LinkedInstance, { meter, cores, current, rewindable }: Parts): Instance {
   return {
-    async run(request: GuestRequest, call, limits) {
+    run(request: GuestRequest, call, limits) {
       current.set(call);
       cores.limitMemory(limits.memoryBytes);
       meter.begin(limits, true);
-      return (await linked.handler(request)) as GuestResponse;
+      return linked.handler(request) as Promise<GuestResponse>;
     },
     abandon() {
       current.set(undefined);

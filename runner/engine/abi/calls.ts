@@ -37,7 +37,7 @@ export function lowerFunction(
   { params, paramsInMemory, result, resultInMemory, throws }: Signature,
   call: AnyFunction,
   place: () => Place,
-  { border, chargeCall }: { border: Border; chargeCall: () => void },
+  { border, chargeCall, onWait }: { border: Border; chargeCall: () => void; onWait: () => void },
 ): (...args: CoreValue[]) => unknown {
   const finish = (value: unknown, args: readonly CoreValue[]): CoreValue | undefined => {
     if (!result) return undefined;
@@ -72,6 +72,7 @@ export function lowerFunction(
       return fail(err, args);
     }
     if (!(answered instanceof Promise)) return succeed(answered, args);
+    onWait();
     return answered.then(
       (value) => succeed(value, args),
       (err: unknown) => fail(err, args),

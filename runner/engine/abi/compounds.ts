@@ -8,27 +8,36 @@ export interface Part {
   layout: Layout;
 }
 
-/** Several values side by side; `make` and `take` are the JavaScript form of them all. */
-export function productConverter(
-  parts: readonly Part[],
-  make: (values: unknown[]) => unknown,
-  take: (value: unknown, index: number) => unknown,
-): Converter {
+/** The JavaScript form of several values: an object or an array, and where in it each of them is. */
+export interface Shape {
+  keys: readonly (string | number)[];
+  create: () => Record<string | number, unknown>;
+}
+
+/** Several values side by side. Plain loops: they run for every record of every call. */
+export function productConverter(parts: readonly Part[], { keys, create }: Shape): Converter {
   let end = 0;
-  const placed = parts.map(({ converter, layout }) => {
+  const placed = parts.map(({ converter, layout }, index) => {
     const offset = alignTo(end, layout.align);
     end = offset + layout.size;
-    return { converter, offset };
+    return { converter, offset, key: keys[index] ?? index };
   });
+  const read = (convert: (part: (typeof placed)[number]) => unknown): unknown => {
+    const made = create();
+    for (const part of placed) made[part.key] = convert(part);
+    return made;
+  };
   return {
-    load: (place, at) => make(placed.map(({ converter, offset }) => converter.load(place, at + offset))),
-    store: (place, at, value) =>
-      placed.forEach(({ converter, offset }, index) =>
-        converter.store(place, at + offset, take(value, index)),
-      ),
-    lift: (place, flat) => make(placed.map(({ converter }) => converter.lift(place, flat))),
-    lower: (place, value, out) =>
-      placed.forEach(({ converter }, index) => converter.lower(place, take(value, index), out)),
+    load: (place, at) => read(({ converter, offset }) => converter.load(place, at + offset)),
+    store(place, at, value) {
+      const values = value as Record<string | number, unknown>;
+      for (const { converter, offset, key } of placed) converter.store(place, at + offset, values[key]);
+    },
+    lift: (place, flat) => read(({ converter }) => converter.lift(place, flat)),
+    lower(place, value, out) {
+      const values = value as Record<string | number, unknown>;
+      for (const { converter, key } of placed) converter.lower(place, values[key], out);
+    },
   };
 }
 
@@ -37,12 +46,15 @@ export function listConverter({ converter, layout }: Part): Converter {
   const read: Elements['read'] = (place, at, length) => {
     if (size > 0) place.memory.read(at, length * size, align);
     place.memory.take(length * size, length);
-    return Array.from({ length }, (_none, index) => converter.load(place, at + index * size));
+    const values: unknown[] = [];
+    for (let index = 0; index < length; index += 1) values.push(converter.load(place, at + index * size));
+    return values;
   };
   const write: Elements['write'] = (place, value) => {
-    const values = Array.from(value as Iterable<unknown>);
+    const values = Array.isArray(value) ? (value as unknown[]) : Array.from(value as Iterable<unknown>);
     const at = place.memory.allocate(values.length * size, align);
-    values.forEach((item, index) => converter.store(place, at + index * size, item));
+    for (let index = 0; index < values.length; index += 1)
+      converter.store(place, at + index * size, values[index]);
     return { at, length: values.length };
   };
   return sequence({ read, write });
@@ -84,12 +96,18 @@ function sequence({ read, write }: Elements): Converter {
   };
 }
 
-/** One of several; `make` and `take` are the JavaScript form. `flat` is the layout of all cases joined. */
+/** The JavaScript form of one of several values. */
+export interface Choice {
+  make: (index: number, payload: unknown) => unknown;
+  indexOf: (value: unknown) => number;
+  payloadOf: (value: unknown) => unknown;
+}
+
+/** `flat` is the layout of all cases joined. */
 export function sumConverter(
   cases: readonly (Part | undefined)[],
   flat: readonly FlatType[] | undefined,
-  make: (index: number, payload: unknown) => unknown,
-  take: (value: unknown) => { index: number; payload?: unknown },
+  { make, indexOf, payloadOf }: Choice,
 ): Converter {
   const headSize = discriminantSize(cases.length);
   const head = PRIMITIVE_CONVERTERS[headSize === 1 ? 'u8' : headSize === 2 ? 'u16' : 'u32'];
@@ -106,9 +124,9 @@ export function sumConverter(
       return make(index, caseAt(index)?.converter.load(place, at + payloadAt));
     },
     store(place, at, value) {
-      const { index, payload } = take(value);
+      const index = indexOf(value);
       head.store(place, at, index);
-      cases[index]?.converter.store(place, at + payloadAt, payload);
+      cases[index]?.converter.store(place, at + payloadAt, payloadOf(value));
     },
     lift(place, from) {
       const index = nextU32(from);
@@ -121,10 +139,10 @@ export function sumConverter(
       return make(index, part.converter.lift(place, { values: own, at: 0 }));
     },
     lower(place, value, out) {
-      const { index, payload } = take(value);
+      const index = indexOf(value);
       const own: CoreValue[] = [];
       const part = cases[index];
-      part?.converter.lower(place, payload, own);
+      part?.converter.lower(place, payloadOf(value), own);
       out.push(index);
       payloadFlat.forEach((type, at) => {
         const from = part?.layout.flat?.[at];

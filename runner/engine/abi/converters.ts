@@ -43,11 +43,11 @@ export function createConverters(
   function make(def: TypeDef, layout: Layout): Converter {
     switch (def.kind) {
       case 'record': {
-        const names = def.fields.map(([name]) => camelCase(name));
+        const keys = def.fields.map(([name]) => camelCase(name));
+        const empty: Record<string, unknown> = Object.fromEntries(keys.map((key) => [key, undefined]));
         return productConverter(
           def.fields.map(([, type]) => partOf(type)),
-          (values) => Object.fromEntries(names.map((name, index) => [name, values[index]])),
-          (value, index) => (value as Record<string, unknown>)[names[index] ?? ''],
+          { keys, create: () => ({ ...empty }) },
         );
       }
       case 'tuple':
@@ -72,33 +72,30 @@ export function createConverters(
   ): Converter {
     const parts = (casesOf(def) ?? []).map((type) => (type === null ? undefined : partOf(type)));
     if (def.kind === 'option') {
-      return sumConverter(
-        parts,
-        layout.flat,
-        (_index, payload) => payload,
-        (value) => (value === undefined || value === null ? { index: 0 } : { index: 1, payload: value }),
-      );
+      return sumConverter(parts, layout.flat, {
+        make: (_index, payload) => payload,
+        indexOf: (value) => (value === undefined || value === null ? 0 : 1),
+        payloadOf: (value) => value,
+      });
     }
     const tags = def.kind === 'result' ? ['ok', 'err'] : def.cases.map(([name]) => name);
-    return sumConverter(
-      parts,
-      layout.flat,
-      (index, val) => ({ tag: tags[index], val }),
-      (value) => {
-        const { tag, val } = value as { tag: string; val?: unknown };
+    return sumConverter(parts, layout.flat, {
+      make: (index, val) => ({ tag: tags[index], val }),
+      indexOf(value) {
+        const { tag } = value as { tag: string };
         const index = tags.indexOf(tag);
         if (index < 0) throw new TypeError(`a value has no case ${tag}`);
-        return { index, payload: val };
+        return index;
       },
-    );
+      payloadOf: (value) => (value as { val?: unknown }).val,
+    });
   }
 
   function tuple(of: readonly ValType[]): Converter {
-    return productConverter(
-      of.map(partOf),
-      (values) => values,
-      (value, index) => (value as readonly unknown[])[index],
-    );
+    return productConverter(of.map(partOf), {
+      keys: [...of.keys()],
+      create: () => [] as unknown[] as Record<number, unknown>,
+    });
   }
 
   return {

@@ -77,6 +77,7 @@ export class HandleTable {
 
   /** As in a new instance, which holds nothing. */
   clear(): void {
+    if (this.#objects.length === 1) return;
     for (const [handle, object] of this.#objects.entries()) {
       if (!object) continue;
       this.#count(object, -1);

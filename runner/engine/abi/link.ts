@@ -33,6 +33,8 @@ export interface LinkHooks {
   charge: (fuel: number) => void;
   /** The same for the beginning of a call of the host. */
   chargeCall: () => void;
+  /** The guest waits for the host. */
+  onWait: () => void;
 }
 
 export interface LinkedInstance {
@@ -113,6 +115,7 @@ export function linkComponent(
         const run = lowerFunction(signatureFor(lower.type), call, () => (place ??= placeOf(lower)), {
           border,
           chargeCall: hooks.chargeCall,
+          onWait: hooks.onWait,
         });
         const waits = !('lift' in target) && options.suspends(`${target.interface}#${target.name}`);
         return waits ? new WebAssembly.Suspending(run) : run;
