@@ -7,7 +7,8 @@ import { fakeHost } from '../support/fake-host.ts';
 import { recording, replaying } from '../support/recorded-host.ts';
 import { componentOfText } from '../support/tiny-components.ts';
 
-const EXECUTIONS = 100;
+/** `npm run soak` draws more. */
+const EXECUTIONS = 100 + Number(process.env['SOAK_MINUTES'] ?? 0) * 200;
 const MEMORY_MB = 64;
 
 /** Whatever an author may draw, as text: a number that two executions share stands there twice. */
