@@ -83,6 +83,7 @@ export function createGateway(
     executionTokens,
     secretsKeyId,
     tenantConcurrency: config.tenantConcurrency,
+    installConcurrency: config.installConcurrency,
     logger,
   });
   const writeDraft = createDraftWriter({ drafts, secretsPublicKey, secretsKeyId });

@@ -7,6 +7,7 @@ import { measureMemory } from './runner/memory.ts';
 import { measureNeighbour } from './runner/neighbour.ts';
 import { createField } from './runner/runner-process.ts';
 import { measureUi } from './runner/ui.ts';
+import { measureUnloading } from './runner/unloading.ts';
 
 // The runner that production runs, with real sandboxes and objects in a folder; this process makes the calls and stands in for the gateway.
 // Every figure comes from this one run, so compare within it. Needs Linux. Exits with 1 if a bar is missed.
@@ -27,6 +28,8 @@ const TABLES: Record<string, () => Promise<object[]>> = {
   'cold: artifact on disk, no sandbox bound': () => measureCold(field, engines),
   'a tenant beside endless loops of another': () => measureNeighbour(field, quickJs),
   'resident memory': () => measureMemory(field, engines),
+  'resident memory of a process that calls 500 distinct components, once each': () =>
+    measureUnloading(engines),
   'a UI file from the cache': () => measureUi(field),
 };
 

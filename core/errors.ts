@@ -84,7 +84,7 @@ const CODES = {
   GUEST_ERROR: { kind: 'guest' }, // threw, or answered with something that is no HTTP response
   GUEST_FAILED: { kind: 'guest' }, // what a client sees of the three above
   GUEST_RESPONSE_TOO_LARGE: { kind: 'guest' }, // response body over limits.responseBytes
-  SANDBOX_LOST: { kind: 'guest' }, // its process was stopped because of another execution of the same tenant
+  SANDBOX_LOST: { kind: 'guest' }, // its process ended, and that was not its own doing
   HEALTH_CHECK_FAILED: { kind: 'guest', status: 422 }, // the probe of a version did not answer 2xx
 
   // What we depend on

@@ -2,7 +2,7 @@ import type { ErrorCode } from './errors.ts';
 
 // The codes of the runner's wire contract. A runner answers no others: what else goes wrong within it is INTERNAL.
 
-/** What a runner says of itself or of its caller, with the HTTP status of the code. The last five are of `/v1/warm` alone. */
+/** What a runner says of itself or of its caller, with the HTTP status of the code. The last six are of `/v1/warm` alone. */
 export const REFUSAL_CODES = [
   'INPUT_INVALID',
   'MEDIA_TYPE_UNSUPPORTED',
@@ -19,6 +19,7 @@ export const REFUSAL_CODES = [
   'ARTIFACT_INVALID',
   'GUEST_TRAPPED',
   'GUEST_TIMEOUT',
+  'GUEST_OUT_OF_MEMORY',
 ] as const satisfies readonly ErrorCode[];
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 

@@ -32,9 +32,12 @@ const executeContext = z.object({
 /** No execution may be given longer. */
 export const MAX_TIMEOUT_MS = 300_000;
 
+const timeoutMs = z.int().min(1).max(MAX_TIMEOUT_MS);
+const memoryMb = z.int().min(1).max(1024);
+
 const executeLimits = z.strictObject({
-  timeout_ms: z.int().min(1).max(MAX_TIMEOUT_MS),
-  memory_mb: z.int().min(1).max(1024),
+  timeout_ms: timeoutMs,
+  memory_mb: memoryMb,
   response_bytes: z.int().min(0),
   /** Units: see docs/decisions/0020. Without it, more than an honest guest can use before its deadline. */
   fuel: z.int().min(1).optional(),
@@ -155,7 +158,10 @@ export const ENFORCED_LIMITS = [
 export const warmRequest = z.object({
   tenant_id: z.uuid(),
   content_hash: z.string().refine(isContentHash, 'sha256:<64 hex>'),
+  /** Those of the install. */
+  limits: z.object({ timeout_ms: timeoutMs, memory_mb: memoryMb }).optional(),
 });
+export type WarmRequest = z.output<typeof warmRequest>;
 
 /** What happened to the guest. The runner's own HTTP status speaks about the runner alone. */
 export const executeResponse = z.object({

@@ -40,7 +40,9 @@ describe('the metrics of a runner', () => {
   it('count lookups by tier and host calls by function, and tell sandboxes as they are now', async () => {
     const metrics = createRunnerMetrics();
     let busy = 1;
-    metrics.watchPool({ states: () => ({ spare: 2, idle: 3, busy }) });
+    metrics.watchPool({ states: () => ({ spare: 2, trial: 1, idle: 3, busy }), waiting: 4, chargedBytes: 5 });
+    metrics.countUnload();
+    metrics.countEnd('reclaimed');
     metrics.countLookup('artifact', 'disk');
     metrics.countLookup('ui', 'store');
     metrics.countHostCall('alga:extension/storage.get', 'answered');
@@ -57,9 +59,17 @@ describe('the metrics of a runner', () => {
     busy = 0;
     expect(linesOf(await metrics.text(), 'alga_runner_sandboxes')).toEqual([
       'alga_runner_sandboxes{state="spare"} 2',
+      'alga_runner_sandboxes{state="trial"} 1',
       'alga_runner_sandboxes{state="idle"} 3',
       'alga_runner_sandboxes{state="busy"} 0',
     ]);
+    for (const line of [
+      'alga_runner_waiting 4',
+      'alga_runner_memory_charged_bytes 5',
+      'alga_runner_component_unloads_total 1',
+      'alga_runner_sandbox_ends_total{reason="reclaimed"} 1',
+    ])
+      expect(text.split('\n')).toContain(line);
   });
 
   it('tell of the process too', async () => {

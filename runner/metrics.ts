@@ -4,6 +4,7 @@ import { isRefusalCode } from '../core/execute-codes.ts';
 import type { CountLookup } from './cache/count-lookup.ts';
 import type { CountHostCall, RunExecution } from './execution/run-execution.ts';
 import type { SandboxPool } from './sandbox/pool.ts';
+import type { LossReason } from './sandbox/sandbox-lost.ts';
 
 const EXECUTION_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
@@ -15,7 +16,9 @@ export interface RunnerMetrics {
   countHostCall: CountHostCall;
   /** The same, counted and timed. */
   measured(runExecution: RunExecution): RunExecution;
-  watchPool(pool: Pick<SandboxPool, 'states'>): void;
+  countUnload: () => void;
+  countEnd: (reason: LossReason) => void;
+  watchPool(pool: Pick<SandboxPool, 'states' | 'waiting' | 'chargedBytes'>): void;
   /** In the text format of Prometheus. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -49,8 +52,21 @@ export function createRunnerMetrics(): RunnerMetrics {
     labelNames: ['function', 'result'],
     registers,
   });
+  const ends = new Counter({
+    name: 'alga_runner_sandbox_ends_total',
+    help: 'Sandbox processes that ended, by why: reclaimed (idle, or others needed its place), timeout, memory, unresponsive, crashed, protocol, closing.',
+    labelNames: ['reason'],
+    registers,
+  });
+  const unloads = new Counter({
+    name: 'alga_runner_component_unloads_total',
+    help: 'Components that a sandbox was told to forget because it had too many.',
+    registers,
+  });
 
   return {
+    countUnload: () => unloads.inc(),
+    countEnd: (reason) => ends.inc({ reason }),
     countLookup: (cache, tier) => lookups.inc({ cache, tier }),
     countHostCall: (name, result) => hostCalls.inc({ function: name, result }),
     measured: (runExecution) => async (input) => {
@@ -68,11 +84,27 @@ export function createRunnerMetrics(): RunnerMetrics {
     watchPool(pool) {
       new Gauge({
         name: 'alga_runner_sandboxes',
-        help: 'Sandbox processes: spare (of no tenant yet), idle, or busy.',
+        help: 'Sandbox processes: spare (of no tenant yet), trial (of a version that is not called yet), idle, or busy.',
         labelNames: ['state'],
         registers,
         collect() {
           for (const [state, count] of Object.entries(pool.states())) this.set({ state }, count);
+        },
+      });
+      new Gauge({
+        name: 'alga_runner_waiting',
+        help: 'Executions and warm-ups that wait for a place in a sandbox.',
+        registers,
+        collect() {
+          this.set(pool.waiting);
+        },
+      });
+      new Gauge({
+        name: 'alga_runner_memory_charged_bytes',
+        help: 'What sandboxes hold and the executions in them may take, of RUNNER_MEMORY_MB.',
+        registers,
+        collect() {
+          this.set(pool.chargedBytes);
         },
       });
     },

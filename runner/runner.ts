@@ -18,6 +18,7 @@ import { createExecuteHandler } from './http/execute.ts';
 import { createGatewayRequests } from './http/gateway-requests.ts';
 import { createGatewayClient } from './gateway-client.ts';
 import { createRunnerMetrics } from './metrics.ts';
+import { createConcurrency } from './execution/concurrency.ts';
 import { createGuestLogs } from './execution/guest-log.ts';
 import { createRunExecution } from './execution/run-execution.ts';
 import { createSandboxPool } from './sandbox/pool.ts';
@@ -33,12 +34,19 @@ import { createWarmHandler } from './http/warm.ts';
 const DRAIN_MS = 20_000;
 const CLOSE_MS = 2_000;
 const PROBE_MS = 5_000;
+const MIB = 1024 * 1024;
 /** The hash of none. */
 const NO_BUNDLE = `sha256:${'0'.repeat(64)}`;
 
 export interface Runner {
   /** Listens on both ports and starts the spare sandboxes; answers the ports in use, where its objects are, and which walls stand. */
-  start(): Promise<{ port: number; uiPort: number; objects: string; walls: Record<string, string> }>;
+  start(): Promise<{
+    port: number;
+    uiPort: number;
+    objects: string;
+    walls: Record<string, string>;
+    bounds: Record<string, number | string>;
+  }>;
   /** Takes nothing new, finishes what runs, stops every sandbox. */
   close(): Promise<void>;
 }
@@ -78,23 +86,27 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
     listingKey: deriveListingKey(config.serviceToken),
     now: Date.now,
   });
+  const { countEnd, countHostCall, countUnload } = metrics;
   const pool = createSandboxPool(config.sandbox, {
-    createSandbox: () => createSandbox(logger, chosen.isolation),
+    createSandbox: () => createSandbox(logger, chosen.isolation, { countUnload }),
+    countEnd,
     logger,
   });
+  const concurrency = createConcurrency(config.concurrency);
   const capabilities = { hostApi: gateway, secretsKey: config.secretsKey, now: Date.now };
   const guestLogs = createGuestLogs({ logger, bytesPerMinute: config.guestLogBytesPerMinute });
   metrics.watchPool(pool);
-  const { countHostCall } = metrics;
   const runExecution = metrics.measured(
     createRunExecution({
       pool,
+      concurrency,
+      scope: config.sandboxScope,
       bundles,
       capabilities,
       guestLogs,
       countHostCall,
       // Those that wait take places of their tenant's, which are for its other installs as well.
-      turns: createBoundedTurns({ atOnce: 1, waiting: Math.ceil(config.sandbox.tenantConcurrency / 4) }),
+      turns: createBoundedTurns({ atOnce: 1, waiting: Math.ceil(config.concurrency.tenant / 4) }),
     }),
   );
   const store = createStoreHealth({
@@ -122,7 +134,7 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
       logger,
       now: Date.now,
     }),
-    warm: createWarmHandler({ pool, bundles }),
+    warm: createWarmHandler({ pool, concurrency, bundles }),
     metrics: {
       token: config.metricsToken,
       read: async (_req, res) => {
@@ -141,7 +153,12 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
       const port = await privateServer.listen(config);
       const uiPort = await uiServer.listen(config.ui);
       pool.start();
-      return { port, uiPort, objects: objects.describe(), walls: standingWalls(chosen) };
+      const { max, tenantMax, memoryBytes, tenantMemoryBytes } = config.sandbox;
+      const bounds = {
+        ...{ scope: config.sandboxScope, sandboxes: max, sandboxesOfTenant: tenantMax },
+        ...{ memoryMb: Math.floor(memoryBytes / MIB), memoryMbOfTenant: Math.floor(tenantMemoryBytes / MIB) },
+      };
+      return { port, uiPort, objects: objects.describe(), walls: standingWalls(chosen), bounds };
     },
     async close() {
       draining = true;

@@ -20,6 +20,7 @@ function setup(
   answer: (runner: string, request: ExecuteRequest) => Promise<RunnerAnswer> = () => Promise.resolve(fine),
   announcements: Announcements = { current: () => ANNOUNCED, renewed: () => Promise.resolve(ANNOUNCED) },
   tenantConcurrency = 32,
+  installConcurrency = tenantConcurrency,
 ) {
   const sent: { runner: string; token: string; sealEpoch: string | undefined; request: ExecuteRequest }[] =
     [];
@@ -43,6 +44,7 @@ function setup(
     executionTokens: createExecutionTokens(privateKey),
     secretsKeyId: 'now',
     tenantConcurrency,
+    installConcurrency,
     logger: createLogger({ level: 'silent', process: 'gateway' }),
   });
   return { executor, sent, rows };
@@ -85,6 +87,19 @@ describe('an execution', () => {
     expect(await executor.run(loud, executionInput())).toMatchObject({ ok: true });
     expect(sent).toHaveLength(3);
     expect(rows.size).toBe(3);
+  });
+
+  it('of an install that has enough of them is refused, and another of its tenant is not', async () => {
+    const gate = Promise.withResolvers<RunnerAnswer>();
+    const { executor } = setup(() => gate.promise, undefined, 3, 2);
+    const loud = hydratedInstall();
+    const other = hydratedInstall({ tenantId: loud.tenantId, installId: randomUUID() });
+    const running = [executor.run(loud, executionInput()), executor.run(loud, executionInput())];
+    await expect(executor.run(loud, executionInput())).rejects.toMatchObject({ code: 'CONCURRENCY_LIMITED' });
+    running.push(executor.run(other, executionInput()));
+    gate.resolve(fine);
+    for (const result of await Promise.all(running)) expect(result).toMatchObject({ ok: true });
+    expect(await executor.run(loud, executionInput())).toMatchObject({ ok: true });
   });
 
   it('is not begun once the gateway drains, and drain waits for what runs and for its row', async () => {

@@ -21,6 +21,8 @@ export interface ExecutorDeps {
   secretsKeyId: string;
   /** Executions of one tenant at once in this gateway. What is over costs neither a row nor a question to the runner. */
   tenantConcurrency: number;
+  /** The same of one install, so that others of its tenant have places left. */
+  installConcurrency: number;
   logger: Logger;
 }
 
@@ -43,7 +45,7 @@ export interface Executor {
 /** The one place that authorises an execution with a token, whoever asks. */
 export function createExecutor(deps: ExecutorDeps): Executor {
   const running = new Set<Promise<unknown>>();
-  const runningOf = new Map<string, number>();
+  const runningOf = new Map<string, number>(); // a tenant, or an install of it
   const ending = new Set<Promise<void>>();
   let draining = false;
 
@@ -57,19 +59,27 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     ending.add(write);
   }
 
-  async function admit<Result>(tenantId: string, work: () => Promise<Result>): Promise<Result> {
-    const others = runningOf.get(tenantId) ?? 0;
-    if (others >= deps.tenantConcurrency) {
+  const countOf = (key: string): number => runningOf.get(key) ?? 0;
+  function count(key: string, more: 1 | -1): void {
+    const now = countOf(key) + more;
+    if (now > 0) runningOf.set(key, now);
+    else runningOf.delete(key);
+  }
+
+  async function admit<Result>(
+    { tenantId, installId }: HydratedInstall,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const install = `${tenantId} ${installId}`;
+    if (countOf(tenantId) >= deps.tenantConcurrency || countOf(install) >= deps.installConcurrency) {
       await delay(REFUSE_AFTER_MS);
       throw new PlatformError('CONCURRENCY_LIMITED', 'too many executions at once; try again');
     }
-    runningOf.set(tenantId, others + 1);
+    for (const key of [tenantId, install]) count(key, 1);
     try {
       return await work();
     } finally {
-      const left = (runningOf.get(tenantId) ?? 1) - 1;
-      if (left > 0) runningOf.set(tenantId, left);
-      else runningOf.delete(tenantId);
+      for (const key of [tenantId, install]) count(key, -1);
     }
   }
 
@@ -147,7 +157,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       if (draining) {
         return Promise.reject(new PlatformError('GATEWAY_UNAVAILABLE', 'the gateway is stopping; try again'));
       }
-      const run = admit(install.tenantId, () => runOnce(install, input)).finally(() => running.delete(run));
+      const run = admit(install, () => runOnce(install, input)).finally(() => running.delete(run));
       running.add(run);
       return run;
     },

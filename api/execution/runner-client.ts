@@ -37,11 +37,17 @@ export interface Proof {
   sealEpoch: string | undefined;
 }
 
+export interface WarmVersion {
+  tenantId: string;
+  contentHash: string;
+  limits: { timeoutMs: number; memoryMb: number };
+}
+
 /** Errors, all about the runner and not the guest: RUNNER_BUSY, RUNNER_UNAVAILABLE, CONCURRENCY_LIMITED, OUTCOME_UNKNOWN. */
 export interface RunnerClient {
   execute(request: ExecuteRequest, body: Uint8Array, proof: Proof): Promise<RunnerAnswer>;
-  /** Also throws what kept the version from being loaded: BUNDLE_UNAVAILABLE, ARTIFACT_INVALID, GUEST_TRAPPED, GUEST_TIMEOUT. */
-  warm(version: { tenantId: string; contentHash: string }, proof: Pick<Proof, 'sealEpoch'>): Promise<void>;
+  /** Also throws what kept the version from being loaded: BUNDLE_UNAVAILABLE, ARTIFACT_INVALID, and what its own fault is. */
+  warm(version: WarmVersion, proof: Pick<Proof, 'sealEpoch'>): Promise<void>;
   /** What it takes of limits and capabilities. Throws RUNNER_UNAVAILABLE. */
   announcement(): Promise<RunnerAnnouncement>;
   close(): Promise<void>;
@@ -107,11 +113,18 @@ export function createRunnerClient(options: { baseUrl: string; serviceToken: Sec
       return { answer: answer.data, body: frame.body };
     },
 
-    async warm({ tenantId, contentHash }, { sealEpoch }) {
+    async warm({ tenantId, contentHash, limits }, { sealEpoch }) {
       const { response, bytes } = await post('/v1/warm', {
         sealEpoch,
         contentType: 'application/json',
-        body: JSON.stringify({ tenant_id: tenantId, content_hash: contentHash }),
+        body: JSON.stringify({
+          tenant_id: tenantId,
+          content_hash: contentHash,
+          // A runner of the first release, which seals nothing, takes no member that it does not know.
+          ...(sealEpoch !== undefined && {
+            limits: { timeout_ms: limits.timeoutMs, memory_mb: limits.memoryMb },
+          }),
+        }),
         deadlineMs: WARM_DEADLINE_MS,
         expiresAt: expiryOf(WARM_DEADLINE_MS),
       });

@@ -64,13 +64,13 @@ function mayRun(install: HydratedInstall, { trigger }: ExecutionBody): boolean {
 /** Loads and instantiates the version, which is also the probe of one without a health endpoint. */
 async function warm(
   { runners }: InternalExecutionsDeps,
-  { tenantId, contentHash }: HydratedInstall,
+  { tenantId, contentHash, limits }: HydratedInstall,
 ): Promise<ExecutionAnswer> {
   const started = performance.now();
   try {
     const { client, announcements } = runners.pick(tenantId, contentHash);
     const ask = async (announced: RunnerAnnouncement | Promise<RunnerAnnouncement>): Promise<void> =>
-      client.warm({ tenantId, contentHash }, { sealEpoch: (await announced).seal_epoch });
+      client.warm({ tenantId, contentHash, limits }, { sealEpoch: (await announced).seal_epoch });
     await ask(announcements.current()).catch((err: unknown) => {
       if (!refusedToBegin(err)) throw err;
       return ask(announcements.renewed());

@@ -1,6 +1,7 @@
 import { createLogger } from '../../platform/logger.ts';
 import { chooseIsolation } from '../../runner/sandbox/isolation.ts';
-import { createSandbox, type SandboxJob } from '../../runner/sandbox/sandbox.ts';
+import type { SandboxJob } from '../../runner/sandbox/job.ts';
+import { createSandbox } from '../../runner/sandbox/sandbox.ts';
 import { judge, median } from '../engine/figures.ts';
 import { requestOf } from '../engine/guests.ts';
 
@@ -25,6 +26,7 @@ export async function measureChannel(): Promise<object[]> {
     responseBytes: 1_000_000,
     limits: { timeoutMs: 60_000, memoryMb: 64 },
     constants: {},
+    takesTurns: true,
     onCall: () => Promise.reject(new Error('there is no guest')),
     onOutput: () => undefined,
   };
@@ -47,7 +49,7 @@ export async function measureChannel(): Promise<object[]> {
     micros.alone.push(alone);
     micros.together.push(together);
   }
-  sandbox.kill('stopped');
+  sandbox.kill('closing');
   await sandbox.exited;
   const row = (what: string, figures: number[], bar: { atMost: number; stretch: number }): object => {
     const figure = Math.round(median(figures));

@@ -41,6 +41,13 @@ export function parseEnvironment<Schema extends z.ZodType>(
 
 /** Executions of one tenant at once: in one gateway, and in one runner. */
 export const tenantConcurrency = z.coerce.number().int().min(1).default(32);
+/** Executions of one install at once; unset, a quarter of its tenant's places are left to others. */
+export const installConcurrency = z.coerce.number().int().min(1).optional();
+
+export function installConcurrencyOf(set: number | undefined, ofTenant: number): number {
+  return Math.min(ofTenant, set ?? Math.ceil((ofTenant * 3) / 4));
+}
+
 export const port = z.coerce.number().int().min(0).max(65_535);
 const secret = z
   .string()

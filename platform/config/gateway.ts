@@ -12,6 +12,8 @@ import {
   port,
   temporal,
   temporalConfig,
+  installConcurrency,
+  installConcurrencyOf,
   tenantConcurrency,
   type DatabaseConfig,
   type Environment,
@@ -39,6 +41,7 @@ export const gatewayEnv = z.object({
   /** Upper bound of one execution, milliseconds. */
   EXT_GATEWAY_TIMEOUT_MS: z.coerce.number().int().min(100).max(MAX_TIMEOUT_MS).default(30_000),
   RUNNER_TENANT_CONCURRENCY: tenantConcurrency,
+  RUNNER_INSTALL_CONCURRENCY: installConcurrency,
   EXECUTION_TOKEN_PRIVATE_KEY: keySecret,
   /** Tokens of gateways with this key are accepted too. */
   EXECUTION_TOKEN_PREVIOUS_PRIVATE_KEY: keySecret.optional(),
@@ -63,6 +66,7 @@ export interface GatewayConfig {
   runner: { baseUrl: string; publicBase: string; serviceToken: SecretValue };
   executionTimeoutMs: number;
   tenantConcurrency: number;
+  installConcurrency: number;
   executionTokenKeys: { current: SecretValue; previous?: SecretValue | undefined };
   /** Credentials that callers of /api/internal present. */
   credentials: { runner: SecretValue; worker: SecretValue };
@@ -88,6 +92,7 @@ export function loadGatewayConfig(env: Environment): GatewayConfig {
     },
     executionTimeoutMs: v.EXT_GATEWAY_TIMEOUT_MS,
     tenantConcurrency: v.RUNNER_TENANT_CONCURRENCY,
+    installConcurrency: installConcurrencyOf(v.RUNNER_INSTALL_CONCURRENCY, v.RUNNER_TENANT_CONCURRENCY),
     executionTokenKeys: {
       current: v.EXECUTION_TOKEN_PRIVATE_KEY,
       previous: v.EXECUTION_TOKEN_PREVIOUS_PRIVATE_KEY,

@@ -1,7 +1,10 @@
+import { availableParallelism, totalmem } from 'node:os';
 import { z } from 'zod';
 import type { SecretValue } from '../../core/secret-value.ts';
 import {
   credential,
+  installConcurrency,
+  installConcurrencyOf,
   keySecret,
   loadObjectStoreConfig,
   logging,
@@ -14,6 +17,8 @@ import {
   type ObjectStoreConfig,
 } from './environment.ts';
 import type { LogFormat } from '../logger.ts';
+
+const MIB = 1024 ** 2;
 
 /** What the runner reads. It has no database and no Temporal. */
 export const runnerEnv = z.object({
@@ -49,7 +54,20 @@ export const runnerEnv = z.object({
   SANDBOX_SPARES: z.coerce.number().int().min(0).max(16).default(1),
   /** Sandbox processes at most, spares included. */
   SANDBOX_MAX: z.coerce.number().int().min(1).default(64),
+  /** Sandbox processes of one tenant at most; unset, as many as there are cores, and at least two, or sixteen under scope `install`. */
+  SANDBOX_TENANT_MAX: z.coerce.number().int().min(2).optional(),
+  /** Whether the extensions of one tenant share its processes, or each has its own. */
+  SANDBOX_SCOPE: z.enum(['tenant', 'install']).default('tenant'),
+  /** A sandbox process without work ends after this. */
+  SANDBOX_IDLE_SECONDS: z.coerce.number().int().min(1).default(300),
+  /** What all sandboxes and what runs in them may take; unset, three quarters of a cgroup's limit, or half of the machine. */
+  RUNNER_MEMORY_MB: z.coerce.number().int().min(256).optional(),
+  /** The same of one tenant; unset, half of that. */
+  RUNNER_TENANT_MEMORY_MB: z.coerce.number().int().min(256).optional(),
+  /** Executions and warm-ups that wait for a sandbox at most. */
+  RUNNER_MAX_WAITING: z.coerce.number().int().min(0).default(512),
   RUNNER_TENANT_CONCURRENCY: tenantConcurrency,
+  RUNNER_INSTALL_CONCURRENCY: installConcurrency,
   /** Of the lines of one tenant's guests in this runner's log. */
   RUNNER_GUEST_LOG_BYTES_PER_MINUTE: z.coerce
     .number()
@@ -79,13 +97,20 @@ export interface RunnerConfig {
     isolation: 'auto' | 'bubblewrap' | 'process';
     spares: number;
     max: number;
-    tenantConcurrency: number;
+    tenantMax: number;
+    memoryBytes: number;
+    tenantMemoryBytes: number;
+    maxWaiting: number;
+    idleMs: number;
   };
+  sandboxScope: 'tenant' | 'install';
+  concurrency: { tenant: number; install: number };
   guestLogBytesPerMinute: number;
 }
 
 export function loadRunnerConfig(env: Environment): RunnerConfig {
   const v = parseEnvironment(runnerEnv, env);
+  const memoryBytes = v.RUNNER_MEMORY_MB === undefined ? defaultMemoryBytes() : v.RUNNER_MEMORY_MB * MIB;
   return {
     logLevel: v.LOG_LEVEL,
     logFormat: v.LOG_FORMAT,
@@ -108,8 +133,28 @@ export function loadRunnerConfig(env: Environment): RunnerConfig {
       isolation: v.SANDBOX_ISOLATION,
       spares: v.SANDBOX_SPARES,
       max: v.SANDBOX_MAX,
-      tenantConcurrency: v.RUNNER_TENANT_CONCURRENCY,
+      tenantMax:
+        v.SANDBOX_TENANT_MAX ?? Math.max(availableParallelism(), v.SANDBOX_SCOPE === 'tenant' ? 2 : 16),
+      memoryBytes,
+      tenantMemoryBytes:
+        v.RUNNER_TENANT_MEMORY_MB === undefined
+          ? memoryBytes / 2
+          : Math.min(memoryBytes, v.RUNNER_TENANT_MEMORY_MB * MIB),
+      maxWaiting: v.RUNNER_MAX_WAITING,
+      idleMs: v.SANDBOX_IDLE_SECONDS * 1_000,
+    },
+    sandboxScope: v.SANDBOX_SCOPE,
+    concurrency: {
+      tenant: v.RUNNER_TENANT_CONCURRENCY,
+      install: installConcurrencyOf(v.RUNNER_INSTALL_CONCURRENCY, v.RUNNER_TENANT_CONCURRENCY),
     },
     guestLogBytesPerMinute: v.RUNNER_GUEST_LOG_BYTES_PER_MINUTE,
   };
+}
+
+/** The rest is for the supervisor and for whatever else is on the machine: in a container of the runner's own, that is little. */
+function defaultMemoryBytes(): number {
+  const constrained = process.constrainedMemory(); // no less than the machine has, or 0, where there is no limit
+  const isConstrained = constrained > 0 && constrained < totalmem();
+  return isConstrained ? constrained * 0.75 : totalmem() / 2;
 }

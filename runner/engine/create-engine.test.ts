@@ -84,6 +84,18 @@ describe('the engine with glue of jco', () => {
     expect(engine.isLoaded(broken.contentHash)).toBe(false);
   });
 
+  it('forgets what it unloads, and loads it again', async () => {
+    const engine = createEngine();
+    const component = artifact(answering('1'));
+    await engine.load(component);
+    engine.unload(component.contentHash);
+    expect(engine.isLoaded(component.contentHash)).toBe(false);
+    const call = () => engine.execute(component.contentHash, request, hostThat({ ok: undefined }), LIMITS);
+    await expect(call()).rejects.toThrow('is not loaded');
+    await engine.load(component);
+    expect(await call()).toMatchObject({ ok: true });
+  });
+
   it('refuses a component that calls the host while it is instantiated, when there is no call yet', async () => {
     const eager = artifact(
       "imports['alga:extension/logging'].logInfo('early').catch(() => {}); throw new Error('x');",

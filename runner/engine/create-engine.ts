@@ -14,6 +14,7 @@ import { FUEL_PER_MS } from './fuel-meter.ts';
 import { compileGlued } from './glue-component.ts';
 import type { Call } from './host-imports.ts';
 import { compileLinked } from './linked-component.ts';
+import { createTurns, type Turns } from './turns.ts';
 import { beginLife, createSharedInstances, type SharedInstances } from './shared-instances.ts';
 
 const MIB = 1024 * 1024;
@@ -26,6 +27,8 @@ interface Loaded {
   idle: Instance[];
   /** Calls. */
   underWay: number;
+  /** Of an instance as it begins. */
+  memoryBytes: number;
 }
 
 /** Fresh state for every call that names no shared instance: an instance serves one at a time, and is rewound or thrown away after it. */
@@ -33,6 +36,7 @@ export function createEngine(): Engine {
   const loading = new Map<string, Promise<Loaded>>();
   const loaded = new Map<string, Loaded>();
   const shared = createSharedInstances();
+  const turns = createTurns();
 
   return {
     isLoaded: (contentHash) => loaded.has(contentHash),
@@ -41,11 +45,21 @@ export function createEngine(): Engine {
       const { contentHash } = artifact;
       let compiling = loading.get(contentHash);
       if (!compiling) {
-        compiling = compile(artifact);
+        compiling = compile(artifact, turns);
         loading.set(contentHash, compiling);
         compiling.catch(() => loading.delete(contentHash));
       }
-      loaded.set(contentHash, await compiling);
+      const component = await compiling;
+      loaded.set(contentHash, component);
+      return { memoryBytes: component.memoryBytes };
+    },
+
+    unload(contentHash) {
+      const known = loaded.get(contentHash);
+      loading.delete(contentHash);
+      loaded.delete(contentHash);
+      for (const instance of known?.idle.splice(0) ?? []) instance.abandon();
+      shared.endAll(`${contentHash} `);
     },
 
     execute: async (contentHash, request, host, limits, sharedInstance) => {
@@ -58,13 +72,14 @@ export function createEngine(): Engine {
   };
 }
 
-async function compile({ plan, glue, ...artifact }: EngineArtifact): Promise<Loaded> {
+async function compile({ plan, glue, ...artifact }: EngineArtifact, turns: Turns): Promise<Loaded> {
   let component: Component;
-  if (plan) component = await compileLinked(artifact, plan);
+  if (plan) component = await compileLinked(artifact, plan, turns);
   else if (glue) component = await compileGlued(artifact, glue);
   else throw new Error('the artifact says nowhere how its core modules are linked');
   try {
-    return { component, idle: [component.instantiate()], underWay: 0 };
+    const first = component.instantiate();
+    return { component, idle: [first], underWay: 0, memoryBytes: first.memoryBytes };
   } catch (cause) {
     throw new PlatformError('GUEST_TRAPPED', 'the component cannot be instantiated', { cause });
   }

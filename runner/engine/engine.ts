@@ -92,9 +92,12 @@ export type GuestOutcome = Usage &
 export interface Engine {
   /**
    * Compiles the modules once per process, and instantiates them once to see that it works; a second load of the same hash does
-   * nothing. Throws GUEST_TRAPPED if the component cannot be instantiated; anything else is a fault of the artifact.
+   * nothing. Answers the bytes of memory that an instance begins with. Throws GUEST_TRAPPED if the component cannot be instantiated;
+   * anything else is a fault of the artifact.
    */
-  load(artifact: EngineArtifact): Promise<void>;
+  load(artifact: EngineArtifact): Promise<{ memoryBytes: number }>;
+  /** Lets go of everything that it holds for the component, shared instances too; calls under way end as they would have. */
+  unload(contentHash: string): void;
   isLoaded(contentHash: string): boolean;
   /**
    * Never rejects for what a guest does: that is the outcome. A call finds fresh state; one that names a shared instance finds what an

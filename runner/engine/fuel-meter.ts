@@ -45,8 +45,11 @@ export class FuelMeter {
   /** What was used when the guest last came by a check of its own. */
   #checkedAt = 0;
   #mayWait = false;
+  readonly #nextTurn: () => Promise<void>;
 
-  constructor() {
+  /** `nextTurn` lets others run. */
+  constructor(nextTurn: () => Promise<void> = async () => new Promise((resolve) => setImmediate(resolve))) {
+    this.#nextTurn = nextTurn;
     const exports: Partial<FuelExports> = new WebAssembly.Instance(FUEL).exports;
     ({ global: this.global, take: this.#take } = exports as FuelExports);
   }
@@ -111,9 +114,9 @@ export class FuelMeter {
     this.charge(FUEL_PER_CALL);
   };
 
-  /** Lets the event loop turn, so that others run. */
+  /** Goes on when it is this guest's turn again. */
   readonly turn = async (): Promise<number> => {
-    await new Promise(setImmediate);
+    await this.#nextTurn();
     const why = this.#reasonToStop();
     if (why !== undefined) {
       this.stopped = why;

@@ -15,6 +15,7 @@ import type { Beginning } from './kept-memory.ts';
 import type { EngineArtifact, GuestRequest, GuestResponse } from './engine.ts';
 import { FuelMeter, START_LIMITS } from './fuel-meter.ts';
 import { hostImports } from './host-imports.ts';
+import { createTurns, type Turns } from './turns.ts';
 import { InputStream, OutputStream } from './wasi-streams.ts';
 
 const SUSPENDING: ReadonlySet<string> = new Set(SUSPENDING_IMPORTS);
@@ -23,6 +24,7 @@ const SUSPENDING: ReadonlySet<string> = new Set(SUSPENDING_IMPORTS);
 export async function compileLinked(
   { coreModules, imports }: Pick<EngineArtifact, 'coreModules' | 'imports'>,
   plan: LinkedPlan,
+  turns: Turns = createTurns(),
 ): Promise<Component> {
   const modules = await compileModules(coreModules);
   const inOrder = plan.modules.map((name) => moduleOf(modules, name));
@@ -39,7 +41,7 @@ export async function compileLinked(
   let beginnings: readonly Beginning[] | undefined;
 
   function instantiate(): Instance {
-    const meter = new FuelMeter();
+    const meter = new FuelMeter(() => turns.next(plan));
     const cores = new CoreInstances(meter);
     const current = createCurrentCall();
     const start = createStartCall();

@@ -34,6 +34,8 @@ export interface SharedInstances {
   take(name: string): Life | undefined;
   /** After a call; one that has served enough is thrown away. */
   keep(life: Life): void;
+  /** Throws away those whose names begin so. */
+  endAll(prefix: string): void;
 }
 
 export function createSharedInstances(): SharedInstances {
@@ -51,6 +53,10 @@ export function createSharedInstances(): SharedInstances {
 
   return {
     take,
+
+    endAll(prefix) {
+      for (const name of idle.keys()) if (name.startsWith(prefix)) end(name);
+    },
 
     keep(life) {
       const { name, instance, endsAt, maxBytes } = life;

@@ -10,14 +10,21 @@ import type { GuestLogs } from './guest-log.ts';
 import { checkResponse, type CheckedResponse } from './guest-response.ts';
 import { sharedInstanceOf } from './shared-instance.ts';
 import type { SandboxOutcome } from '../sandbox/child-messages.ts';
-import type { SandboxPool } from '../sandbox/pool.ts';
-import { SandboxLostError, type SandboxJob } from '../sandbox/sandbox.ts';
+import type { Place, SandboxPool } from '../sandbox/pool.ts';
+import { groupOf, type Needs, type SandboxScope } from '../sandbox/tenant-processes.ts';
+import type { Concurrency } from './concurrency.ts';
+import type { SandboxJob } from '../sandbox/job.ts';
+import { SandboxLostError, type LossReason } from '../sandbox/sandbox-lost.ts';
 
 /**
  * A guest ends by itself at its deadline: what it computes is cut off at the next slice of fuel, what it waits for is aborted. One that has
  * not ended this much later holds its thread, and its process is killed.
  */
 const STOP_GRACE_MS = 1_000;
+const MIB = 1024 * 1024;
+
+/** What a guest that was alone in its process can have done to it. */
+const TRAPS: readonly LossReason[] = ['crashed', 'protocol', 'unresponsive'];
 
 /** Made once: an exception costs what the rest of ending an execution does. */
 const ENDED = new DOMException('the execution has ended', 'AbortError');
@@ -26,7 +33,9 @@ const ENDED = new DOMException('the execution has ended', 'AbortError');
 export type CountHostCall = (name: string, result: 'answered' | 'failed') => void;
 
 export interface ExecutionDeps {
-  pool: Pick<SandboxPool, 'admit' | 'acquire'>;
+  pool: Pick<SandboxPool, 'place'>;
+  concurrency: Concurrency;
+  scope: SandboxScope;
   bundles: Pick<BundleCache, 'artifact'>;
   capabilities: CapabilityDeps;
   guestLogs: Pick<GuestLogs, 'open'>;
@@ -53,52 +62,52 @@ export type ExecutionResult = { cpuMs: number; memoryBytes: number; fuel: number
 export type RunExecution = (input: ExecutionInput) => Promise<ExecutionResult>;
 
 export function createRunExecution(deps: ExecutionDeps): RunExecution {
-  return ({ request, body, executionToken }) =>
-    deps.pool.admit(request.context.tenant_id, async () => {
-      const ended = new AbortController();
-      const guestLog = deps.guestLogs.open(request);
-      const call = {
-        request,
-        executionToken,
-        signal: ended.signal,
-        guestLog: guestLog.line,
-      };
-      const { context, limits } = request;
-      const host = bindHost(call, deps.capabilities);
-      const sharedInstance = sharedInstanceOf(request);
-      const job: SandboxJob = {
-        contentHash: context.content_hash,
-        request: guestRequest(request, body),
-        responseBytes: limits.response_bytes,
-        limits: {
-          timeoutMs: limits.timeout_ms,
-          memoryMb: limits.memory_mb,
-          ...(limits.fuel !== undefined && { fuel: limits.fuel }),
-        },
-        constants: host.constants,
-        ...(sharedInstance !== undefined && { sharedInstance }),
-        async onCall(interfaceName, functionName, args) {
-          try {
-            const reply = await host.call(interfaceName, functionName, args);
-            deps.countHostCall(`${interfaceName}.${functionName}`, 'answered');
-            return reply;
-          } catch (err) {
-            deps.countHostCall('', 'failed'); // its names may be of the sandbox's making
-            throw err;
-          }
-        },
-        onOutput: guestLog.output,
-      };
-      try {
-        return judge(await attempt(deps, request, job, ended), limits.response_bytes, guestLog.sandbox);
-      } catch (err) {
-        if (!isPlatformError(err) || !isOutcomeCode(err.code) || err.code === 'INTERNAL') throw err;
-        return failed(err.code, err.message);
-      } finally {
-        ended.abort(ENDED);
-        guestLog.end();
-      }
-    });
+  return async ({ request, body, executionToken }) => {
+    const ended = new AbortController();
+    const guestLog = deps.guestLogs.open(request);
+    const call = {
+      request,
+      executionToken,
+      signal: ended.signal,
+      guestLog: guestLog.line,
+    };
+    const { context, limits } = request;
+    const host = bindHost(call, deps.capabilities);
+    const sharedInstance = sharedInstanceOf(request);
+    const job: SandboxJob = {
+      contentHash: context.content_hash,
+      request: guestRequest(request, body),
+      responseBytes: limits.response_bytes,
+      limits: {
+        timeoutMs: limits.timeout_ms,
+        memoryMb: limits.memory_mb,
+        ...(limits.fuel !== undefined && { fuel: limits.fuel }),
+      },
+      constants: host.constants,
+      takesTurns: true, // until its artifact says otherwise
+      ...(sharedInstance !== undefined && { sharedInstance }),
+      async onCall(interfaceName, functionName, args) {
+        try {
+          const reply = await host.call(interfaceName, functionName, args);
+          deps.countHostCall(`${interfaceName}.${functionName}`, 'answered');
+          return reply;
+        } catch (err) {
+          deps.countHostCall('', 'failed'); // its names may be of the sandbox's making
+          throw err;
+        }
+      },
+      onOutput: guestLog.output,
+    };
+    try {
+      return judge(await attempt(deps, request, job, ended), limits.response_bytes, guestLog.sandbox);
+    } catch (err) {
+      if (!isPlatformError(err) || !isOutcomeCode(err.code) || err.code === 'INTERNAL') throw err;
+      return failed(err.code, err.message);
+    } finally {
+      ended.abort(ENDED);
+      guestLog.end();
+    }
+  };
 }
 
 /**
@@ -112,58 +121,66 @@ async function attempt(
   job: SandboxJob,
   ended: AbortController,
 ): Promise<SandboxOutcome> {
+  const { signal } = ended;
   let before: PlatformError | undefined; // how the first try was lost
+  let hasTurn = false; // beside what its tenant and install run
   // Whoever asked waits no longer than this, and neither does the token.
   const endBy = performance.now() + START_WITHIN_MS + limits.timeout_ms;
   const deadline = Promise.withResolvers<never>();
-  const endAt = (ms: number, end: () => PlatformError): NodeJS.Timeout =>
-    setTimeout(
-      () => {
-        ended.abort();
-        deadline.reject(end());
-      },
-      Math.min(ms, endBy - performance.now()),
-    );
-  const notStarted = (): PlatformError =>
-    before ?? new PlatformError('RUNNER_BUSY', `not started after ${START_WITHIN_MS} ms`);
-  let timer = endAt(START_WITHIN_MS, notStarted);
+  const notStarted = (): PlatformError => {
+    if (before) return before;
+    return hasTurn
+      ? new PlatformError('RUNNER_BUSY', `not started after ${START_WITHIN_MS} ms`)
+      : new PlatformError('CONCURRENCY_LIMITED', `no turn after ${START_WITHIN_MS} ms`);
+  };
+  const startWithin = (): NodeJS.Timeout => {
+    const giveUp = (): void => {
+      deadline.reject(notStarted());
+      ended.abort(ENDED);
+    };
+    return setTimeout(giveUp, Math.min(START_WITHIN_MS, endBy - performance.now()));
+  };
+  let timer = startWithin();
 
+  const begin = ({ sandbox }: Place): Promise<SandboxOutcome> => {
+    clearTimeout(timer);
+    const kill = (): void => {
+      sandbox.kill('timeout');
+      deadline.reject(new PlatformError('GUEST_TIMEOUT', `still running after ${limits.timeout_ms} ms`));
+    };
+    const stop = (): void => {
+      ended.abort(ENDED);
+      timer = setTimeout(kill, STOP_GRACE_MS);
+    };
+    timer = setTimeout(stop, Math.min(limits.timeout_ms, endBy - performance.now()));
+    return sandbox.run(job);
+  };
   const once = async (): Promise<SandboxOutcome> => {
     const artifact = await deps.bundles.artifact(context.content_hash);
-    ended.signal.throwIfAborted();
-    const sandbox = await deps.pool.acquire(context.tenant_id);
-    ended.signal.throwIfAborted();
-    await sandbox.load(artifact);
-    ended.signal.throwIfAborted();
-    const begin = (): Promise<SandboxOutcome> => {
-      clearTimeout(timer);
-      timer = setTimeout(
-        () => {
-          ended.abort();
-          timer = setTimeout(() => {
-            sandbox.kill('stopped');
-            deadline.reject(
-              new PlatformError('GUEST_TIMEOUT', `still running after ${limits.timeout_ms} ms`),
-            );
-          }, STOP_GRACE_MS);
-        },
-        Math.min(limits.timeout_ms, endBy - performance.now()),
-      );
-      return sandbox.run(job);
-    };
-    const { sharedInstance } = job;
-    return sharedInstance === undefined ? begin() : deps.turns.run(sharedInstance, ended.signal, begin);
+    signal.throwIfAborted();
+    job.takesTurns = artifact.plan !== undefined;
+    const place = await deps.pool.place(needsOf(deps.scope, context, job), signal);
+    let wentWell = false;
+    try {
+      signal.throwIfAborted();
+      await place.sandbox.load(artifact);
+      signal.throwIfAborted();
+      const outcome = await begin(place);
+      wentWell = outcome.ok;
+      return outcome;
+    } finally {
+      place.release(wentWell ? undefined : 'failed');
+    }
   };
   const run = async (): Promise<SandboxOutcome> => {
     try {
       return await once();
     } catch (err) {
       if (!(err instanceof SandboxLostError)) throw err;
-      // Alone in its process, it is itself what ended it.
-      if (ended.signal.aborted || !err.unheard || err.alone || err.reason === 'memory') throw lost(err);
+      if (signal.aborted || !err.unheard || err.blamed) throw lost(err);
       before = lost(err);
       clearTimeout(timer);
-      timer = endAt(START_WITHIN_MS, notStarted);
+      timer = startWithin();
     }
     try {
       return await once();
@@ -171,22 +188,42 @@ async function attempt(
       throw err instanceof SandboxLostError ? lost(err) : err;
     }
   };
+  const inTurn = (): Promise<SandboxOutcome> => {
+    hasTurn = true;
+    const { sharedInstance } = job;
+    return sharedInstance === undefined ? run() : deps.turns.run(sharedInstance, signal, run);
+  };
+  const whose = { tenantId: context.tenant_id, installId: context.install_id };
 
   try {
-    return await Promise.race([run(), deadline.promise]);
+    return await Promise.race([deps.concurrency.run(whose, signal, inTurn), deadline.promise]);
   } finally {
     clearTimeout(timer);
   }
 }
 
+function needsOf(scope: SandboxScope, context: ExecuteRequest['context'], job: SandboxJob): Needs {
+  const { contentHash, takesTurns, sharedInstance } = job;
+  const { tenant_id: tenantId, install_id: installId, trigger } = context;
+  const isTrial = trigger === 'probe' || trigger === 'warm';
+  return {
+    tenantId,
+    contentHash,
+    memoryBytes: job.limits.memoryMb * MIB,
+    group: groupOf(scope, { installId, contentHash, takesTurns }),
+    isTrial,
+    isAside: isTrial || !takesTurns,
+    sharedInstance,
+  };
+}
+
 function lost(err: SandboxLostError): PlatformError {
-  if (err.reason === 'memory') {
-    return new PlatformError('GUEST_OUT_OF_MEMORY', 'its sandbox held too much memory', { cause: err });
-  }
-  if (err.reason === 'ended' && err.alone) {
-    return new PlatformError('GUEST_TRAPPED', 'its sandbox process ended', { cause: err });
-  }
-  return new PlatformError('SANDBOX_LOST', 'its sandbox process was stopped', { cause: err });
+  const { reason, blamed } = err;
+  const ended = (code: OutcomeCode, how: string): PlatformError =>
+    new PlatformError(code, `its sandbox process ${how}`, { cause: err });
+  if (blamed && reason === 'memory') return ended('GUEST_OUT_OF_MEMORY', 'held too much memory');
+  if (blamed && TRAPS.includes(reason)) return ended('GUEST_TRAPPED', `is gone: ${reason}`);
+  return ended('SANDBOX_LOST', `was lost: ${reason}`);
 }
 
 /** Of a guest that was lost. */

@@ -14,11 +14,13 @@ import { createLogger } from '../../platform/logger.ts';
 import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
 import { signExecutionToken } from '../../platform/tokens/signed-execution-token.ts';
 import { executeRequest } from '../../test/support/execute-request.ts';
+import { createConcurrency } from '../execution/concurrency.ts';
 import { createGuestLogs } from '../execution/guest-log.ts';
 import { createRunExecution } from '../execution/run-execution.ts';
 import type { SandboxOutcome } from '../sandbox/child-messages.ts';
 import { createSandboxPool } from '../sandbox/pool.ts';
-import { SandboxLostError, type Sandbox } from '../sandbox/sandbox.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+import { SandboxLostError } from '../sandbox/sandbox-lost.ts';
 import { createExecuteHandler } from './execute.ts';
 import { createGatewayRequests } from './gateway-requests.ts';
 import { createPrivateServer } from './server.ts';
@@ -40,7 +42,8 @@ interface Faults {
   /** Of the sandbox. */
   load?: () => Promise<never>;
   run?: () => Promise<SandboxOutcome>;
-  tenantConcurrency?: number;
+  /** Of a tenant, and of an install. */
+  places?: number;
 }
 
 /** The runner's listener, pool and executions, with a sandbox and caches that fail as they are told. */
@@ -50,17 +53,32 @@ async function setup(faults: Faults = {}) {
   const sandbox: Sandbox = {
     pid: 1,
     ready: Promise.resolve(true),
-    exited: Promise.resolve(),
+    exited: new Promise(() => undefined),
     alive: true,
     busy: 0,
+    residentBytes: 0,
+    saturated: false,
+    has: () => false,
+    measure: () => Promise.resolve(),
+    beat: () => undefined,
     load: faults.load ?? (() => Promise.resolve()),
     run: faults.run ?? (() => Promise.resolve(fine)),
     kill: () => undefined,
   };
   const pool = createSandboxPool(
-    { spares: 0, max: 1, tenantConcurrency: faults.tenantConcurrency ?? 8 },
-    { createSandbox: () => sandbox, logger },
+    {
+      spares: 0,
+      max: 2,
+      tenantMax: 2,
+      memoryBytes: 1e9,
+      tenantMemoryBytes: 1e9,
+      maxWaiting: 8,
+      idleMs: 60_000,
+    },
+    { createSandbox: () => sandbox, countEnd: () => undefined, logger },
   );
+  const places = faults.places ?? 8;
+  const concurrency = createConcurrency({ tenant: places, install: places });
   const bundles = { artifact: faults.artifact ?? (() => Promise.resolve(artifact as never)) };
   const guestLogs = createGuestLogs({ logger, bytesPerMinute: 0 });
   const hostApi = { call: () => Promise.reject(new Error('not called')) } as never;
@@ -75,6 +93,8 @@ async function setup(faults: Faults = {}) {
     execute: createExecuteHandler({
       runExecution: createRunExecution({
         pool,
+        concurrency,
+        scope: 'tenant',
         bundles,
         capabilities,
         guestLogs,
@@ -86,7 +106,7 @@ async function setup(faults: Faults = {}) {
       logger,
       now: Date.now,
     }),
-    warm: createWarmHandler({ pool, bundles }),
+    warm: createWarmHandler({ pool, concurrency, bundles }),
     metrics: { read: (_req, res) => void res.end('metrics'), token: new SecretValue('metrics') },
     unreadiness: () => undefined,
     announcement: { limits: [], capabilities: [] },
@@ -135,7 +155,7 @@ const told = (code: (SandboxOutcome & { ok: false })['code']) => () =>
 /** How each comes about. A code that is added to the contract has none here, and the types say so. */
 const OUTCOMES: Record<OutcomeCode, Faults> = {
   GUEST_TRAPPED: { load: failing('GUEST_TRAPPED') },
-  GUEST_OUT_OF_MEMORY: { run: () => Promise.reject(new SandboxLostError('memory', true, false)) },
+  GUEST_OUT_OF_MEMORY: { run: () => Promise.reject(new SandboxLostError('memory', true, true)) },
   GUEST_OUT_OF_FUEL: { run: told('GUEST_OUT_OF_FUEL') },
   GUEST_TIMEOUT: { run: told('GUEST_TIMEOUT') },
   GUEST_ERROR: { run: told('GUEST_ERROR') },
@@ -149,7 +169,7 @@ const OUTCOMES: Record<OutcomeCode, Faults> = {
         fuel: 1,
       }),
   },
-  SANDBOX_LOST: { run: () => Promise.reject(new SandboxLostError('stopped', false, false)) },
+  SANDBOX_LOST: { run: () => Promise.reject(new SandboxLostError('timeout', false, false)) },
   BUNDLE_UNAVAILABLE: { artifact: failing('BUNDLE_UNAVAILABLE') },
   OBJECT_STORE_UNAVAILABLE: { artifact: failing('OBJECT_STORE_UNAVAILABLE') },
   ARTIFACT_INVALID: { load: failing('ARTIFACT_INVALID') },
@@ -166,7 +186,7 @@ const REFUSALS: Record<RefusalCode, () => Promise<Response>> = {
   UNAUTHENTICATED: async () =>
     (await setup()).send('/v1/execute', { headers: { authorization: 'Bearer no' } }),
   TOKEN_INVALID: async () => (await setup()).send('/v1/execute', { body: JSON.stringify(smallRequest()) }),
-  CONCURRENCY_LIMITED: async () => (await setup({ tenantConcurrency: 0 })).execute(),
+  CONCURRENCY_LIMITED: async () => (await setup({ places: 0 })).execute(),
   RUNNER_BUSY: async () => {
     const { pool, execute } = await setup();
     await pool.close(0);
@@ -179,6 +199,8 @@ const REFUSALS: Record<RefusalCode, () => Promise<Response>> = {
   ARTIFACT_INVALID: async () => (await setup({ load: failing('ARTIFACT_INVALID') })).warm(),
   GUEST_TRAPPED: async () => (await setup({ load: failing('GUEST_TRAPPED') })).warm(),
   GUEST_TIMEOUT: async () => (await setup({ load: failing('GUEST_TIMEOUT') })).warm(),
+  GUEST_OUT_OF_MEMORY: async () =>
+    (await setup({ load: () => Promise.reject(new SandboxLostError('memory', true, false)) })).warm(),
 };
 
 describe("the runner's contract", () => {

@@ -12,9 +12,9 @@ export interface Expected {
 export function createAdmission({ isLoading, responseBytes }: Expected): AdmitFrame {
   return (start) => {
     const { type, id } = start;
-    if (type === FRAME.ready || type === FRAME.loaded) {
+    if (type === FRAME.ready || type === FRAME.pong || type === FRAME.loaded) {
       requireSize(start, 0);
-      return type === FRAME.ready || isLoading(id);
+      return type !== FRAME.loaded || isLoading(id);
     }
     const bodyBytes = responseBytes(id);
     switch (type) {

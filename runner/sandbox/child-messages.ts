@@ -43,7 +43,11 @@ export type SandboxOutcome = z.infer<typeof outcome>;
 type WithoutCpu<Outcome> = Outcome extends unknown ? Omit<Outcome, 'cpuMs'> : never;
 export type GuestEnd = WithoutCpu<SandboxOutcome>;
 
-const loaded = z.strictObject({ failure: said.optional(), trapped: z.boolean().optional() });
+const loaded = z.strictObject({
+  failure: said.optional(),
+  trapped: z.boolean().optional(),
+  memoryBytes: count.optional(),
+});
 const call = z.strictObject({
   call: z.int().nonnegative(),
   interfaceName: z.string().max(64),
@@ -55,6 +59,7 @@ const output = z.strictObject({ stream: z.enum(['stdout', 'stderr']), bytes });
 
 export type ChildMessage =
   | { type: 'ready' }
+  | { type: 'pong' }
   | ({ type: 'loaded'; id: number } & z.infer<typeof loaded>)
   | { type: 'outcome'; id: number; outcome: SandboxOutcome }
   | ({ type: 'call'; id: number } & z.infer<typeof call>)
@@ -66,6 +71,8 @@ export function parseChildMessage({ type, id, head }: Frame): ChildMessage {
     switch (type) {
       case FRAME.ready:
         return { type: 'ready' };
+      case FRAME.pong:
+        return { type: 'pong' };
       case FRAME.loaded:
         return { type: 'loaded', id, ...loaded.parse(head) };
       case FRAME.outcome:

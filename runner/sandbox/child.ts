@@ -48,6 +48,11 @@ class HostCallError extends Error {
 /** What the supervisor sends to load a component; the plan as JSON. */
 export type LoadHead = Omit<EngineArtifact, 'plan'> & { plan?: string };
 
+/** What the supervisor sends to unload a component. */
+export interface UnloadHead {
+  contentHash: string;
+}
+
 /** What the supervisor sends to run a guest. */
 export interface ExecuteHead {
   contentHash: string;
@@ -155,8 +160,7 @@ async function execute(id: number, head: ExecuteHead): Promise<void> {
 async function load(id: number, { plan, ...artifact }: LoadHead): Promise<void> {
   try {
     const linked = plan === undefined ? {} : { plan: JSON.parse(plan) as LinkedPlan };
-    await engine.load({ ...artifact, ...linked });
-    send(FRAME.loaded, id, {});
+    send(FRAME.loaded, id, await engine.load({ ...artifact, ...linked }));
   } catch (err) {
     const trapped = isPlatformError(err) && err.code === 'GUEST_TRAPPED';
     send(FRAME.loaded, id, { failure: String(err).slice(0, MAX_SAID_CHARACTERS), trapped });
@@ -180,6 +184,12 @@ function receive({ type, id, head }: Frame): void {
       return;
     case FRAME.reply:
       settle(id, head as ReplyHead);
+      return;
+    case FRAME.unload:
+      engine.unload((head as unknown as UnloadHead).contentHash);
+      return;
+    case FRAME.ping:
+      send(FRAME.pong, id, {});
       return;
     default:
       process.exit(2); // not our supervisor

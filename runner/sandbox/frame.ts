@@ -7,12 +7,15 @@ export const FRAME = {
   load: 1,
   execute: 2,
   reply: 3,
+  unload: 4,
+  ping: 5,
   // sandbox → supervisor
   ready: 16,
   loaded: 17,
   outcome: 18,
   call: 19,
   output: 20,
+  pong: 21,
 } as const;
 
 /** `id` belongs to the sender's own count: of loads, executions or host calls, as `type` says. */

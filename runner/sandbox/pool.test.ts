@@ -1,93 +1,56 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { createLogger } from '../../platform/logger.ts';
-import { createSandboxPool, type SandboxPoolOptions } from './pool.ts';
-import type { Sandbox } from './sandbox.ts';
+import { closePools, settled, setupPool as setup, use } from '../../test/support/fake-sandboxes.ts';
 
-const logger = createLogger({ level: 'silent', process: 'runner' });
-
-/** A sandbox without a process. */
-class FakeSandbox implements Sandbox {
-  static count = 0;
-  readonly pid = ++FakeSandbox.count;
-  readonly ready: Promise<boolean>;
-  readonly #exited = Promise.withResolvers<undefined>();
-  readonly exited = this.#exited.promise;
-  alive = true;
-  busy = 0;
-
-  constructor(starts = true) {
-    this.ready = Promise.resolve(starts);
-  }
-  load = () => Promise.resolve();
-  run = () => Promise.reject(new Error('not in these tests'));
-  kill(): void {
-    this.alive = false;
-    this.#exited.resolve(undefined);
-  }
-}
-
-const pools: { close(graceMs: number): Promise<void> }[] = [];
 afterEach(async () => {
-  await Promise.all(pools.splice(0).map((pool) => pool.close(0)));
   jest.useRealTimers();
+  await closePools();
 });
-
-function setup(options: Partial<SandboxPoolOptions> = {}, starts = true) {
-  const made: FakeSandbox[] = [];
-  const createSandbox = () => {
-    const sandbox = new FakeSandbox(starts);
-    made.push(sandbox);
-    return sandbox;
-  };
-  const pool = createSandboxPool(
-    { spares: 0, max: 4, tenantConcurrency: 2, ...options },
-    { createSandbox, logger },
-  );
-  pools.push(pool);
-  return { pool, made };
-}
 
 describe('the sandbox pool', () => {
   it('gives a tenant the same sandbox every time, and never one of another tenant', async () => {
-    const { pool, made } = setup();
-    const a = await pool.acquire('a');
-    const b = await pool.acquire('b');
-    expect(await pool.acquire('a')).toBe(a);
+    const { made, place } = setup();
+    const a = await use(place('a'));
+    const b = await use(place('b'));
+    expect(await use(place('a'))).toBe(a);
     expect(b).not.toBe(a);
     expect(made).toHaveLength(2);
   });
 
   it('binds a spare that was started ahead, and starts another', async () => {
-    const { pool, made } = setup({ spares: 1 });
+    const { pool, made, place } = setup({ spares: 1 });
     pool.start();
     expect(made).toHaveLength(1);
-    expect(await pool.acquire('a')).toBe(made[0]);
+    expect(await use(place('a'))).toBe(made[0]);
     await new Promise(setImmediate);
     expect(made).toHaveLength(2);
   });
 
   it('never gives a sandbox that was bound to anyone else, even when its tenant is gone', async () => {
-    const { pool } = setup({ max: 1 });
-    const a = await pool.acquire('a');
-    const b = await pool.acquire('b');
+    const { place } = setup({ max: 1 });
+    const a = await use(place('a'));
+    const b = await use(place('b'));
     expect(b).not.toBe(a);
     expect(a.alive).toBe(false);
   });
 
-  it('replaces a dead sandbox', async () => {
-    const { pool } = setup();
-    const first = await pool.acquire('a');
-    first.kill('stopped');
-    const second = await pool.acquire('a');
+  it('replaces a sandbox that came to a bad end, after a pause', async () => {
+    const { place, ends } = setup();
+    const first = await use(place('a'));
+    first.kill('crashed');
+    await new Promise(setImmediate);
+    const began = performance.now();
+    const second = await use(place('a'));
     expect(second).not.toBe(first);
     expect(second.alive).toBe(true);
+    expect(performance.now() - began).toBeGreaterThan(50);
+    expect(ends).toEqual(['crashed']);
   });
 
   it('replaces a spare that died waiting, after a pause', async () => {
     jest.useFakeTimers();
     const { pool, made } = setup({ spares: 1 });
     pool.start();
-    made[0]?.kill();
+    made[0]?.kill('crashed');
     await jest.advanceTimersByTimeAsync(500);
     expect(made).toHaveLength(1);
     await jest.advanceTimersByTimeAsync(1_000);
@@ -95,59 +58,119 @@ describe('the sandbox pool', () => {
   });
 
   it('reclaims the sandbox that was idle longest when it is full', async () => {
-    const { pool } = setup({ max: 2 });
-    const a = await pool.acquire('a');
-    const b = await pool.acquire('b');
-    await pool.acquire('a');
-    await pool.acquire('c');
+    const { pool, place } = setup({ max: 2 });
+    const a = await use(place('a'));
+    const b = await use(place('b'));
+    await use(place('a'));
+    await use(place('c'));
     expect([a.alive, b.alive]).toEqual([true, false]);
-    expect(pool.size).toBe(2);
+    expect(pool.states()).toEqual({ spare: 0, trial: 0, idle: 2, busy: 0 });
   });
 
-  it('is busy when every sandbox is at work for others', async () => {
-    const { pool, made } = setup({ max: 2 });
-    await pool.acquire('a');
-    await pool.acquire('b');
-    for (const sandbox of made) sandbox.busy = 1;
-    await expect(pool.acquire('c')).rejects.toMatchObject({ code: 'RUNNER_BUSY' });
+  it('ends what was idle for long, and has the rest beat', async () => {
+    jest.useFakeTimers();
+    const { place, made, ends } = setup({ idleMs: 60_000 });
+    await use(place('a'));
+    const busy = await place('b');
+    await jest.advanceTimersByTimeAsync(50_000);
+    expect(made.map(({ alive }) => alive)).toEqual([true, true]);
+    await jest.advanceTimersByTimeAsync(15_000);
+    expect(made.map(({ alive }) => alive)).toEqual([false, true]);
+    expect(made[1]?.beats).toBeGreaterThan(20);
+    busy.release();
+    expect(ends).toEqual(['reclaimed']);
   });
 
   it('is busy when a sandbox does not start', async () => {
-    const { pool } = setup({}, false);
-    await expect(pool.acquire('a')).rejects.toMatchObject({ code: 'RUNNER_BUSY' });
+    const { place } = setup({}, false);
+    await expect(place('a')).rejects.toMatchObject({ code: 'RUNNER_BUSY' });
   });
 
-  it('limits what one tenant runs at once, and nobody else', async () => {
-    const { pool } = setup({ tenantConcurrency: 1 });
-    const gate = Promise.withResolvers<string>();
-    const first = pool.admit('a', () => gate.promise);
-    await expect(pool.admit('a', () => Promise.resolve(''))).rejects.toMatchObject({
-      code: 'CONCURRENCY_LIMITED',
-    });
-    expect(await pool.admit('b', () => Promise.resolve('b'))).toBe('b');
-    gate.resolve('first');
-    expect(await first).toBe('first');
-    expect(await pool.admit('a', () => Promise.resolve('again'))).toBe('again');
+  it('has work wait for a place, for so long as its caller does, and only so much of it', async () => {
+    const { pool, place } = setup({ max: 1, maxWaiting: 2 });
+    const held = await place('a');
+    const leaving = new AbortController();
+    const [second, third] = [place('b'), place('c', {}, leaving.signal)];
+    expect(pool.waiting).toBe(2);
+    await expect(place('d')).rejects.toMatchObject({ code: 'RUNNER_BUSY' });
+    leaving.abort(new Error('gone'));
+    await expect(third).rejects.toThrow('gone');
+    held.release();
+    (await second).release();
+    expect(pool.waiting).toBe(0);
   });
 
-  it('gives the place back when the work fails', async () => {
-    const { pool } = setup({ tenantConcurrency: 1 });
-    await expect(pool.admit('a', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
-    expect(await pool.admit('a', () => Promise.resolve('yes'))).toBe('yes');
-  });
-
-  it('finishes what runs when it closes, refuses what is new, then stops every process', async () => {
-    const { pool, made } = setup({ spares: 1 });
+  it('finishes what runs when it closes, refuses what is new or waits, then stops every process', async () => {
+    const { pool, made, place } = setup({ spares: 1, max: 2 });
     pool.start();
-    await pool.acquire('a');
-    const gate = Promise.withResolvers<string>();
-    const running = pool.admit('a', () => gate.promise);
+    const running = await place('a');
     const closed = pool.close(60_000);
-    await expect(pool.admit('b', () => Promise.resolve(''))).rejects.toMatchObject({ code: 'RUNNER_BUSY' });
+    await expect(place('b')).rejects.toMatchObject({ code: 'RUNNER_BUSY' });
     expect(made[0]?.alive).toBe(true);
-    gate.resolve('done');
-    expect(await running).toBe('done');
+    running.release();
     await closed;
     expect(made.every(({ alive }) => !alive)).toBe(true);
+  });
+});
+
+describe('several processes of a tenant', () => {
+  it('are started when the one it has has no time left, up to its cap', async () => {
+    const { made, place } = setup();
+    const first = await place('a');
+    expect((await place('a')).sandbox).toBe(first.sandbox);
+    for (const sandbox of made) sandbox.saturated = true;
+    const second = await place('a');
+    expect(second.sandbox).not.toBe(first.sandbox);
+    for (const sandbox of made) sandbox.saturated = true;
+    expect((await place('a')).sandbox).toBe(second.sandbox); // which has less to do
+    expect(made).toHaveLength(2);
+  });
+
+  it('do not come before the first of another tenant, and one makes way for it', async () => {
+    const { made, place } = setup({ max: 2 });
+    const first = await place('a');
+    for (const sandbox of made) sandbox.saturated = true;
+    const second = await place('a');
+    const others = place('b');
+    expect(await settled(others)).toBe(false);
+    first.release();
+    second.release();
+    (await others).release();
+    expect(made.map(({ alive }) => alive).filter(Boolean)).toHaveLength(2);
+    expect((await place('a')).sandbox).toBe([first, second].find(({ sandbox }) => sandbox.alive)?.sandbox);
+  });
+
+  it('end at last when they do not make way', async () => {
+    jest.useFakeTimers();
+    const { made, place, ends } = setup({ max: 2 });
+    await place('a');
+    for (const sandbox of made) sandbox.saturated = true;
+    await place('a');
+    const others = place('b');
+    await jest.advanceTimersByTimeAsync(5_000);
+    expect((await others).sandbox.alive).toBe(true);
+    expect(ends).toEqual(['reclaimed']);
+  });
+
+  it('keep calls of a shared instance together', async () => {
+    const { made, place } = setup();
+    const first = await place('a', { sharedInstance: 'x' });
+    for (const sandbox of made) sandbox.saturated = true;
+    const second = await place('a');
+    expect(second.sandbox).not.toBe(first.sandbox);
+    expect((await place('a', { sharedInstance: 'x' })).sandbox).toBe(first.sandbox);
+  });
+
+  it('are one for what never gives others a turn, and another for the rest', async () => {
+    const { made, place } = setup();
+    const alone = { group: ' alone glue', isAside: true, contentHash: 'glue' };
+    const first = await place('a', alone);
+    const second = await place('a');
+    expect(second.sandbox).not.toBe(first.sandbox);
+    const more = place('a', { ...alone, group: ' alone more', contentHash: 'more' });
+    expect(await settled(more)).toBe(false); // or nothing would be left for the rest
+    first.release();
+    expect((await more).sandbox).not.toBe(second.sandbox);
+    expect(made).toHaveLength(3);
   });
 });

@@ -1,149 +1,286 @@
 import { PlatformError } from '../../core/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
+import { Processes } from './processes.ts';
+import type { LossReason } from './sandbox-lost.ts';
 import type { Sandbox } from './sandbox.ts';
+import { createSpares } from './spares.ts';
+import {
+  chooseProcess,
+  hasNoTime,
+  remember,
+  type Needs,
+  type Tenant,
+  type TenantProcess,
+} from './tenant-processes.ts';
+import { WaitingWork } from './waiting-work.ts';
 
-/** How long a broken start holds off the next one, so that a runner that cannot start sandboxes does not spin. */
-const RESTART_DELAY_MS = 1_000;
+const MEASURE_MS = 100;
+/** Between two looks at who is idle, who does not answer, and who has not made way. */
+const SWEEP_MS = 2_000;
+/** What a process works on when it makes way for a tenant that has none may go on for so long. */
+const MAKE_WAY_MS = 1_000;
+/** One of several processes of a tenant is not kept for long. */
+const EXTRA_IDLE_MS = 30_000;
+/** An idle process that holds more than this is replaced when it is needed again. */
+const MAX_IDLE_BYTES = 768 * 1024 * 1024;
 
 export interface SandboxPoolOptions {
   /** Processes kept ready for tenants that have none. */
   spares: number;
   /** Processes at most, spares included. */
   max: number;
-  /** Executions and warm-ups of one tenant at once. */
-  tenantConcurrency: number;
+  /** Processes of one tenant at most, two or more. */
+  tenantMax: number;
+  /** Bytes that all processes and what runs in them may take, and those of one tenant. */
+  memoryBytes: number;
+  tenantMemoryBytes: number;
+  /** Work that waits for a place at most. */
+  maxWaiting: number;
+  /** After so long without work a process is ended. */
+  idleMs: number;
 }
 
 export interface SandboxPoolDeps {
   createSandbox: () => Sandbox;
+  countEnd: (reason: LossReason) => void;
   logger: Logger;
 }
 
-/** Sandbox processes, each of one tenant for life. */
+/** A place in a process, until it is given back. */
+export interface Place {
+  sandbox: Sandbox;
+  /** `failed`: of a trial, it went wrong. */
+  release(how?: 'failed'): void;
+}
+
+/** Sandbox processes, each of one tenant for life; a tenant has as many as its work needs, as long as others have theirs. */
 export interface SandboxPool {
-  /**
-   * Counts `work` against the tenant's concurrency while it runs. Throws CONCURRENCY_LIMITED, and RUNNER_BUSY once it is closing.
-   */
-  admit<Result>(tenantId: string, work: () => Promise<Result>): Promise<Result>;
-  /** The tenant's sandbox, ready. Throws RUNNER_BUSY when all are at work for others or none can be started. */
-  acquire(tenantId: string): Promise<Sandbox>;
+  /** A place in a process that is ready, as soon as there is one. Throws RUNNER_BUSY, and what the signal throws. */
+  place(needs: Needs, signal: AbortSignal): Promise<Place>;
   /** Fills the spares. */
   start(): void;
   /** Refuses new work, waits for what runs (at most `graceMs`), then kills every process and waits for its end. */
   close(graceMs: number): Promise<void>;
-  readonly size: number;
-  /** How many of its processes wait for a tenant, for work, or work. */
-  states(): Record<'spare' | 'idle' | 'busy', number>;
+  /** How many processes are of no tenant yet, have a version on trial, wait for work, or work. */
+  states(): Record<'spare' | 'trial' | 'idle' | 'busy', number>;
+  /** Work that waits for a place, and bytes charged. */
+  readonly waiting: number;
+  readonly chargedBytes: number;
 }
 
 export function createSandboxPool(options: SandboxPoolOptions, deps: SandboxPoolDeps): SandboxPool {
-  const { createSandbox, logger } = deps;
-  const bound = new Map<string, Sandbox>(); // in the order of their last use
-  const spares = new Set<Sandbox>();
-  const admitted = new Map<string, number>();
+  const waiting = new WaitingWork(options.maxWaiting);
   let closing = false;
+  let serving: NodeJS.Immediate | undefined;
   let drained: (() => void) | undefined;
-  let refill: NodeJS.Timeout | undefined;
 
-  const size = (): number => bound.size + spares.size;
+  const serve = (): void => {
+    serving = undefined;
+    if (!closing) waiting.serve(find, (id) => processes.processesOf(id));
+  };
+  const serveSoon = (): void => {
+    if (waiting.size > 0) serving ??= setImmediate(serve);
+  };
+  const processes = new Processes({ ...options, countEnd: deps.countEnd, onRoom: serveSoon });
+  const size = (): number => processes.all.size + spares.size;
+  const spares = createSpares(deps.createSandbox, () =>
+    Math.min(options.spares, options.max - processes.all.size),
+  );
 
-  const spawnSpare = (): void => {
-    const sandbox = createSandbox();
-    spares.add(sandbox);
-    void sandbox.exited.then(() => {
-      // One that died waiting is replaced; a bound one's place is taken when its tenant calls again.
-      if (spares.delete(sandbox)) refillLater();
-    });
-  };
-  const refillNow = (): void => {
-    refill = undefined;
-    while (!closing && spares.size < options.spares && size() < options.max) spawnSpare();
-  };
-  const refillLater = (): void => {
-    if (closing) return;
-    refill ??= setTimeout(refillNow, RESTART_DELAY_MS).unref();
-  };
-
-  const reclaim = (): boolean => {
-    for (const [tenantId, sandbox] of bound) {
-      // A tenant that was admitted may be about to use it.
-      if (sandbox.busy > 0 || admitted.has(tenantId)) continue;
-      bound.delete(tenantId);
-      sandbox.kill('stopped');
-      logger.info({ tenantId, pid: sandbox.pid }, 'idle sandbox reclaimed');
-      return true;
+  /** The idle process that is missed least; of a tenant's own, or of those with several, if so told. */
+  const idle = (may: (process: TenantProcess) => boolean): TenantProcess | undefined => {
+    let best: TenantProcess | undefined;
+    const isExtra = ({ tenant }: TenantProcess): boolean => tenant.processes.size > 1;
+    for (const process of processes.all) {
+      if (process.work > 0 || !may(process)) continue;
+      const isBetter =
+        best === undefined ||
+        (isExtra(process) === isExtra(best) ? process.usedAt < best.usedAt : isExtra(process));
+      if (isBetter) best = process;
     }
+    return best;
+  };
+  const reclaim = (may: (process: TenantProcess) => boolean): boolean => {
+    const process = idle(may);
+    if (!process) return false;
+    processes.end(process, 'reclaimed');
+    deps.logger.debug({ tenantId: process.tenant.id, pid: process.sandbox.pid }, 'idle sandbox reclaimed');
+    return true;
+  };
+  const waitForFirst = (): number => {
+    let count = 0;
+    for (const id of waiting.tenantIds()) if (processes.processesOf(id) === 0) count += 1;
+    return count;
+  };
+  /** Of a tenant with several, or of several for the same work, one takes no more work, so that it comes to an end. */
+  const makeWay = (
+    among: Iterable<TenantProcess>,
+    may: (process: TenantProcess) => boolean,
+    atMost = 1,
+  ): void => {
+    let chosen: TenantProcess | undefined;
+    let leaving = 0;
+    for (const process of among) {
+      if (process.retiresAt !== undefined && (leaving += 1) >= atMost) return;
+      if (process.retiresAt !== undefined || !may(process)) continue;
+      if (chosen === undefined || process.tenant.processes.size > chosen.tenant.processes.size)
+        chosen = process;
+    }
+    if (chosen) chosen.retiresAt = performance.now() + MAKE_WAY_MS;
+  };
+
+  const fits = (tenant: Tenant, bytes: number, keep?: TenantProcess): boolean => {
+    for (;;) {
+      const answer = processes.fits(tenant, bytes);
+      if (answer === 'yes') return true;
+      if (!reclaim((one) => one !== keep && (answer === 'over the runner' || one.tenant === tenant)))
+        return false;
+    }
+  };
+
+  /** Room among the tenant's own processes: another kind of work comes before a second process for one kind. */
+  const hasOwnRoom = (
+    tenant: Tenant,
+    { group, isTrial, isAside }: Needs,
+    first: TenantProcess | undefined,
+  ): boolean => {
+    const own = [...tenant.processes];
+    const aside = own.filter((one) => one.isAside);
+    const of = (one: TenantProcess): boolean => one.tenant === tenant && one !== first;
+    if (isAside && aside.length >= options.tenantMax - 1) return reclaim((one) => of(one) && one.isAside);
+    if (own.length < options.tenantMax) return true;
+    if (reclaim((one) => of(one) && (one.group !== group || one.trialOf !== undefined || isTrial)))
+      return true;
+    // What is tried has its place beside, and a first process for some work comes before a second for other.
+    const called = own.filter((one) => one.trialOf === undefined);
+    const seconds = called.filter((one) =>
+      called.some((other) => other !== one && other.group === one.group),
+    );
+    if (first === undefined) makeWay(seconds, () => true);
     return false;
   };
 
-  const takeSpare = (): Sandbox => {
-    for (const sandbox of spares) {
-      spares.delete(sandbox);
-      if (sandbox.alive) return sandbox;
+  const start = (
+    tenant: Tenant,
+    needs: Needs,
+    first: TenantProcess | undefined,
+  ): TenantProcess | undefined => {
+    const isFirst = tenant.processes.size === 0;
+    if (performance.now() < tenant.startsAt) return undefined;
+    if (!isFirst && waitForFirst() > 0) return undefined;
+    if (!isFirst && !hasOwnRoom(tenant, needs, first)) return undefined;
+    if (!fits(tenant, needs.memoryBytes + processes.processBytes, first)) return undefined;
+    let sandbox = spares.take();
+    if (!sandbox) {
+      const isFull = size() >= options.max;
+      if (isFull && !reclaim((one) => one !== first && (isFirst || one.tenant.processes.size > 1))) {
+        if (isFirst) makeWay(processes.all, (one) => one.tenant.processes.size > 1, waitForFirst());
+        return undefined;
+      }
+      sandbox = deps.createSandbox();
     }
-    if (size() >= options.max && !reclaim()) {
-      throw new PlatformError('RUNNER_BUSY', `all ${options.max} sandboxes are at work for other tenants`);
-    }
-    return createSandbox();
+    spares.refillSoon();
+    return processes.add(sandbox, tenant, needs);
   };
 
-  const bind = (tenantId: string): Sandbox => {
-    const sandbox = takeSpare();
-    void sandbox.exited.then(() => {
-      if (bound.get(tenantId) === sandbox) bound.delete(tenantId);
-    });
-    setImmediate(refillNow); // after the caller's own work: a start costs tens of milliseconds
-    return sandbox;
+  function find(needs: Needs): TenantProcess | undefined {
+    const tenant = processes.tenant(needs.tenantId);
+    const chosen = chooseProcess(tenant, needs);
+    let found = chosen;
+    if (!chosen) found = start(tenant, needs, undefined);
+    else if (hasNoTime(chosen) && chosen.trialOf === undefined && needs.sharedInstance === undefined) {
+      if (spares.size > 0 || options.spares === 0) found = start(tenant, needs, chosen) ?? chosen;
+    }
+    if (!found || !fits(tenant, needs.memoryBytes, found)) return undefined;
+    if (!needs.isTrial && found.trialOf !== undefined) adopt(found, needs);
+    if (needs.sharedInstance !== undefined) remember(found, needs.sharedInstance);
+    processes.begin(found, needs.memoryBytes);
+    return found;
+  }
+
+  const release = (process: TenantProcess, { memoryBytes }: Needs, how?: 'failed'): void => {
+    processes.finish(process, memoryBytes);
+    const isOver = process.retiresAt !== undefined || (how === 'failed' && process.trialOf !== undefined);
+    if (process.work === 0 && isOver) processes.end(process, 'reclaimed');
+    serveSoon();
+    if (processes.work === 0) drained?.();
   };
+
+  const sweep = (): void => {
+    const now = performance.now();
+    for (const { sandbox } of processes.all) sandbox.beat();
+    spares.beat();
+    for (const process of [...processes.all]) {
+      const { work, tenant, usedAt, residentBytes, retiresAt = Infinity } = process;
+      const keepMs = tenant.processes.size > 1 ? Math.min(EXTRA_IDLE_MS, options.idleMs) : options.idleMs;
+      const isLeft = work === 0 && (now - usedAt > keepMs || residentBytes > MAX_IDLE_BYTES);
+      if (isLeft || now > retiresAt) processes.end(process, 'reclaimed');
+    }
+    processes.forget();
+    spares.refill();
+    serveSoon();
+  };
+  const timers = [setInterval(() => processes.measure(), MEASURE_MS), setInterval(sweep, SWEEP_MS)];
+  for (const timer of timers) timer.unref();
 
   return {
-    async admit(tenantId, work) {
+    async place(needs, signal) {
       if (closing) throw new PlatformError('RUNNER_BUSY', 'the runner is shutting down');
-      const now = admitted.get(tenantId) ?? 0;
-      if (now >= options.tenantConcurrency) {
-        throw new PlatformError('CONCURRENCY_LIMITED', `${now} executions of this tenant are running`);
-      }
-      admitted.set(tenantId, now + 1);
-      try {
-        return await work();
-      } finally {
-        const left = (admitted.get(tenantId) ?? 1) - 1;
-        if (left > 0) admitted.set(tenantId, left);
-        else admitted.delete(tenantId);
-        if (admitted.size === 0) drained?.();
-      }
-    },
-    async acquire(tenantId) {
-      const known = bound.get(tenantId);
-      const sandbox = known?.alive === true ? known : bind(tenantId);
-      bound.delete(tenantId);
-      bound.set(tenantId, sandbox);
-      if (await sandbox.ready) return sandbox;
+      const atOnce = waiting.has(needs.tenantId) ? undefined : find(needs);
+      const later = atOnce ? undefined : waiting.add(needs, signal);
+      serveSoon();
+      const process = atOnce ?? (await later);
+      if (!process) throw new Error('work was neither placed nor queued');
+      const { sandbox } = process;
+      let isReleased = false;
+      const place: Place = {
+        sandbox,
+        release(how) {
+          if (!isReleased) release(process, needs, how);
+          isReleased = true;
+        },
+      };
+      if (await sandbox.ready) return place;
+      place.release('failed');
       throw new PlatformError('RUNNER_BUSY', 'a sandbox process did not start');
     },
-    start: refillNow,
+    start: () => spares.refill(),
     async close(graceMs) {
       closing = true;
-      clearTimeout(refill);
-      if (admitted.size > 0) {
-        const idle = Promise.withResolvers<undefined>();
-        drained = () => idle.resolve(undefined);
+      spares.close();
+      waiting.rejectAll(new PlatformError('RUNNER_BUSY', 'the runner is shutting down'));
+      if (processes.work > 0) {
+        const { promise, resolve } = Promise.withResolvers<undefined>();
+        drained = () => resolve(undefined);
         const grace = setTimeout(drained, graceMs);
-        await idle.promise;
+        await promise;
         clearTimeout(grace);
       }
-      const all = [...bound.values(), ...spares];
-      spares.clear();
-      for (const sandbox of all) sandbox.kill('stopped');
+      for (const timer of timers) clearInterval(timer);
+      clearImmediate(serving);
+      const all = [...[...processes.all].map(({ sandbox }) => sandbox), ...spares.all];
+      for (const sandbox of all) sandbox.kill('closing');
       await Promise.all(all.map((sandbox) => sandbox.exited));
     },
-    get size() {
-      return size();
-    },
     states() {
-      let busy = 0;
-      for (const sandbox of bound.values()) if (sandbox.busy > 0) busy += 1;
-      return { spare: spares.size, idle: bound.size - busy, busy };
+      const states = { spare: spares.size, trial: 0, idle: 0, busy: 0 };
+      for (const { work, trialOf } of processes.all) {
+        states[trialOf !== undefined ? 'trial' : work > 0 ? 'busy' : 'idle'] += 1;
+      }
+      return states;
+    },
+    get waiting() {
+      return waiting.size;
+    },
+    get chargedBytes() {
+      return processes.chargedBytes;
     },
   };
+}
+
+/** A version that went well on trial is called where it is loaded. */
+function adopt(process: TenantProcess, { group, isAside }: Needs): void {
+  process.trialOf = undefined;
+  process.group = group;
+  process.isAside = isAside;
 }

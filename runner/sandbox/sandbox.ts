@@ -1,9 +1,8 @@
-import { availableParallelism } from 'node:os';
 import { PlatformError } from '../../core/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
-import type { EngineArtifact, ExecutionLimits, GuestRequest, HostReply, WitValue } from '../engine/engine.ts';
+import type { EngineArtifact } from '../engine/engine.ts';
 import { createAdmission } from './admission.ts';
-import type { ExecuteHead, LoadHead } from './child.ts';
+import type { LoadHead } from './child.ts';
 import {
   parseChildMessage,
   type ChildMessage,
@@ -12,12 +11,15 @@ import {
 } from './child-messages.ts';
 import { createFrameWriter } from './frame-writer.ts';
 import { createFrameReader, encodeFrame, FRAME, type Frame } from './frame.ts';
-import { FUEL_PER_MS } from '../engine/fuel-meter.ts';
+import { LoadedComponents } from './loaded-components.ts';
+import type { SandboxJob } from './job.ts';
 import { captureOutput } from './process-output.ts';
 import { readPaced } from './paced-reading.ts';
 import { startSandboxProcess, type Isolation } from './process.ts';
-import { residentMemory } from './resident-memory.ts';
+import { processUsage, type ProcessUsage } from './resident-memory.ts';
 import { MAX_VALUES } from './said-limits.ts';
+import { executeHead, isToBlame, plausible, type RunningJob } from './running-job.ts';
+import { SandboxLostError, type LossReason } from './sandbox-lost.ts';
 import type { WireValue } from './wire-value.ts';
 
 const MIB = 1024 * 1024;
@@ -27,46 +29,13 @@ const MAX_BACKLOG_BYTES = 64 * 1024 * 1024;
 const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 /** A guest waits for each of its calls; a sandbox that has more of them open is not one of ours any more. */
 const MAX_OPEN_CALLS = 16;
-/** Resident memory beyond the guests' caps: the runtime, compiled modules, instances not collected yet. */
-const BASE_BYTES = 768 * 1024 * 1024;
-const MEMORY_POLL_MS = 100;
-/** Asked once: it costs a look at the system each time. */
-const CORES = availableParallelism();
-/** Compiling and instantiating once; far more than the largest component needs on a busy machine. */
-const LOAD_DEADLINE_MS = 30_000;
-
-/** One guest execution, as its sandbox needs it. */
-export interface SandboxJob {
-  contentHash: string;
-  request: GuestRequest;
-  responseBytes: number;
-  limits: ExecutionLimits;
-  /** Answers the sandbox gives its guest without asking, by `interface.function`. */
-  constants: Readonly<Record<string, HostReply>>;
-  /** Without it, fresh state. */
-  sharedInstance?: string;
-  onCall(interfaceName: string, functionName: string, args: readonly WitValue[]): Promise<HostReply>;
-  onOutput(stream: 'stdout' | 'stderr', bytes: Uint8Array): void;
-}
-
-export type LossReason = 'stopped' | 'memory' | 'ended';
-
-/** The process is gone. */
-export class SandboxLostError extends Error {
-  override readonly name = 'SandboxLostError';
-  readonly reason: LossReason;
-  /** Nothing of this execution had left the process, so it may run again elsewhere. */
-  readonly unheard: boolean;
-  /** No other execution was in the process. */
-  readonly alone: boolean;
-
-  constructor(reason: LossReason, unheard: boolean, alone: boolean) {
-    super(`the sandbox process is gone: ${reason}`);
-    this.reason = reason;
-    this.unheard = unheard;
-    this.alone = alone;
-  }
-}
+/** Resident memory beyond the guests' caps: the runtime, what is loaded, shared instances, instances not collected yet. */
+const BASE_BYTES = 1024 * MIB;
+/** Of a processor, over the time between two measures: a process that uses as much has no time left. */
+const SATURATED_SHARE = 0.8;
+/** Beats that may stay unanswered; of a process that starts on a busy machine, more. */
+const MAX_UNANSWERED = 3;
+const MAX_UNANSWERED_STARTING = 15;
 
 /** Supervisor's handle on one sandbox process. */
 export interface Sandbox {
@@ -74,60 +43,96 @@ export interface Sandbox {
   readonly pid: number | undefined;
   /** Settles once: true when it can work, false when it ended before. */
   readonly ready: Promise<boolean>;
-  readonly exited: Promise<void>;
+  /** When its process has ended. */
+  readonly exited: Promise<LossReason>;
   readonly alive: boolean;
   /** Loads and executions under way. */
   readonly busy: number;
+  /** When last measured; 0 before, and where the system does not tell. */
+  readonly residentBytes: number;
+  /** Whether it used up its processor when last measured. */
+  readonly saturated: boolean;
+  /** Whether a component is loaded, or about to be. */
+  has(contentHash: string): boolean;
   /** A second load of a hash waits for the first. Throws ARTIFACT_INVALID, GUEST_TRAPPED, GUEST_TIMEOUT, SandboxLostError. */
-  load(artifact: EngineArtifact): Promise<void>;
+  load(artifact: EngineArtifact, deadlineMs?: number): Promise<void>;
   /** Throws SandboxLostError, or RUNNER_BUSY when too much waits for the process already. */
   run(job: SandboxJob): Promise<SandboxOutcome>;
+  /** Looks what the process uses, and ends it when that is too much. */
+  measure(): Promise<void>;
+  /** Asks it for a sign of life, and ends it when it gave none after the last few times. */
+  beat(): void;
   /** Kills at once; everything in the process rejects. */
   kill(reason: LossReason): void;
 }
 
-interface RunningJob {
-  job: SandboxJob;
-  startedAt: number;
-  heard: boolean;
-  openCalls: number;
-  /** A call of it failed: the sandbox ends it. */
-  failed: boolean;
-  resolve: (outcome: SandboxOutcome) => void;
-  reject: (err: Error) => void;
+export interface SandboxOptions {
+  baseBytes?: number;
+  /** Of what its loaded components weigh. */
+  maxLoadedBytes?: number;
+  countUnload?: () => void;
 }
 
-export function createSandbox(logger: Logger, isolation: Isolation, baseBytes = BASE_BYTES): Sandbox {
+export function createSandbox(
+  logger: Logger,
+  isolation: Isolation,
+  { baseBytes = BASE_BYTES, maxLoadedBytes, countUnload = () => undefined }: SandboxOptions = {},
+): Sandbox {
   const started = startSandboxProcess(isolation);
   const { child, channel } = started;
   const writeParts = createFrameWriter(channel);
   const write = (frame: Frame): void => writeParts(encodeFrame(frame));
   const jobs = new Map<number, RunningJob>();
-  const loads = new Map<string, Promise<void>>();
-  const loading = new Map<number, { resolve: () => void; reject: (err: Error) => void }>();
   const ready = Promise.withResolvers<boolean>();
-  const exited = Promise.withResolvers<undefined>();
+  const exited = Promise.withResolvers<LossReason>();
   let hasRead = Promise.withResolvers<undefined>(); // all that was written, or it is gone
-  let alive = true;
+  let lossReason: LossReason | undefined;
+  let isReady = false;
   let ids = 0;
+  let lastStarted = 0;
+  let withoutTurns = 0; // executions
+  let unanswered = 0; // beats
+  let usage: ProcessUsage & { at: number } = { residentBytes: 0, cpuMs: 0, at: performance.now() };
+  let saturated = false;
+  let hasLoaded = false; // since it was last measured
+
+  const components = new LoadedComponents({
+    sendLoad({ plan, ...rest }) {
+      const id = ++ids;
+      const head: LoadHead = { ...rest, ...(plan && { plan: JSON.stringify(plan) }) };
+      write({ type: FRAME.load, id, head });
+      return id;
+    },
+    sendUnload: (contentHash) => write({ type: FRAME.unload, id: 0, head: { contentHash } }),
+    giveUp: () => lose('timeout'),
+    countUnload,
+    ...(maxLoadedBytes !== undefined && { maxBytes: maxLoadedBytes }),
+  });
 
   const lose = (reason: LossReason): void => {
-    if (!alive) return;
-    alive = false;
-    clearInterval(memoryTimer);
+    if (lossReason !== undefined) return;
+    lossReason = reason;
     ready.resolve(false);
     hasRead.resolve(undefined);
-    const alone = jobs.size === 1;
-    for (const { heard, reject } of jobs.values()) reject(new SandboxLostError(reason, !heard, alone));
-    for (const { reject } of loading.values()) reject(new SandboxLostError(reason, true, false));
+    for (const [id, running] of jobs) {
+      const alone = running.began === 'alone' && lastStarted === id;
+      const blamed = alone && isToBlame(running, reason, usage.residentBytes);
+      running.reject(new SandboxLostError(reason, !running.heard, blamed));
+    }
     jobs.clear();
-    loading.clear();
+    components.lose(new SandboxLostError(reason, true, false));
     channel.destroy();
     started.kill();
   };
 
+  const end = (id: number, { job }: RunningJob): void => {
+    jobs.delete(id);
+    components.endCall(job.contentHash);
+    if (!job.takesTurns) withoutTurns -= 1;
+  };
+
   const serve = async (running: RunningJob, message: ChildMessage & { type: 'call' }): Promise<void> => {
-    while (alive && channel.writableLength > MAX_UNREAD_BYTES) await hasRead.promise;
+    while (lossReason === undefined && channel.writableLength > MAX_UNREAD_BYTES) await hasRead.promise;
     if (!jobs.has(message.id)) return; // it ended meanwhile
     let reply: ReplyHead;
     try {
@@ -139,31 +144,31 @@ export function createSandbox(logger: Logger, isolation: Isolation, baseBytes = 
       reply = { failed: true };
     }
     running.openCalls -= 1;
-    if (alive) write({ type: FRAME.reply, id: message.call, head: reply });
+    if (lossReason === undefined) write({ type: FRAME.reply, id: message.call, head: reply });
   };
 
   const receive = (message: ChildMessage): void => {
+    unanswered = 0;
+    if (message.type === 'pong') return;
     if (message.type === 'ready') {
+      isReady = true;
       ready.resolve(true);
       return;
     }
     if (message.type === 'loaded') {
-      const load = loading.get(message.id);
-      loading.delete(message.id);
-      const { failure, trapped } = message;
-      if (failure === undefined) load?.resolve();
-      else {
+      const { id, failure } = message;
+      if (failure !== undefined) {
         logger.warn({ stream: 'sandbox', pid: started.pid, text: failure }, 'sandbox did not load');
-        const code = trapped ? 'GUEST_TRAPPED' : 'ARTIFACT_INVALID';
-        load?.reject(new PlatformError(code, 'its sandbox could not load the component'));
       }
+      hasLoaded = true;
+      components.settle(id, message);
       return;
     }
     const running = jobs.get(message.id);
     if (running === undefined) return; // it ended while this was on its way
     running.heard = true;
     if (message.type === 'outcome') {
-      jobs.delete(message.id);
+      end(message.id, running);
       running.resolve(plausible(message.outcome, running));
     } else if (message.type === 'output') {
       running.job.onOutput(message.stream, message.bytes);
@@ -174,19 +179,8 @@ export function createSandbox(logger: Logger, isolation: Isolation, baseBytes = 
     }
   };
 
-  const checkMemory = async (): Promise<void> => {
-    if (started.pid === undefined || jobs.size === 0) return;
-    const caps = [...jobs.values()].reduce((sum, { job }) => sum + job.limits.memoryMb * MIB, 0);
-    const resident = await residentMemory(started.pid);
-    if (resident === undefined || resident <= baseBytes + caps) return;
-    logger.warn({ pid: started.pid, resident, cap: baseBytes + caps }, 'sandbox holds too much memory');
-    lose('memory');
-  };
-  const memoryTimer = setInterval(() => void checkMemory(), MEMORY_POLL_MS);
-  memoryTimer.unref();
-
   const admit = createAdmission({
-    isLoading: (id) => loading.has(id),
+    isLoading: (id) => components.isLoading(id),
     responseBytes: (id) => jobs.get(id)?.job.responseBytes,
   });
   const read = createFrameReader(admit, MAX_VALUES);
@@ -195,7 +189,7 @@ export function createSandbox(logger: Logger, isolation: Isolation, baseBytes = 
       read(chunk, (frame) => receive(parseChildMessage(frame)));
     } catch (err) {
       logger.error({ err, pid: started.pid }, 'sandbox broke the protocol');
-      lose('ended');
+      lose('protocol');
     }
   });
   channel.on('drain', () => {
@@ -203,20 +197,21 @@ export function createSandbox(logger: Logger, isolation: Isolation, baseBytes = 
     hasRead = Promise.withResolvers();
   });
   channel.on('error', (err) => {
-    if (alive) logger.warn({ err, pid: started.pid }, 'sandbox channel failed');
-    lose('ended');
+    if (lossReason === undefined) logger.warn({ err, pid: started.pid }, 'sandbox channel failed');
+    lose('crashed');
   });
-  channel.on('close', () => lose('ended'));
+  channel.on('close', () => lose('crashed'));
   captureOutput(child, logger);
   child.on('error', (err) => {
     logger.error({ err }, 'sandbox process did not start');
-    lose('ended');
-    exited.resolve(undefined);
+    lose('crashed');
+    exited.resolve('crashed');
   });
   child.on('exit', (code, signal) => {
-    if (alive) logger.warn({ pid: started.pid, code, signal }, 'sandbox process ended by itself');
-    lose('ended');
-    exited.resolve(undefined);
+    if (lossReason === undefined)
+      logger.warn({ pid: started.pid, code, signal }, 'sandbox process ended by itself');
+    lose('crashed');
+    exited.resolve(lossReason ?? 'crashed');
   });
 
   return {
@@ -226,75 +221,67 @@ export function createSandbox(logger: Logger, isolation: Isolation, baseBytes = 
     ready: ready.promise,
     exited: exited.promise,
     get alive() {
-      return alive;
+      return lossReason === undefined;
     },
     get busy() {
-      return jobs.size + loading.size;
+      return jobs.size + components.loading;
     },
-    load(artifact) {
-      const known = loads.get(artifact.contentHash);
-      if (known !== undefined) return known;
-      if (!alive) return Promise.reject(new SandboxLostError('ended', true, false));
-      const id = ++ids;
-      const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-      loading.set(id, { resolve: () => resolve(undefined), reject });
-      loads.set(artifact.contentHash, promise);
-      const { plan, ...rest } = artifact;
-      const head: LoadHead = { ...rest, ...(plan && { plan: JSON.stringify(plan) }) };
-      write({ type: FRAME.load, id, head: head });
-      const timer = setTimeout(() => {
-        reject(new PlatformError('GUEST_TIMEOUT', 'the component did not finish to instantiate'));
-        lose('stopped');
-      }, LOAD_DEADLINE_MS);
-      promise
-        .catch(() => loads.delete(artifact.contentHash))
-        .finally(() => {
-          clearTimeout(timer);
-        });
-      return promise;
+    get residentBytes() {
+      return usage.residentBytes;
+    },
+    get saturated() {
+      return saturated;
+    },
+    has: (contentHash) => components.has(contentHash),
+    load(artifact, deadlineMs) {
+      if (lossReason === undefined) return components.load(artifact, deadlineMs);
+      return Promise.reject(new SandboxLostError(lossReason, true, false));
     },
     run(job) {
-      if (!alive) return Promise.reject(new SandboxLostError('ended', true, false));
+      if (lossReason !== undefined) return Promise.reject(new SandboxLostError(lossReason, true, false));
       if (channel.writableLength > MAX_BACKLOG_BYTES) {
         return Promise.reject(
           new PlatformError('RUNNER_BUSY', 'too much waits for the sandbox of this tenant'),
         );
       }
       const id = ++ids;
-      const { contentHash, request, responseBytes, limits, constants, sharedInstance } = job;
-      const head: ExecuteHead = {
-        contentHash,
-        request,
-        responseBytes,
-        limits,
-        constants,
-        ...(sharedInstance !== undefined && { sharedInstance }),
-      };
-      return new Promise((resolve, reject) => {
-        jobs.set(id, {
-          job,
-          startedAt: performance.now(),
-          heard: false,
-          openCalls: 0,
-          failed: false,
-          resolve,
-          reject,
-        });
-        write({ type: FRAME.execute, id, head: head as unknown as WireValue });
-      });
+      const began = jobs.size === 0 ? 'alone' : 'beside others';
+      lastStarted = id;
+      components.beginCall(job.contentHash);
+      if (!job.takesTurns) withoutTurns += 1;
+      const { promise, resolve, reject } = Promise.withResolvers<SandboxOutcome>();
+      const startedAt = performance.now();
+      const residentAtStart = hasLoaded ? undefined : usage.residentBytes;
+      const fresh = { heard: false, openCalls: 0, failed: false };
+      jobs.set(id, { job, startedAt, residentAtStart, began, ...fresh, resolve, reject });
+      write({ type: FRAME.execute, id, head: executeHead(job) as unknown as WireValue });
+      return promise;
+    },
+    async measure() {
+      if (started.pid === undefined) return;
+      const now = await processUsage(started.pid);
+      if (now === undefined || lossReason !== undefined) return;
+      const at = performance.now();
+      saturated = now.cpuMs - usage.cpuMs >= SATURATED_SHARE * (at - usage.at);
+      usage = { ...now, at };
+      if (hasLoaded) for (const running of jobs.values()) running.residentAtStart ??= now.residentBytes;
+      hasLoaded = false;
+      const cap = baseBytes + [...jobs.values()].reduce((sum, { job }) => sum + job.limits.memoryMb * MIB, 0);
+      if (usage.residentBytes <= cap) return;
+      const { residentBytes: resident } = usage;
+      logger.warn({ pid: started.pid, resident, cap }, 'sandbox holds too much memory');
+      lose('memory');
+    },
+    beat() {
+      if (lossReason !== undefined || withoutTurns > 0 || components.loading > 0) return;
+      if (unanswered >= (isReady ? MAX_UNANSWERED : MAX_UNANSWERED_STARTING)) {
+        logger.warn({ pid: started.pid }, 'sandbox does not answer');
+        lose('unresponsive');
+        return;
+      }
+      unanswered += 1;
+      if (isReady) write({ type: FRAME.ping, id: 0, head: {} });
     },
     kill: lose,
-  };
-}
-
-/** A sandbox counts for itself: no more than can be. */
-function plausible(outcome: SandboxOutcome, { job, startedAt }: RunningJob): SandboxOutcome {
-  const cpuMs = (performance.now() - startedAt) * CORES;
-  const { memoryMb, fuel, timeoutMs } = job.limits;
-  return {
-    ...outcome,
-    memoryBytes: Math.min(outcome.memoryBytes, memoryMb * MIB),
-    fuel: Math.min(outcome.fuel, fuel ?? timeoutMs * FUEL_PER_MS),
-    cpuMs: Math.min(outcome.cpuMs, cpuMs),
   };
 }

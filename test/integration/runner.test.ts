@@ -165,7 +165,8 @@ describe('the runner', () => {
   });
 
   it('limits how much one tenant runs at once, and leaves the others alone', async () => {
-    const loops = Array.from({ length: 8 }, () => misbehave('/loop', { limits: { timeout_ms: 1_500 } }));
+    // Six run and six wait, of the one install.
+    const loops = Array.from({ length: 12 }, () => misbehave('/loop', { limits: { timeout_ms: 1_500 } }));
     const [refused, neighbour] = await Promise.all([misbehave('/ok'), misbehave('/ok', { tenantId: B })]);
     expect([refused.httpStatus, refused.head.code]).toEqual([429, 'CONCURRENCY_LIMITED']);
     expect(neighbour.head.status).toBe(200);

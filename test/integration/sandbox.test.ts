@@ -7,7 +7,8 @@ import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { FRAME } from '../../runner/sandbox/frame.ts';
 import { canMeasureMemory } from '../../runner/sandbox/resident-memory.ts';
-import { createSandbox, type Sandbox, type SandboxJob } from '../../runner/sandbox/sandbox.ts';
+import type { SandboxJob } from '../../runner/sandbox/job.ts';
+import { createSandbox, type Sandbox, type SandboxOptions } from '../../runner/sandbox/sandbox.ts';
 import type { Isolation } from '../../runner/sandbox/process.ts';
 import { precompiledComponent } from '../support/components.ts';
 import { testedIsolations } from '../support/isolations.ts';
@@ -25,12 +26,12 @@ beforeAll(async () => {
 
 const sandboxes: Sandbox[] = [];
 afterEach(async () => {
-  for (const sandbox of sandboxes) sandbox.kill('stopped');
+  for (const sandbox of sandboxes) sandbox.kill('timeout');
   await Promise.all(sandboxes.splice(0).map(({ exited }) => exited));
 });
 
-async function setupIn(isolation: Isolation, baseBytes?: number) {
-  const sandbox = createSandbox(logger, isolation, baseBytes);
+async function setupIn(isolation: Isolation, options: SandboxOptions = {}) {
+  const sandbox = createSandbox(logger, isolation, options);
   sandboxes.push(sandbox);
   expect(await sandbox.ready).toBe(true);
   await sandbox.load(hostile);
@@ -44,6 +45,7 @@ function job(url: string, overrides: Partial<SandboxJob> = {}): SandboxJob {
     responseBytes: 1_000_000,
     limits: LIMITS,
     constants: {},
+    takesTurns: true,
     onCall: () => Promise.resolve({ ok: undefined }),
     onOutput: () => undefined,
     ...overrides,
@@ -51,7 +53,7 @@ function job(url: string, overrides: Partial<SandboxJob> = {}): SandboxJob {
 }
 
 describe.each(isolations)('a sandbox (%s)', (isolation) => {
-  const setup = (baseBytes?: number): Promise<Sandbox> => setupIn(isolation, baseBytes);
+  const setup = (options: SandboxOptions = {}): Promise<Sandbox> => setupIn(isolation, options);
 
   it('ends an execution whose host call fails, and goes on', async () => {
     const sandbox = await setup();
@@ -93,9 +95,9 @@ describe.each(isolations)('a sandbox (%s)', (isolation) => {
     heard.catch(() => undefined); // asserted below
     await called.promise;
     const unheard = sandbox.run(job('/loop'));
-    sandbox.kill('stopped');
-    await expect(heard).rejects.toMatchObject({ reason: 'stopped', unheard: false, alone: false });
-    await expect(unheard).rejects.toMatchObject({ reason: 'stopped', unheard: true, alone: false });
+    sandbox.kill('timeout');
+    await expect(heard).rejects.toMatchObject({ reason: 'timeout', unheard: false, blamed: false });
+    await expect(unheard).rejects.toMatchObject({ reason: 'timeout', unheard: true, blamed: false });
     await expect(sandbox.run(job('/ok'))).rejects.toMatchObject({ unheard: true });
   });
 
@@ -141,17 +143,76 @@ describe.each(isolations)('a sandbox (%s)', (isolation) => {
         return Promise.resolve({ ok: new Uint8Array(1024 * 1024) });
       },
     });
-    await expect(sandbox.run(asking)).rejects.toMatchObject({ reason: 'ended' });
+    await expect(sandbox.run(asking)).rejects.toMatchObject({ reason: 'protocol' });
     expect(answered).toBeGreaterThan(10);
     expect(answered).toBeLessThan(40);
   });
 
-  (canMeasureMemory ? it : it.skip)('is killed when its process holds too much memory', async () => {
-    const sandbox = await setup(0);
-    await expect(sandbox.run(job('/loop', { limits: { ...LIMITS, memoryMb: 1 } }))).rejects.toMatchObject({
-      reason: 'memory',
+  const whereMeasured = canMeasureMemory ? it : it.skip;
+  whereMeasured(
+    'is ended when its process holds too much memory, which is no fault of a small call',
+    async () => {
+      const sandbox = await setup({ baseBytes: 0 });
+      await sandbox.measure(); // nothing runs that could be lost by it
+      await expect(sandbox.run(job('/ok'))).rejects.toMatchObject({ reason: 'memory' });
+      const next = await setup({ baseBytes: 1 });
+      const call = next.run(job('/loop', { limits: { ...LIMITS, memoryMb: 1 } }));
+      await next.measure();
+      await expect(call).rejects.toMatchObject({ reason: 'memory', blamed: false });
+      await next.exited;
+    },
+  );
+
+  it('unloads what was called longest ago, and never what is being called', async () => {
+    let unloads = 0;
+    const sandbox = await setup({ maxLoadedBytes: 1, countUnload: () => (unloads += 1) });
+    const loop = sandbox.run(job('/loop')); // until the sandbox ends
+    loop.catch(() => undefined);
+    const others = [1, 2, 3].map((at) => ({ ...hostile, contentHash: `sha256:${String(at).repeat(64)}` }));
+    for (const other of others) {
+      await sandbox.load(other);
+      expect(await sandbox.run(job('/ok', { contentHash: other.contentHash }))).toMatchObject({ ok: true });
+    }
+    expect(others.map(({ contentHash }) => sandbox.has(contentHash))).toEqual([false, false, true]);
+    expect([sandbox.has(hostile.contentHash), unloads]).toEqual([true, 2]);
+    await sandbox.load(others[0] ?? hostile);
+    expect(await sandbox.run(job('/ok', { contentHash: others[0]?.contentHash ?? '' }))).toMatchObject({
+      ok: true,
     });
+  });
+
+  it('is ended when it does not answer, and only then', async () => {
+    const sandbox = await setup();
+    for (let beat = 0; beat < 10; beat += 1) {
+      sandbox.beat();
+      await sandbox.run(job('/ok'));
+    }
+    process.kill(sandbox.pid ?? 0, 'SIGSTOP');
+    const call = sandbox.run(job('/ok'));
+    for (let beat = 0; beat < 4; beat += 1) sandbox.beat();
+    await expect(call).rejects.toMatchObject({ reason: 'unresponsive', unheard: true });
     await sandbox.exited;
+  });
+
+  it('is not asked for a sign of life while a guest in it cannot give others a turn', async () => {
+    const sandbox = await setup();
+    const call = sandbox.run(job('/ok', { takesTurns: false }));
+    for (let beat = 0; beat < 10; beat += 1) sandbox.beat();
+    expect(await call).toMatchObject({ ok: true });
+  });
+
+  it('keeps its process when a guest waits past its deadline, and serves the others meanwhile', async () => {
+    const sandbox = await setup();
+    const never = new Promise<never>(() => undefined);
+    const limits = { ...LIMITS, timeoutMs: 300 };
+    const waiting = Array.from({ length: 8 }, () =>
+      sandbox.run(job('/chatty', { limits, onCall: () => never })),
+    );
+    expect(await sandbox.run(job('/ok'))).toMatchObject({ ok: true });
+    for (const outcome of await Promise.all(waiting)) {
+      expect(outcome).toMatchObject({ ok: false, code: 'GUEST_TIMEOUT' });
+    }
+    expect(await sandbox.run(job('/ok'))).toMatchObject({ ok: true });
   });
 
   (existsSync('/proc') ? it : it.skip)('dies with its supervisor', async () => {

@@ -14,6 +14,7 @@ import {
   type ExecuteResponse,
   type RunnerAnnouncement,
   type SentExecuteRequest,
+  type WarmRequest,
 } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import { SecretValue } from '../../core/secret-value.ts';
@@ -63,6 +64,7 @@ export interface TestRunner {
   warm(
     tenantId: string,
     contentHash: string,
+    limits?: WarmRequest['limits'],
   ): Promise<{ status: number; body: { code?: string; loaded?: boolean } }>;
   close(): Promise<void>;
 }
@@ -143,8 +145,8 @@ export async function startRunner(isolation: 'auto' | Isolation = 'auto'): Promi
       };
     },
     announcement,
-    async warm(tenantId, contentHash) {
-      const body = JSON.stringify({ tenant_id: tenantId, content_hash: contentHash });
+    async warm(tenantId, contentHash, limits) {
+      const body = JSON.stringify({ tenant_id: tenantId, content_hash: contentHash, limits });
       const response = await post('/v1/warm', 'application/json', body);
       return { status: response.status, body: (await response.json()) as { code?: string } };
     },
