@@ -1,7 +1,8 @@
 /**
  * Names everything a precompiled artifact depends on besides the bundle: jco's version and our own revision of the options, of the
  * rewriting and of the artifact's layout in the object store. Raise the revision with any of them, and give the name it had to
- * PREVIOUS_ARTIFACT_TARGET. Revision 3: core modules are rewritten, and a plan says how they are linked; 4: not every store marks its page.
+ * PREVIOUS_ARTIFACT_TARGET. Revision 3: core modules are rewritten, and a plan says how they are linked; 4: not every store marks its page,
+ * and a plan says what is called about tasks.
  */
 export const ARTIFACT_TARGET = 'jco-transpile-0.15.0-v4';
 

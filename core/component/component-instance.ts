@@ -16,6 +16,7 @@ import {
   type TypeTable,
 } from './decode-types.ts';
 import type { FuncType, HostFunction, Lift, Lower, Step } from './plan.ts';
+import { readTaskFunction } from './task-functions.ts';
 
 const HEADER_BYTES = 8;
 /** Toolchains put a handful together; each may hold many more. */
@@ -254,6 +255,11 @@ export class ComponentInstance {
       const options = this.#readOptions(reader);
       if (kind === 0x00) this.#lift(index, options, reader.u32());
       else this.#lower(at(this.#funcs, index, 'function'), options);
+      return;
+    }
+    const task = readTaskFunction(kind, reader);
+    if (task) {
+      this.#core.addFunction({ ...task, handles: this.#handles });
       return;
     }
     if (kind !== 0x03) throw new UnlinkableError(`a canonical function of kind ${kind}`);

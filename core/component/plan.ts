@@ -47,11 +47,16 @@ export type FuncType = z.infer<typeof funcType>;
 const coreExport = z.strictObject({ instance: index, name });
 export type CoreExport = z.infer<typeof coreExport>;
 
-/** A core import: an export of an earlier instance, a host function lowered, or what drops a handle of a resource. */
+/** What language runtimes import for functions that are asynchronous, and call for others too. */
+const taskFunction = z.enum(['context.get', 'context.set', 'waitable-set.new', 'waitable-set.drop', 'trap']);
+export type TaskFunction = z.infer<typeof taskFunction>;
+
+/** A core import: an export of an earlier instance, a host function lowered, what drops a handle of a resource, or one about the task. */
 const coreImport = z.union([
   coreExport,
   z.strictObject({ lower: index }),
   z.strictObject({ drop: index, handles: index }),
+  z.strictObject({ task: taskFunction, slot: index, handles: index }),
 ]);
 export type CoreImport = z.infer<typeof coreImport>;
 

@@ -82,6 +82,53 @@ const lending = (inner: string): string => `(component
   (func (export "handler") (param "request" string) (result $response)
     (canon lift (core func $i "handler") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))`;
 
+/** A component that calls what is about tasks: it adds its context, before and after it is written, those of the other one, and 200. */
+const TASKS = `(component
+  (core func $get (canon context.get i32 0))
+  (core func $set (canon context.set i32 0))
+  (core func $new (canon waitable-set.new))
+  (core func $drop (canon waitable-set.drop))
+  (core func $join (canon waitable.join))
+  (component $inner
+    (core func $get (canon context.get i32 0))
+    (core func $set (canon context.set i32 0))
+    (core module $m
+      (import "in" "get" (func $get (result i32)))
+      (import "in" "set" (func $set (param i32)))
+      (func (export "work") (result i32) (local $before i32)
+        (local.set $before (call $get))
+        (call $set (i32.const 7))
+        (local.get $before)))
+    (core instance $i (instantiate $m
+      (with "in" (instance (export "get" (func $get)) (export "set" (func $set))))))
+    (func (export "work") (result u32) (canon lift (core func $i "work"))))
+  (instance $in (instantiate $inner))
+  (core func $work (canon lower (func $in "work")))
+  (core module $m
+    (import "in" "get" (func $get (result i32)))
+    (import "in" "set" (func $set (param i32)))
+    (import "in" "new" (func $new (result i32)))
+    (import "in" "drop" (func $drop (param i32)))
+    (import "in" "join" (func $join (param i32 i32)))
+    (import "in" "work" (func $work (result i32)))
+    (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+    (func (export "handler") (param i32 i32) (result i32) (local $sum i32)
+      (nop)
+      (local.set $sum (call $get))
+      (call $set (i32.const 5))
+      (call $drop (call $new))
+      (local.set $sum (i32.add (local.get $sum) (i32.add (call $work) (call $work))))
+      (i32.store16 (i32.const 0) (i32.add (i32.const 200) (i32.add (local.get $sum) (call $get))))
+      (i32.const 0)))
+  (core instance $i (instantiate $m (with "in" (instance
+    (export "get" (func $get)) (export "set" (func $set)) (export "new" (func $new))
+    (export "drop" (func $drop)) (export "join" (func $join)) (export "work" (func $work))))))
+  (type $record (record (field "status" u16) (field "body" (list u8))))
+  (export $response "response" (type $record))
+  (func (export "handler") (param "request" string) (result $response)
+    (canon lift (core func $i "handler") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))`;
+
 async function loadPlanned(contentHash: string, wat: string): Promise<void> {
   const { modules, plan } = decodeComponent(await parse(wat));
   const named = Object.fromEntries(modules.map((bytes, index) => [`core${index}.wasm`, bytes]));
@@ -109,5 +156,21 @@ describe('a component within another', () => {
   it('may compute for longer than a slice of fuel, though it cannot give others their turn', async () => {
     await loadPlanned('nested', nested(1_000_000));
     expect(await run('nested')).toMatchObject({ ok: true, response: { status: 200 } });
+  });
+
+  it('has a context of its own for each call', async () => {
+    await loadPlanned('tasks', TASKS);
+    expect(await run('tasks')).toMatchObject({ ok: true, response: { status: 205 } });
+    expect(await run('tasks')).toMatchObject({ ok: true, response: { status: 205 } });
+  });
+
+  it('traps where it takes part in a call that is asynchronous', async () => {
+    await loadPlanned('joins', TASKS.replace('(nop)', '(call $join (call $new) (i32.const 1))'));
+    expect(await run('joins')).toMatchObject({ ok: false, code: 'GUEST_TRAPPED' });
+  });
+
+  it('traps where it drops a set of waitables that it does not have', async () => {
+    await loadPlanned('drops', TASKS.replace('(nop)', '(call $drop (i32.const 1))'));
+    expect(await run('drops')).toMatchObject({ ok: false, code: 'GUEST_TRAPPED' });
   });
 });

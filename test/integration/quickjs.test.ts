@@ -1,8 +1,13 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { componentize } from 'componentize-qjs';
 import { inspectInChild, precompileComponent } from '../../platform/component/precompile.ts';
 import { createEngine } from '../../runner/engine/create-engine.ts';
 import type { GuestOutcome, Host, WitValue } from '../../runner/engine/engine.ts';
 import { fakeHost } from '../support/fake-host.ts';
+import { componentParts } from '../../scripts/componentize.ts';
 import { quickJsComponent } from '../support/quickjs-component.ts';
 
 const SOURCE = `
@@ -30,12 +35,17 @@ beforeAll(async () => {
   await engine.load({ ...artifact, contentHash });
 }, 120_000);
 
-async function run(url: string, host: Host = fakeHost(), timeoutMs = 20_000): Promise<GuestOutcome> {
+async function run(
+  url: string,
+  host: Host = fakeHost(),
+  timeoutMs = 20_000,
+  component = contentHash,
+): Promise<GuestOutcome> {
   const request = {
     context: { tenantId: 't', extensionId: 'e' },
     http: { method: 'POST', url, headers: [{ name: 'x-a', value: 'ä' }], body: Buffer.from('body') },
   };
-  return engine.execute(contentHash, request, host, { timeoutMs, memoryMb: 32 });
+  return engine.execute(component, request, host, { timeoutMs, memoryMb: 32 });
 }
 
 describe('a component of QuickJS', () => {
@@ -75,4 +85,38 @@ describe('a component of QuickJS', () => {
     expect(loop).toMatchObject({ ok: false, code: 'GUEST_TIMEOUT' });
     expect(other).toMatchObject({ ok: true });
   });
+});
+
+describe('a component of QuickJS as its toolchain makes it when nothing is said', () => {
+  /** With a runtime that imports what asynchronous functions call, though the world has none. */
+  async function byDefault(source: string): Promise<Uint8Array> {
+    const folder = await mkdtemp(join(tmpdir(), 'qjs-default-'));
+    try {
+      const { wit } = await componentParts(source, 'quickjs', []);
+      const witPath = join(folder, 'world.wit');
+      const texts = Object.values(wit).map((text) => text.replace('package alga:extension;', ''));
+      await writeFile(witPath, `package alga:extension;\n${texts.join('\n')}`);
+      const jsPath = join(folder, 'main.js');
+      await writeFile(jsPath, source);
+      return (await componentize({ witPath, jsSource: source, jsPath, moduleRoot: folder, world: 'runner' }))
+        .component;
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  it('is linked by a plan, rewound, and ends alone when it loops', async () => {
+    const artifact = await precompileComponent(await byDefault(SOURCE), { memoryMb: 32, timeoutMs: 60_000 });
+    expect(artifact.glue).toBeUndefined();
+    expect(JSON.stringify(artifact.plan?.steps)).toContain('"task":"context.get"');
+    await engine.load({ ...artifact, contentHash: 'default' });
+    const call = (url: string, timeoutMs = 20_000): Promise<GuestOutcome> =>
+      run(url, fakeHost(), timeoutMs, 'default');
+    const outcomes = [await call('/'), await call('/'), await call('/')];
+    expect(outcomes.map((outcome) => outcome.ok && outcome.response.status)).toEqual([201, 201, 201]);
+    expect(new Set(outcomes.map(({ fuel }) => fuel)).size).toBe(1);
+    const [loop, other] = await Promise.all([call('/loop', 500), call('/')]);
+    expect(loop).toMatchObject({ ok: false, code: 'GUEST_TIMEOUT' });
+    expect(other).toMatchObject({ ok: true });
+  }, 120_000);
 });

@@ -16,6 +16,8 @@ export class HandleTable {
   readonly #borrowed = new Set<number>();
   #objects: (object | undefined)[] = [undefined];
   #free: number[] = [];
+  /** What language runtimes keep for the length of a call, by slot. */
+  context: number[] = [];
 
   /** `open` counts those of all tables of a guest. */
   constructor(open = { handles: 0, heldBytes: 0 }) {
@@ -75,6 +77,11 @@ export class HandleTable {
     this.#open.heldBytes += by * mostBytesOf(object);
   }
 
+  /** A call enters the component instance: its context is empty. */
+  beginTask(): void {
+    if (this.context.length > 0) this.context = [];
+  }
+
   /** As in a new instance, which holds nothing. */
   clear(): void {
     if (this.#objects.length === 1) return;
@@ -83,6 +90,7 @@ export class HandleTable {
       this.#count(object, -1);
       if (!this.#borrowed.has(handle)) dispose(object);
     }
+    this.beginTask();
     this.#borrowed.clear();
     this.#objects = [undefined];
     this.#free = [];

@@ -18,6 +18,7 @@ import type { CoreValue, Place } from './converter.ts';
 import { createConverters } from './converters.ts';
 import { GuestMemory, trap } from './guest-memory.ts';
 import { HandleTable } from './handle-table.ts';
+import { taskFunction } from './task.ts';
 import { hostFunction, type AnyFunction, type HostInterfaces } from './host-function.ts';
 
 type CoreFunction = (...args: CoreValue[]) => CoreValue | undefined;
@@ -122,8 +123,15 @@ export function linkComponent(
       });
       const importOf = (item: CoreImport): unknown => {
         if ('lower' in item) return lowered[item.lower];
-        if (!('drop' in item)) return exportOf(item);
+        if ('instance' in item) return exportOf(item);
         const table = tableOf(item.handles);
+        if ('task' in item) {
+          const run = taskFunction(item, table);
+          return (value: CoreValue): CoreValue | undefined => {
+            hooks.chargeCall();
+            return run(value);
+          };
+        }
         return (handle: CoreValue): void => {
           table.drop((handle as number) >>> 0);
         };
@@ -143,6 +151,7 @@ export function linkComponent(
       let answer: CoreValue = 0;
       return {
         async handler(request) {
+          place.handles.beginTask();
           const args = lowerArguments(signature, place, [request]);
           answer = (await handler(...args)) as CoreValue;
           return liftResult(signature, place, answer);
@@ -172,6 +181,7 @@ function betweenComponents(lifted: () => Lifted, { withoutWaiting }: LinkHooks):
   return (...values) => {
     const { signature, place, run, free } = lifted();
     const { borrows } = place.handles;
+    place.handles.beginTask();
     const args = lowerArguments(signature, place, values);
     const answered = withoutWaiting(() => run(...args));
     const value = answered === undefined ? undefined : liftResult(signature, place, answered);
