@@ -93,6 +93,17 @@ describe('shared instances', () => {
     expect([shared.take('used'), used?.abandoned]).toEqual([undefined, true]);
   });
 
+  it('hold no process open by the timers that end them', () => {
+    jest.useRealTimers();
+    const shared = createSharedInstances();
+    const timer = jest.spyOn(globalThis, 'setTimeout');
+    fill(shared, ['a']);
+    const [made] = timer.mock.results;
+    timer.mockRestore();
+    expect((made?.value as NodeJS.Timeout).hasRef()).toBe(false);
+    clearTimeout(made?.value as NodeJS.Timeout);
+  });
+
   it('have no timer while they serve, nor when they are gone', () => {
     const shared = createSharedInstances();
     fill(shared, ['a', 'a', 'b']);
