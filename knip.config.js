@@ -17,6 +17,8 @@ export default {
     'examples/*/{src,types,ui}/*.{ts,js}',
     'bench/guests/{*/src,types}/*.ts',
     'test/fixtures/components/*/src/main.ts',
+    // Run by a sandbox, as test/integration/escape.test.ts hands them to it.
+    'test/fixtures/escape/processes/*.js',
   ],
   project: ['**/*.{ts,js}'],
   // A factory's deps and result have names for whoever reads its signature.

@@ -63,6 +63,13 @@ export interface ExecuteHead {
   sharedInstance?: string;
 }
 
+// Node's flag freezes what the intrinsics are made of, and not which of them the global names stand for.
+for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(globalThis))) {
+  if ('value' in descriptor && descriptor.configurable === true) {
+    Object.defineProperty(globalThis, name, { writable: false, configurable: false });
+  }
+}
+
 const channel = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
 const engine: Engine = createEngine();
 const waiting = new Map<

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import type { Logger } from '../../platform/logger.ts';
+import { readPaced } from './paced-reading.ts';
 
 /** What one sandbox process may write to our log in its life: the runtime's own last words, in practice. */
 const MAX_OUTPUT_BYTES = 4 * 1024;
@@ -9,7 +10,8 @@ const MAX_OUTPUT_BYTES = 4 * 1024;
 export function captureOutput(child: ChildProcess, logger: Logger): void {
   let left = MAX_OUTPUT_BYTES;
   const capture = (stream: Readable | null, name: string): void => {
-    stream?.on('data', (chunk: Buffer) => {
+    if (stream === null) return;
+    readPaced(stream, (chunk) => {
       if (left <= 0) return;
       const text = chunk.toString('utf8', 0, left);
       left -= chunk.byteLength;

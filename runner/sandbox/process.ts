@@ -24,11 +24,21 @@ const SANDBOX: SandboxProgram = {
 /** Heap of the sandbox's own JavaScript, MiB; guests' memories lie outside it. */
 const HEAP_MB = 512;
 
+/** Modules that the permission model does not hold (SQLite opens any file) or that read memory by address. A sandbox needs none. */
+const WITHOUT = [
+  '--no-addons',
+  '--no-experimental-ffi',
+  '--no-experimental-sqlite',
+  '--no-experimental-webstorage',
+  '--no-experimental-websocket',
+].filter((flag) => process.allowedNodeEnvironmentFlags.has(flag)); // an older Node has fewer
+
 /** Node's flags for a process that may do nothing but compute: no files but `readable`, no network, children, workers or addons. */
 function sandboxFlags(readable: readonly string[]): string[] {
   return [
     '--permission',
     ...readable.map((path) => `--allow-fs-read=${path}`),
+    ...WITHOUT,
     '--frozen-intrinsics',
     '--disallow-code-generation-from-strings',
     `--max-old-space-size=${HEAP_MB}`,

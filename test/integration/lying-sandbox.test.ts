@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createHash, randomUUID } from 'node:crypto';
-import { FRAME } from '../../runner/sandbox/frame.ts';
+import { randomUUID } from 'node:crypto';
 import { startRunner, type Execution, type TestRunner } from '../support/start-runner.ts';
+import { takenOver } from '../support/taken-over.ts';
 
 const SECRET = 'hunter2-tenant';
 const MIB = 1024 * 1024;
@@ -17,41 +17,18 @@ beforeEach(() => {
   runner.log.length = 0;
 });
 
-/** Glue that does what a guest might that has taken its sandbox over; `say` writes a frame beside the sandbox's own. */
+/** A script that does so at the call, and another thing when it is loaded. */
 const glue = (onCall: string, onLoad = ''): string => `
-  import { writeSync } from 'node:fs';
-  const EXECUTION = 2; // after the load, which is 1
-  const say = (type, id, head) => {
-    const json = Buffer.from(typeof head === 'string' ? head : JSON.stringify(head));
-    const start = Buffer.alloc(13);
-    start.writeUInt32BE(9 + json.length, 0);
-    start.writeUInt8(type, 4);
-    start.writeUInt32BE(id, 5);
-    start.writeUInt32BE(json.length, 9);
-    const bytes = Buffer.concat([start, json]);
-    for (let at = 0; at < bytes.length; ) {
-      try { at += writeSync(3, bytes, at); } catch (err) { if (err.code !== 'EAGAIN') throw err; }
-    }
-  };
-  const announce = (type, id, headBytes, length) => {
-    const start = Buffer.alloc(13);
-    start.writeUInt32BE(length, 0);
-    start.writeUInt8(type, 4);
-    start.writeUInt32BE(id, 5);
-    start.writeUInt32BE(headBytes, 9);
-    writeSync(3, start);
-  };
-  const outcome = (fields) => say(${FRAME.outcome}, EXECUTION, { ok: false, code: 'GUEST_ERROR', message: '', memoryBytes: 1, cpuMs: 1, fuel: 1, ...fields });
+  const outcome = (fields) => say(FRAME.outcome, EXECUTION, { ok: false, code: 'GUEST_ERROR', message: '', memoryBytes: 1, cpuMs: 1, fuel: 1, ...fields });
   const answer = (fields) => ({ status: 200, headers: [], ...fields });
   ${onLoad}
   export const instantiate = () => ({ handler: async () => { ${onCall} return answer({}); } });
 `;
 
 async function execute(source: string): Promise<Execution> {
-  const bytes = Buffer.from(source);
-  const contentHash = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-  await runner.publish({ contentHash, glue: bytes, coreModules: {}, imports: [] });
-  return runner.execute({ tenantId: randomUUID(), contentHash });
+  const artifact = takenOver(source);
+  await runner.publish(artifact);
+  return runner.execute({ tenantId: randomUUID(), contentHash: artifact.contentHash });
 }
 
 /** Ours, as opposed to what guests and sandboxes say. */
@@ -87,11 +64,11 @@ describe('a sandbox that a guest has taken over', () => {
     ['figures below zero', `outcome({ memoryBytes: -1 });`],
     ['members nobody knows', `outcome({ ['${SECRET}'.repeat(10_000)]: '${SECRET}' });`],
     ['members of a wrong kind', `outcome({ code: '${SECRET}' });`],
-    ['what is no JSON', `say(${FRAME.outcome}, EXECUTION, '${SECRET}');`],
+    ['what is no JSON', `say(FRAME.outcome, EXECUTION, '${SECRET}');`],
     ['a head of more than a MiB', `outcome({ message: 'x'.repeat(${MIB}) });`],
     ['more values than may be', `outcome({ message: Array(10_001).fill(0) });`],
-    ['a call of more than a MiB', `announce(${FRAME.call}, EXECUTION, 2, ${MIB} + 12);`],
-    ['a longer answer than was asked for', `announce(${FRAME.outcome}, EXECUTION, 2, 64 * ${MIB});`],
+    ['a call of more than a MiB', `announce(FRAME.call, EXECUTION, 2, ${MIB} + 12);`],
+    ['a longer answer than was asked for', `announce(FRAME.outcome, EXECUTION, 2, 64 * ${MIB});`],
     ['frames nobody knows', `say(99, EXECUTION, { text: '${SECRET}' });`],
   ])('is ended for %s, which are not quoted', async (_what, onCall) => {
     const { head } = await execute(glue(onCall));
@@ -102,14 +79,14 @@ describe('a sandbox that a guest has taken over', () => {
 
   it('gets one line for any number of calls that nobody serves', async () => {
     const call = `{ call: 1000 + id, interfaceName: 'storage', functionName: '${SECRET}', args: [] }`;
-    const many = `for (let id = 1; id <= 16; id += 1) say(${FRAME.call}, EXECUTION, ${call});`;
+    const many = `for (let id = 1; id <= 16; id += 1) say(FRAME.call, EXECUTION, ${call});`;
     await execute(glue(`${many} await new Promise(setImmediate); ${many}`));
     expect(platformLines().filter((line) => line.includes('host call failed'))).toHaveLength(1);
     expectLinesToBeOurs();
   });
 
   it('is not listened to about executions that are none', async () => {
-    const { head } = await execute(glue(`say(${FRAME.outcome}, 99, 'no JSON');`));
+    const { head } = await execute(glue(`say(FRAME.outcome, 99, 'no JSON');`));
     expect(head.error).toBeUndefined();
     expect(head.status).toBe(200);
   });

@@ -55,6 +55,8 @@ export interface Execution {
 
 export interface TestRunner {
   objects: ObjectStore;
+  /** Of its private listener. */
+  port: number;
   /** Lines of the runner's log. */
   log: Record<string, unknown>[];
   publish(artifact: PrecompiledArtifact): Promise<void>;
@@ -119,6 +121,7 @@ export async function startRunner(isolation: 'auto' | Isolation = 'auto'): Promi
 
   return {
     objects,
+    port,
     log,
     async publish(artifact) {
       const { contentHash } = artifact;
