@@ -7,7 +7,7 @@ export function standingWalls({ isolation, without }: ChosenIsolation): Record<s
   const isWalled = isolation === 'bubblewrap';
   return {
     webassembly: 'imports built up from nothing, memory capped by the engine',
-    process: 'one per tenant, empty environment, frozen intrinsics, few descriptors, no file written',
+    process: 'of one tenant for life, empty environment, frozen intrinsics, few descriptors, no file written',
     permissions: 'Node permission model: no files but its own code, no network, no children, no addons',
     namespaces: isWalled
       ? 'bubblewrap: users, processes, network, IPC, host name, cgroups, and files but for the runtime'
