@@ -5,7 +5,8 @@ import type { Call } from './host-imports.ts';
 
 /** A component that was compiled; all its instances begin alike. */
 export interface Component {
-  instantiate(): Instance;
+  /** Throws if what it computes at its beginning goes on at `deadline`, on the clock of `performance.now()`, or for too long. */
+  instantiate(deadline?: number): Instance;
 }
 
 /** One instance of a component, which serves one call at a time. */

@@ -110,7 +110,7 @@ async function runOnce(
       known?.instance ??
       loaded.idle.pop() ??
       (await instanceGivenBack(loaded)) ??
-      loaded.component.instantiate();
+      loaded.component.instantiate(deadline);
     const life = known ?? (name === undefined ? undefined : beginLife(name, instance, limits.memoryBytes));
     const response = await watch.orTimeout(instance.run(request, call, limits));
     const stays = life && (await watch.orTimeout(instance.stay()));
@@ -211,6 +211,9 @@ function classify(error: unknown, { call, instance }: Ended): { code: GuestFault
       code: 'GUEST_ERROR',
       message: 'the guest answered with something that is no response of its world',
     };
+  }
+  if (!instance && performance.now() >= call.deadline) {
+    return { code: 'GUEST_TIMEOUT', message: 'the guest was still beginning at its deadline' };
   }
   switch (instance?.stopped) {
     case 'fuel':

@@ -17,9 +17,10 @@ export const FUEL_PER_MS = 10_000_000;
 /** To instantiate a component takes no time worth speaking of; one whose beginning computes for longer is at fault: nobody else runs meanwhile. */
 const START_MS = 200;
 
-export const START_LIMITS = (): FuelLimits => ({
+/** `deadline` is that of the call which waits for the instance. */
+export const startLimits = (deadline = Infinity): FuelLimits => ({
   fuel: START_MS * FUEL_PER_MS,
-  deadline: performance.now() + START_MS,
+  deadline: Math.min(deadline, performance.now() + START_MS),
 });
 
 export interface FuelLimits {

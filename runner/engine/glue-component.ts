@@ -2,7 +2,7 @@ import { memoryMaximumBytes } from '../../core/wasm/limit-memory.ts';
 import { compileModules, createCurrentCall, createStartCall, moduleOf, type Component } from './component.ts';
 import { CoreInstances } from './core-instances.ts';
 import type { EngineArtifact, GuestRequest, GuestResponse } from './engine.ts';
-import { FuelMeter, START_LIMITS } from './fuel-meter.ts';
+import { FuelMeter, startLimits } from './fuel-meter.ts';
 import { hostImports } from './host-imports.ts';
 
 interface Glue {
@@ -28,13 +28,13 @@ export async function compileGlued(
   const memoryMaximum = Object.values(coreModules).reduce((sum, bytes) => sum + memoryMaximumBytes(bytes), 0);
 
   return {
-    instantiate() {
+    instantiate(deadline) {
       const meter = new FuelMeter();
       const cores = new CoreInstances(meter);
       const current = createCurrentCall();
       current.set(createStartCall().call);
       const instantiated = new Set<WebAssembly.Module>();
-      meter.begin(START_LIMITS(), false);
+      meter.begin(startLimits(deadline), false);
       const { handler } = namespace.instantiate(
         (name) => moduleOf(modules, name),
         hostImports(imports, () => {

@@ -13,7 +13,7 @@ import {
 import { CoreInstances } from './core-instances.ts';
 import type { Beginning } from './kept-memory.ts';
 import type { EngineArtifact, GuestRequest, GuestResponse } from './engine.ts';
-import { FuelMeter, START_LIMITS } from './fuel-meter.ts';
+import { FuelMeter, startLimits } from './fuel-meter.ts';
 import { hostImports } from './host-imports.ts';
 import { createTurns, type Turns } from './turns.ts';
 import { InputStream, OutputStream } from './wasi-streams.ts';
@@ -40,13 +40,13 @@ export async function compileLinked(
   });
   let beginnings: readonly Beginning[] | undefined;
 
-  function instantiate(): Instance {
+  function instantiate(deadline?: number): Instance {
     const meter = new FuelMeter(() => turns.next(plan));
     const cores = new CoreInstances(meter);
     const current = createCurrentCall();
     const start = createStartCall();
     current.set(start.call);
-    meter.begin(START_LIMITS(), false);
+    meter.begin(startLimits(deadline), false);
     const linked = component.instantiate(hostImports(imports, current.get), {
       instantiate: (module, given) => cores.instantiate(inOrder[module] ?? moduleOf(modules, ''), given),
       written: (memory) => cores.written(memory),
