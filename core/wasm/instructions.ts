@@ -72,6 +72,7 @@ export const OP = {
   i64Add: 0x7c,
   i64ExtendI32U: 0xad,
   refNull: 0xd0,
+  refFunc: 0xd2,
   memoryInit: 0xfc08,
   dataDrop: 0xfc09,
   memoryCopy: 0xfc0a,

@@ -1,5 +1,6 @@
 import type { Additions } from './additions.ts';
 import { BinaryReader, BinaryWriter, encodeU32, malformed } from './binary.ts';
+import { findFreeFunctions } from './free-functions.ts';
 import { OP } from './instructions.ts';
 import type { Layout } from './layout.ts';
 import { FunctionRewriter } from './rewrite-function.ts';
@@ -12,13 +13,15 @@ import { KIND, TYPE } from './types.ts';
 export function rewriteCode(layout: Layout, additions: Additions): Uint8Array {
   const { name, sections, imported, functions, types } = layout;
   const arities = aritiesOf(layout);
+  const free = findFreeFunctions(layout);
   const reader = new BinaryReader(sections.get(SECTION.code) ?? Uint8Array.of(0));
   const writer = new BinaryWriter().u32(reader.count() + additions.functions.length);
   const scratch = new BinaryWriter();
   functions.forEach((type, nth) => {
-    const where = `function ${imported.functions + nth} of ${name}`;
+    const index = imported.functions + nth;
+    const where = `function ${index} of ${name}`;
     const body = new BinaryReader(reader.take(reader.u32()));
-    const options = { parameters: types[type]?.parameters ?? 0, arities, where };
+    const options = { index, parameters: types[type]?.parameters ?? 0, arities, free, where };
     new FunctionRewriter(body, scratch, additions.instruments, options).write(writer);
     if (!body.done) throw malformed(`${where} goes on after its end`);
   });

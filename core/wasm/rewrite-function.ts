@@ -1,5 +1,6 @@
 import { type BinaryReader, BinaryWriter, encodeI32 } from './binary.ts';
 import { readInstruction, shifted, type Shift } from './expressions.ts';
+import { FREE_INSTRUCTIONS } from './free-functions.ts';
 import { Locals } from './locals.ts';
 import { mapAccess, OP, readAccess, skipImmediates, STORES } from './instructions.ts';
 import { MAP, MARKED_PAGE_SHIFT } from './reserved.ts';
@@ -20,15 +21,17 @@ export interface Instruments {
 
 const TABLE_BULK: ReadonlySet<number> = new Set([OP.tableInit, OP.tableCopy, OP.tableGrow, OP.tableFill]);
 const MEMORY_BULK: ReadonlySet<number> = new Set([OP.memoryInit, OP.memoryCopy, OP.memoryFill]);
-const CALLS: ReadonlySet<number> = new Set([OP.call, OP.callIndirect, OP.returnCall, OP.returnCallIndirect]);
+const INDIRECT_CALLS: ReadonlySet<number> = new Set([OP.callIndirect, OP.returnCallIndirect]);
 
-/** A charge is one, and one more for each so many instructions up to where the next is made. */
+/**
+ * A charge is one, and one more for each so many instructions up to where the next is made. Not fewer: of the loop that an interpreter
+ * is, with all its opcodes, one turn runs a few.
+ */
 const INSTRUCTIONS_PER_FUEL = 1024;
-/** A function that calls nothing and is no longer than this is not charged for at its entry: its callers are. */
-const FREE_INSTRUCTIONS = 64;
 
 /** Code that is charged for in one place: a function without its loops, or a loop without those inside it. */
 interface Region {
+  /** With those of functions it calls that are not charged for themselves. */
   instructions: number;
   /** Where in the code the amount of a loop's charge stands, to be filled in at its end. */
   amountAt: number;
@@ -48,9 +51,20 @@ function amountOf({ instructions }: Region): number {
   return 1 + Math.floor(instructions / INSTRUCTIONS_PER_FUEL);
 }
 
-/** Always two bytes, so that it can be filled in: a function has fewer than eight million instructions. */
+/** Always three bytes, so that it can be filled in: no function is charged for a hundred million instructions. */
 function encodeAmount(amount: number): number[] {
-  return [(amount & 0x7f) | 0x80, amount >> 7];
+  const most = Math.min(amount, 2 ** 20 - 1);
+  return [(most & 0x7f) | 0x80, ((most >> 7) & 0x7f) | 0x80, most >> 14];
+}
+
+export interface FunctionFacts {
+  index: number;
+  parameters: number;
+  arities: Arities;
+  /** What findFreeFunctions found. */
+  free: ReadonlyMap<number, number>;
+  /** For messages. */
+  where: string;
 }
 
 /**
@@ -61,24 +75,27 @@ export class FunctionRewriter {
   readonly #reader: BinaryReader;
   readonly #instruments: Instruments;
   readonly #where: string;
+  readonly #free: ReadonlyMap<number, number>;
+  readonly #isFree: boolean;
   readonly #locals: Locals;
   readonly #code: BinaryWriter;
   /** For each store in order, whether it marks. */
   readonly #marks: Iterator<boolean, undefined>;
   /** Everything before this was copied from the original. */
   #copied: number;
-  #calls = false;
 
   /** `scratch` is written over. */
   constructor(
     reader: BinaryReader,
     scratch: BinaryWriter,
     instruments: Instruments,
-    { parameters, arities, where }: { parameters: number; arities: Arities; where: string },
+    { index, parameters, arities, free, where }: FunctionFacts,
   ) {
     this.#reader = reader;
     this.#instruments = instruments;
     this.#where = where;
+    this.#free = free;
+    this.#isFree = free.has(index);
     this.#code = scratch.clear();
     this.#locals = new Locals(reader, parameters, where);
     this.#copied = reader.position;
@@ -89,8 +106,7 @@ export class FunctionRewriter {
   write(out: BinaryWriter): void {
     const whole = this.#rewriteCode();
     const head = new BinaryWriter();
-    const isCharged = this.#calls || whole.instructions > FREE_INSTRUCTIONS;
-    const entry = isCharged ? this.#charge(new BinaryWriter(), amountOf(whole)).written : [];
+    const entry = this.#isFree ? [] : this.#charge(new BinaryWriter(), amountOf(whole)).written;
     head.bytes(this.#locals.encode()).bytes(entry);
     out
       .u32(head.length + this.#code.length)
@@ -103,7 +119,7 @@ export class FunctionRewriter {
     // A block or an if stands in it as the region that it is part of.
     const open = [whole];
     for (let region: Region | undefined = whole; region; region = open.at(-1)) {
-      const op = this.#rewriteInstruction();
+      const op = this.#rewriteInstruction(region);
       region.instructions += 1;
       if (op === OP.block || op === OP.if) open.push(region);
       else if (op === OP.loop) open.push(this.#chargeLoop());
@@ -117,16 +133,16 @@ export class FunctionRewriter {
     return whole;
   }
 
-  #rewriteInstruction(): number {
+  #rewriteInstruction(region: Region): number {
     const reader = this.#reader;
     const start = reader.position;
     const { code: op, immediates } = readInstruction(reader, this.#where);
     const { shift, grow } = this.#instruments;
-    if (CALLS.has(op)) this.#calls = true;
-
     const storedType = STORES.get(op);
     if (immediates === 'function' || immediates === 'global') {
-      const index = shifted(reader.u32(), immediates === 'function' ? shift.functions : shift.globals);
+      const given = reader.u32();
+      if (op !== OP.refFunc && immediates === 'function') region.instructions += this.#costOf(given);
+      const index = shifted(given, immediates === 'function' ? shift.functions : shift.globals);
       this.#copyUpTo(start).op(op, index);
       this.#copied = reader.position;
     } else if (storedType !== undefined) {
@@ -136,6 +152,7 @@ export class FunctionRewriter {
         this.#mark(this.#copyUpTo(start), storedType, markOffset(offset));
     } else {
       skipImmediates(reader, immediates, this.#where);
+      if (INDIRECT_CALLS.has(op)) region.instructions += FREE_INSTRUCTIONS;
       if (op === OP.memorySize) this.#copyUpTo(reader.position).bytes(SUBTRACT_SLACK);
       else if (op === OP.memoryGrow) {
         this.#copyUpTo(start).op(OP.call, grow);
@@ -144,6 +161,11 @@ export class FunctionRewriter {
       else if (TABLE_BULK.has(op)) this.#chargeEntries(this.#copyUpTo(start));
     }
     return op;
+  }
+
+  /** Of a call of a function. What another module's does is charged for itself, or is no more than this. */
+  #costOf(index: number): number {
+    return index < this.#instruments.shift.functions.from ? FREE_INSTRUCTIONS : (this.#free.get(index) ?? 0);
   }
 
   #copyUpTo(at: number): BinaryWriter {

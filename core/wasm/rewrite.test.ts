@@ -39,6 +39,16 @@ describe('fuel of a rewritten module', () => {
     expect(host.fuelUsed).toBe(1 + Math.floor(10_001 / 1024));
   });
 
+  it('counts what is called and not charged for itself, also where that calls others', async () => {
+    const leaf = '(func $leaf (drop (i32.const 1)) (drop (i32.const 2)) (drop (i32.const 3)))';
+    const through = '(func $through (call $leaf) (call $leaf))';
+    const { host, exports } = await start(
+      `(module ${leaf} ${through} (func (export "run") ${'(call $through)'.repeat(100)}))`,
+    );
+    call(exports, 'run');
+    expect(host.fuelUsed).toBe(1 + Math.floor((101 + 100 * (3 + 2 * 7)) / 1024));
+  });
+
   it('is the same however it is cut into slices', async () => {
     const used = [];
     for (const slice of [1, 7, 1000]) {
