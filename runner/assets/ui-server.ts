@@ -11,6 +11,15 @@ import { contentSecurityPolicy, mediaHeaders, UI_SECURITY_HEADERS } from './ui-h
 
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 
+const CONDITIONS = [
+  'range',
+  'if-range',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+];
+
 export interface UiAppDeps {
   gateway: Pick<GatewayClient, 'uiInstall'>;
   uiFiles: UiFiles;
@@ -46,11 +55,6 @@ export function createUiApp({ gateway, uiFiles, logger, now }: UiAppDeps): Expre
     }
     const asked = (path ?? []).join('/');
     const file = asked === '' ? install.entry : asked;
-    const root = await uiFiles.uiRoot(contentHash, file);
-    if (root === undefined) {
-      refuse(res, 404);
-      return;
-    }
     const headers = {
       ...mediaHeaders(file),
       'content-security-policy': contentSecurityPolicy(install.csp),
@@ -58,6 +62,18 @@ export function createUiApp({ gateway, uiFiles, logger, now }: UiAppDeps): Expre
       // Bytes at a URL never change, because the URL holds their hash: strong, and known without reading the file.
       etag: `"${contentHashHex(contentHash)}"`,
     };
+    const bytes =
+      isForTheWhole(req) && !isHidden(file) ? await uiFiles.uiBytes(contentHash, file) : undefined;
+    if (bytes) {
+      res.set({ ...headers, 'accept-ranges': 'bytes', 'content-length': String(bytes.byteLength) });
+      res.end(req.method === 'HEAD' ? undefined : bytes);
+      return;
+    }
+    const root = await uiFiles.uiRoot(contentHash, file);
+    if (root === undefined) {
+      refuse(res, 404);
+      return;
+    }
     // `send` keeps the path inside the root and does ranges, HEAD and conditions.
     res.sendFile(
       file,
@@ -80,6 +96,16 @@ export function createUiApp({ gateway, uiFiles, logger, now }: UiAppDeps): Expre
     refuse(res, status);
   });
   return app;
+}
+
+/** `send` shows no such file either. */
+function isHidden(file: string): boolean {
+  return file.split('/').some((name) => name.startsWith('.'));
+}
+
+/** Neither for a part nor under a condition. */
+function isForTheWhole({ headers }: Request): boolean {
+  return CONDITIONS.every((name) => headers[name] === undefined);
 }
 
 function refuse(res: Response, status: number): void {

@@ -15,6 +15,7 @@ import type { ObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import type { CountLookup } from './count-lookup.ts';
 import { createCoalescer } from './coalescer.ts';
+import { createSmallFiles } from './small-files.ts';
 import type { DiskCache } from './disk-cache.ts';
 import {
   isIntact,
@@ -53,6 +54,8 @@ export interface UiFiles {
    * BUNDLE_UNAVAILABLE, BUNDLE_CORRUPT, OBJECT_STORE_UNAVAILABLE, RUNNER_BUSY.
    */
   uiRoot(contentHash: string, file: string): Promise<string | undefined>;
+  /** The bytes of a small file, from memory when they were asked for before; undefined for any other, or one that is not as it was. */
+  uiBytes(contentHash: string, file: string): Promise<Uint8Array | undefined>;
 }
 
 export function createUiFiles(deps: UiFilesDeps): UiFiles {
@@ -60,6 +63,7 @@ export function createUiFiles(deps: UiFilesDeps): UiFiles {
   const once = createCoalescer();
   const fewAtOnce = createFewAtOnce({ atOnce: UNPACKED_AT_ONCE, waiting: WAITING_TO_UNPACK });
   const listings = createListings(REMEMBERED_FILES);
+  const small = createSmallFiles();
 
   const open = async (contentHash: string, name: string): Promise<UiListing> => {
     const folder = disk.find(name);
@@ -91,9 +95,15 @@ export function createUiFiles(deps: UiFilesDeps): UiFiles {
   };
 
   return {
+    async uiBytes(contentHash, file) {
+      const { folder, listing } = await find(contentHash, nameOf(contentHash));
+      const listed = listing.get(file);
+      if (listed === undefined) return undefined;
+      const path = join(uiFilesFolder(folder), file);
+      return small.get(path) ?? once(`bytes ${path}`, () => small.read(path, listed.sha256));
+    },
     async uiRoot(contentHash, file) {
-      // A name of its own: folders called `ui-…` and `assets-…`, of earlier releases, hold other things.
-      const name = `served-${contentHashHex(contentHash)}`;
+      const name = nameOf(contentHash);
       for (let attempt = 0; attempt < 2; attempt += 1) {
         const { folder, listing } = await find(contentHash, name);
         const listed = listing.get(file);
@@ -110,6 +120,11 @@ export function createUiFiles(deps: UiFilesDeps): UiFiles {
       throw new PlatformError('RUNNER_BUSY', 'the unpacked files do not stay as they are');
     },
   };
+}
+
+/** A name of its own: folders called `ui-…` and `assets-…`, of earlier releases, hold other things. */
+function nameOf(contentHash: string): string {
+  return `served-${contentHashHex(contentHash)}`;
 }
 
 async function unpack(deps: UiFilesDeps, contentHash: string, name: string): Promise<UiListing> {
