@@ -34,6 +34,13 @@ describe('the metrics of a runner', () => {
     expect(linesOf(text, 'alga_runner_execution_seconds_count')).toEqual([
       'alga_runner_execution_seconds_count 2',
     ]);
+    expect(linesOf(text, 'alga_runner_guest_cpu_seconds_total')).toEqual([
+      'alga_runner_guest_cpu_seconds_total 0.002',
+    ]);
+    expect(linesOf(text, 'alga_runner_guest_fuel_total')).toEqual(['alga_runner_guest_fuel_total 2']);
+    expect(linesOf(text, 'alga_runner_guest_memory_bytes_count')).toEqual([
+      'alga_runner_guest_memory_bytes_count 2',
+    ]);
     expect(text).not.toContain('tenant-1');
   });
 

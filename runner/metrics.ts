@@ -10,6 +10,8 @@ const EXECUTION_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
 ];
 
+const MEMORY_BYTES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024].map((mib) => mib * 1024 * 1024);
+
 /** What a runner tells operators of itself. No label names a tenant, an install or anything else that strangers could make more of. */
 export interface RunnerMetrics {
   countLookup: CountLookup;
@@ -38,6 +40,22 @@ export function createRunnerMetrics(): RunnerMetrics {
     name: 'alga_runner_execution_seconds',
     help: 'Wall time of executions that were not refused, loading and host calls included.',
     buckets: EXECUTION_SECONDS,
+    registers,
+  });
+  const cpu = new Counter({
+    name: 'alga_runner_guest_cpu_seconds_total',
+    help: 'CPU time of guests, of the threads that they run on; of those that were lost with their sandbox it is not known.',
+    registers,
+  });
+  const fuel = new Counter({
+    name: 'alga_runner_guest_fuel_total',
+    help: 'Fuel that guests used.',
+    registers,
+  });
+  const memory = new Histogram({
+    name: 'alga_runner_guest_memory_bytes',
+    help: 'Memory of a guest at the end of its execution.',
+    buckets: MEMORY_BYTES,
     registers,
   });
   const lookups = new Counter({
@@ -75,6 +93,9 @@ export function createRunnerMetrics(): RunnerMetrics {
         const result = await runExecution(input);
         executions.inc({ code: result.ok ? 'ok' : result.code });
         durations.observe((performance.now() - started) / 1000);
+        cpu.inc(result.cpuMs / 1000);
+        fuel.inc(result.fuel);
+        memory.observe(result.memoryBytes);
         return result;
       } catch (err) {
         executions.inc({ code: isPlatformError(err) && isRefusalCode(err.code) ? err.code : 'INTERNAL' });
