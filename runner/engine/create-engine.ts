@@ -101,7 +101,8 @@ async function runOnce(
   const deadline = performance.now() + timeoutMs;
   const watch = new DeadlineWatch(deadline);
   const call: Call = { host, deadline, wroteToStderr: false, onWait: () => watch.begin() };
-  const limits = { fuel, deadline, memoryBytes: memoryMb * MIB };
+  const beforeTurn = (): void => host.beforeTurn?.();
+  const limits = { fuel, deadline, memoryBytes: memoryMb * MIB, beforeTurn };
   let instance: Instance | undefined;
   loaded.underWay += 1;
   try {

@@ -56,6 +56,8 @@ export interface Host {
   wallNow(): number;
   sleep(milliseconds: number): Promise<void>;
   fillRandom(bytes: Uint8Array): void;
+  /** Told when the guest gives others their turn. */
+  beforeTurn?(): void;
   /** `interfaceName` is the bare name within `alga:extension`, e.g. `storage`; `functionName` as in WIT, e.g. `list-entries`. */
   call(
     interfaceName: string,

@@ -28,6 +28,7 @@ export interface FuelLimits {
   fuel: number;
   /** On the clock of `performance.now()`. */
   deadline: number;
+  beforeTurn?: () => void;
 }
 
 /** Why a guest was stopped. */
@@ -117,6 +118,7 @@ export class FuelMeter {
 
   /** Goes on when it is this guest's turn again. */
   readonly turn = async (): Promise<number> => {
+    this.#limits.beforeTurn?.();
     await this.#nextTurn();
     const why = this.#reasonToStop();
     if (why !== undefined) {

@@ -38,7 +38,7 @@ const outcome = z.discriminatedUnion('ok', [
     fuel: count,
   }),
 ]);
-/** How an execution ended, as its sandbox tells it. `cpuMs` counts the whole process while it ran. */
+/** How an execution ended, as its sandbox tells it. `cpuMs` is its own alone, of the thread that guests run on. */
 export type SandboxOutcome = z.infer<typeof outcome>;
 type WithoutCpu<Outcome> = Outcome extends unknown ? Omit<Outcome, 'cpuMs'> : never;
 export type GuestEnd = WithoutCpu<SandboxOutcome>;

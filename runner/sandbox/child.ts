@@ -14,6 +14,7 @@ import type {
 } from '../engine/engine.ts';
 import { createEngine } from '../engine/create-engine.ts';
 import type { GuestEnd, ReplyHead, SandboxOutcome } from './child-messages.ts';
+import { startCpuTime } from './cpu-time.ts';
 import { createFrameWriter } from './frame-writer.ts';
 import { createFrameReader, encodeFrame, FRAME, type Frame } from './frame.ts';
 import { hasTooManyValues } from './json-values.ts';
@@ -95,13 +96,18 @@ function isSayable([, head, ...blobs]: ReturnType<typeof encodeFrame>, maxBlobBy
 function createHost(
   execution: number,
   constants: ExecuteHead['constants'],
+  lap: () => void,
   fail: (err: HostCallError) => void,
 ): Host {
   let outputLeft = MAX_OUTPUT_BYTES;
   return {
     monotonicNow: () => performance.now(),
     wallNow: () => Date.now(),
-    sleep: async (milliseconds) => setTimeout(Math.min(milliseconds, MAX_TIMER_MS)),
+    sleep(milliseconds) {
+      lap();
+      return setTimeout(Math.min(milliseconds, MAX_TIMER_MS));
+    },
+    beforeTurn: lap,
     fillRandom: (bytes) => void randomFillSync(bytes),
     call(interfaceName, functionName, args) {
       const name = `${interfaceName}.${functionName}`;
@@ -115,6 +121,7 @@ function createHost(
         waiting.set(id, { resolve, fail });
         write(frame);
       } else fail(new HostCallError('GUEST_ERROR', `the arguments of ${name} are too large`));
+      lap();
       return promise;
     },
     output(stream, bytes) {
@@ -128,10 +135,11 @@ function createHost(
 async function outcomeOf(
   id: number,
   { contentHash, request, responseBytes, limits, constants, sharedInstance }: ExecuteHead,
+  lap: () => void,
 ): Promise<GuestEnd> {
   const failure = Promise.withResolvers<never>();
   try {
-    const host = createHost(id, constants, failure.reject);
+    const host = createHost(id, constants, lap, failure.reject);
     const running = engine.execute(contentHash, request, host, limits, sharedInstance);
     const outcome = await Promise.race([running, failure.promise]);
     const fault = outcome.ok ? excess(outcome.response, responseBytes) : undefined;
@@ -154,10 +162,10 @@ function excess({ headers, body }: GuestResponse, maxBytes: number): string | un
 }
 
 async function execute(id: number, head: ExecuteHead): Promise<void> {
-  const before = process.cpuUsage();
-  const end = await outcomeOf(id, head);
-  const used = process.cpuUsage(before);
-  const cpuMs = (used.user + used.system) / 1000;
+  const cpu = startCpuTime();
+  const end = await outcomeOf(id, head, cpu.lap);
+  cpu.lap();
+  const cpuMs = cpu.milliseconds;
   const outcome: SandboxOutcome = end.ok
     ? { ...end, cpuMs }
     : { ...end, message: end.message.slice(0, MAX_SAID_CHARACTERS), cpuMs };

@@ -62,6 +62,22 @@ describe.each(isolations)('a sandbox (%s)', (isolation) => {
     expect(await sandbox.run(job('/ok'))).toMatchObject({ ok: true });
   });
 
+  it('counts the CPU time of each execution apart, though they share a thread', async () => {
+    const sandbox = await setup();
+    const looped = Promise.withResolvers<undefined>();
+    const onCall = async () => {
+      await looped.promise;
+      return { err: 'denied' };
+    };
+    const waiting = sandbox.run(job('/storage', { onCall }));
+    const loop = await sandbox.run(job('/loop', { limits: { ...LIMITS, timeoutMs: 1_000 } }));
+    looped.resolve(undefined);
+    const waited = await waiting;
+    expect([loop.ok, waited.ok]).toEqual([false, true]);
+    expect(waited.cpuMs).toBeGreaterThan(0);
+    expect(loop.cpuMs).toBeGreaterThan(4 * waited.cpuMs);
+  });
+
   it('refuses an artifact that does not load, and goes on', async () => {
     const sandbox = await setup();
     const { coreModules, imports } = hostile;
