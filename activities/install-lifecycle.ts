@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { activityInfo } from '@temporalio/activity';
 import { PlatformError } from '../core/errors.ts';
 import { MAX_TIMEOUT_MS, START_WITHIN_MS } from '../core/execute.ts';
-import { installWorkflowId } from '../core/ids.ts';
+import { consentWorkflowId, installWorkflowId } from '../core/ids.ts';
 import {
   stepsAtAttempt,
   stepsWhenDone,
@@ -48,6 +48,20 @@ export interface OpenOperationResult {
   attempts: number;
 }
 
+/** What a held-back install becomes that served before. */
+type Served = 'active' | 'paused';
+
+export interface RestoreInstallResult extends OpenOperationResult {
+  /** What the install was. */
+  to: InstallStatus;
+}
+
+export interface StopInstallResult {
+  /** The version that a person was to decide on, perhaps. */
+  waits: { consentFor?: string };
+  attempts: number;
+}
+
 interface Done {
   attempts: number;
 }
@@ -80,6 +94,15 @@ export function createLifecycleActivities(deps: LifecycleDeps) {
     }
   }
 
+  /** What an operation has to know of the version that it is about. */
+  async function versionOf(versionId: string): Promise<OpenOperationResult> {
+    const found = await registry.findVersionById(versionId);
+    if (!found) throw new PlatformError('INTERNAL', 'an install names a version that is not there');
+    const { version, contentHash, manifest } = found;
+    const { health } = manifest;
+    return { versionId, version, contentHash, ...(health !== undefined && { health }), ...attempts() };
+  }
+
   return {
     /** Takes the row for this operation, if its status is one of `from`. */
     async openOperation({
@@ -95,11 +118,7 @@ export function createLifecycleActivities(deps: LifecycleDeps) {
         from,
         steps: done(steps),
       });
-      const found = await registry.findVersionById(versionId);
-      if (!found) throw new PlatformError('INTERNAL', 'an install names a version that is not there');
-      const { version, contentHash, manifest } = found;
-      const { health } = manifest;
-      return { versionId, version, contentHash, ...(health !== undefined && { health }), ...attempts() };
+      return versionOf(versionId);
     },
 
     async warmInstall({ versionId, ...ref }: OperationRef & { versionId: string }): Promise<Done> {
@@ -120,14 +139,15 @@ export function createLifecycleActivities(deps: LifecycleDeps) {
       return runners.probeVersion({ tenantId, installId, versionId, health });
     },
 
-    /** The version serves from here on. */
+    /** The version serves from here on, or is paused as it was. */
     async enableInstall({
       tenantId,
       installId,
       steps,
       versionId,
-    }: OperationRef & { versionId: string }): Promise<Done> {
-      await lifecycle.enable(tenantId, installId, { runId: runId(), versionId, steps: done(steps) });
+      to = 'active',
+    }: OperationRef & { versionId: string; to?: Served }): Promise<Done> {
+      await lifecycle.enable(tenantId, installId, { runId: runId(), versionId, to, steps: done(steps) });
       return attempts();
     },
 
@@ -153,22 +173,63 @@ export function createLifecycleActivities(deps: LifecycleDeps) {
       return attempts();
     },
 
-    /** Answers once what ran on the install has undone itself; nothing that runs is no error. */
-    async cancelOperation({ extensionId, ...ref }: OperationRef & { extensionId: string }): Promise<Done> {
+    /** The same for good: whatever the install was, it is being uninstalled. */
+    async stopInstall({ tenantId, installId, kind, steps }: OperationRef): Promise<StopInstallResult> {
+      const operation = operationOf(kind);
+      const { pendingVersionId } = await lifecycle.stopForGood(tenantId, installId, {
+        operation,
+        steps: done(steps),
+      });
+      return { waits: pendingVersionId === undefined ? {} : { consentFor: pendingVersionId }, ...attempts() };
+    },
+
+    /** Answers once what ran on the install, or waited for a person, has undone itself; nothing that runs is no error. */
+    async cancelOperation({
+      extensionId,
+      consentFor,
+      ...ref
+    }: OperationRef & { extensionId: string; consentFor?: string }): Promise<Done> {
       await show(ref);
-      await withHeartbeat((signal) =>
-        deps.cancelWorkflow(installWorkflowId(ref.tenantId, extensionId), signal),
-      );
+      const { tenantId, installId } = ref;
+      await withHeartbeat(async (signal) => {
+        // The wait first: a decision begins the operation anew.
+        if (consentFor !== undefined)
+          await deps.cancelWorkflow(consentWorkflowId(installId, consentFor), signal);
+        await deps.cancelWorkflow(installWorkflowId(tenantId, extensionId), signal);
+      });
       return attempts();
     },
 
-    /** Waits for the calls that had begun before the install was stopped, and ends the operation. */
-    async drainInstall(ref: OperationRef): Promise<Done> {
+    /** Waits for the calls that had begun before the install was stopped, and ends the operation unless it goes on. */
+    async drainInstall({ goesOn = false, ...ref }: OperationRef & { goesOn?: boolean }): Promise<Done> {
       await show(ref);
       const { tenantId, installId, steps } = ref;
       await withHeartbeat((signal) => drained(tenantId, installId, signal));
-      await lifecycle.end(tenantId, installId, { runId: runId(), steps: done(steps) });
+      if (!goesOn) await lifecycle.end(tenantId, installId, { runId: runId(), steps: done(steps) });
       return attempts();
+    },
+
+    /** The install is uninstalled, and says when what it holds will be removed. */
+    async uninstallInstall({
+      tenantId,
+      installId,
+      steps,
+      purgeNow,
+    }: OperationRef & { purgeNow: boolean }): Promise<Done> {
+      await lifecycle.uninstall(tenantId, installId, { runId: runId(), purgeNow, steps: done(steps) });
+      return attempts();
+    },
+
+    /** Takes an uninstall back. What was held back is so again, and that is all; what served has to show that it still can. */
+    async restoreInstall({ tenantId, installId, kind, steps }: OperationRef): Promise<RestoreInstallResult> {
+      const operation = operationOf(kind);
+      const restored = await lifecycle.restore(tenantId, installId, { operation, steps: done(steps) });
+      const { versionId, to } = restored;
+      if (to !== 'active' && to !== 'paused') {
+        const taken = done(steps).filter(({ status }) => status !== 'pending');
+        await lifecycle.end(tenantId, installId, { runId: runId(), steps: taken });
+      }
+      return { to, ...(await versionOf(versionId)) };
     },
 
     /** Ends an operation that failed. What is served stays; a row that is another operation's is not touched. */

@@ -1,9 +1,10 @@
 import { MAX_TIMEOUT_MS, START_WITHIN_MS } from '../core/execute.ts';
-import { consentWorkflowId, installWorkflowId, publishWorkflowId } from '../core/ids.ts';
+import { consentWorkflowId, installWorkflowId, publishWorkflowId, purgeWorkflowId } from '../core/ids.ts';
 import { stepsWhenLost, type FailureReason } from '../core/progress.ts';
 import type { DraftSweepStore } from '../platform/db/draft-sweep.ts';
 import type { ExecutionSweepStore } from '../platform/db/execution-sweep.ts';
 import type { InstallSweepStore, QuietInstall } from '../platform/db/install-sweep.ts';
+import type { DuePurge, PurgeStore } from '../platform/db/purge.ts';
 import type { QuietPublish, UploadSweepStore } from '../platform/db/upload-sweep.ts';
 import type { ObjectKeys } from '../platform/objects/keys.ts';
 import type { ObjectStore } from '../platform/objects/object-store.ts';
@@ -23,6 +24,9 @@ export interface SweepDeps {
   drafts: DraftSweepStore;
   uploads: UploadSweepStore;
   installs: InstallSweepStore;
+  purges: Pick<PurgeStore, 'listOverdue'>;
+  /** Starts the purge of an install that has none. */
+  startPurge: (install: DuePurge) => Promise<void>;
   objects: Pick<ObjectStore, 'list' | 'remove' | 'removeUnfinished'>;
   keys: Pick<ObjectKeys, 'prefixes' | 'uploadOf'>;
   workflowState: ReadWorkflowState;
@@ -89,9 +93,13 @@ export function createSweepActivities(deps: SweepDeps) {
       );
     },
 
-    /** Installs on their way, or operated on, whose workflow is no more, nor the one that waits for consent. */
+    /**
+     * Installs whose purge was lost with its workflow: it begins anew. Then those on their way, or operated on, whose workflow is no more,
+     * nor the one that waits for consent.
+     */
     async sweepInstalls({ dryRun }: SweepInput): Promise<SweepResult> {
-      return sweepQuiet(
+      const purges = await beginPurges(dryRun);
+      const ended = await sweepQuiet(
         (after: QuietInstall | undefined) => installs.listQuiet(QUIET_MS, after),
         workflowsOfInstall,
         (install, error) => {
@@ -108,6 +116,7 @@ export function createSweepActivities(deps: SweepDeps) {
         },
         (install) => (isBeginning(install) ? 'nothing of it stays, install it again' : 'ask for it again'),
       );
+      return { count: purges + ended.count };
     },
 
     /** Bytes in staging that no upload waits for, and what writes left behind that were cut off. */
@@ -134,6 +143,22 @@ export function createSweepActivities(deps: SweepDeps) {
       });
     },
   };
+
+  async function beginPurges(dryRun: boolean): Promise<number> {
+    return withHeartbeat(async (signal) => {
+      let count = 0;
+      const list = (after?: DuePurge): Promise<DuePurge[]> => deps.purges.listOverdue(QUIET_MS, after);
+      for (let page = await list(); page.length > 0; page = await list(page.at(-1))) {
+        for (const install of page) {
+          signal.throwIfAborted();
+          if ((await workflowState(purgeWorkflowId(install.installId))) === 'running') continue;
+          if (!dryRun) await deps.startPurge(install);
+          count += 1;
+        }
+      }
+      return count;
+    });
+  }
 
   async function sweepQuiet<Row>(
     list: (after: Row | undefined) => Promise<Row[]>,

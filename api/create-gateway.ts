@@ -8,6 +8,7 @@ import { createInstallDraftStore } from '../platform/db/install-drafts.ts';
 import { createInstallStore } from '../platform/db/installs.ts';
 import { createRegistryStore } from '../platform/db/registry.ts';
 import { listenForRowChanges } from '../platform/db/row-changes.ts';
+import { createStorageExportStore } from '../platform/db/storage-export.ts';
 import { createStorageRecordStore } from '../platform/db/storage-records.ts';
 import { createTenantStore } from '../platform/db/tenants.ts';
 import { createUploadStore } from '../platform/db/uploads.ts';
@@ -106,6 +107,7 @@ export function createGateway(
     artifacts: createArtifactStore(db),
     hydration: createHydrationStore(db),
     records: createStorageRecordStore(hostDb),
+    storage: createStorageExportStore(hostDb),
     objects: createObjectStore(config.objects),
     keys: createObjectKeys(config.objects.base),
     workflows,

@@ -10,11 +10,12 @@ import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } 
 import { PlatformError } from '../core/errors.ts';
 import {
   consentWorkflowId,
-  disableWorkflowId,
+  operationWorkflowId,
   installWorkflowId,
   LIFECYCLE_TASK_QUEUE,
   precompileWorkflowId,
   publishWorkflowId,
+  purgeWorkflowId,
 } from '../core/ids.ts';
 import type { InstallStatus, LifecycleKind, PublishStatus } from '../core/progress.ts';
 import type { SearchAttributeName } from '../core/search-attributes.ts';
@@ -23,6 +24,7 @@ import {
   consentUpdate,
   installOpenedUpdate,
   publishOpenedUpdate,
+  purgeNowSignal,
   type ConfigureInstallInput,
   type ConfigureInstallResult,
   type ConsentDecision,
@@ -31,6 +33,8 @@ import {
   type OperateInstallInput,
   type PrecompileInput,
   type PublishBundleInput,
+  type PurgeInstallInput,
+  type UninstallInstallInput,
 } from '../workflows/messages.ts';
 
 /** A server that is there answers this soon. */
@@ -56,7 +60,12 @@ export interface WorkflowStarter {
   /** Waits until the settings are applied. */
   configureInstall(input: ConfigureInstallInput): Promise<ConfigureInstallResult>;
   /** Joins a running operation of the kind. */
-  operateInstall(kind: LifecycleKind, input: OperateInstallInput): Promise<InstallOpened>;
+  operateInstall(
+    kind: LifecycleKind,
+    input: OperateInstallInput | UninstallInstallInput,
+  ): Promise<InstallOpened>;
+  /** Ends the grace of an uninstalled install. */
+  purgeNow(input: PurgeInstallInput): Promise<void>;
   /** Throws STATE_CONFLICT if the install does not wait for consent. */
   decideConsent(
     install: { tenantId: string; extensionId: string; installId: string; versionId: string },
@@ -122,6 +131,25 @@ export function createWorkflowStarter(
     }
   }
 
+  async function endGrace(uninstall: string, { tenantId, installId }: PurgeInstallInput): Promise<void> {
+    try {
+      await client.workflow.getHandle(uninstall).signal(purgeNowSignal);
+    } catch (err) {
+      if (!(err instanceof WorkflowNotFoundError)) throw err;
+      await purgeNow({ tenantId, installId });
+    }
+  }
+
+  async function purgeNow(input: PurgeInstallInput): Promise<void> {
+    await client.workflow.signalWithStart('purgeInstall', {
+      workflowId: purgeWorkflowId(input.installId),
+      taskQueue: LIFECYCLE_TASK_QUEUE,
+      args: [input],
+      signal: purgeNowSignal,
+      typedSearchAttributes: searchable({ ExtTenantId: input.tenantId }),
+    });
+  }
+
   return {
     startPublish: (input) =>
       begin(() =>
@@ -176,13 +204,21 @@ export function createWorkflowStarter(
       return (await result) as ConfigureInstallResult;
     },
 
-    operateInstall: (kind, input) =>
-      begin(() =>
-        client.workflow.executeUpdateWithStart(installOpenedUpdate, {
+    async operateInstall(kind, input) {
+      const workflowId = operationWorkflowId(kind, input);
+      const startWorkflowOperation = installOperation(`${kind}Install`, input, workflowId);
+      return begin(async () => {
+        const opened = await client.workflow.executeUpdateWithStart(installOpenedUpdate, {
           args: [{ operation: kind, digest: kind }],
-          startWorkflowOperation: installOperation(`${kind}Install`, input, operationId(kind, input)),
-        }),
-      ),
+          startWorkflowOperation,
+        });
+        // One that was joined may have begun with a grace.
+        if ('purgeNow' in input && input.purgeNow) await endGrace(workflowId, input);
+        return opened;
+      });
+    },
+
+    purgeNow: (input) => begin(() => purgeNow(input)),
 
     async decideConsent({ tenantId, extensionId, installId, versionId }, decision) {
       const decide = (workflowId: string): Promise<{ status: InstallStatus }> =>
@@ -198,12 +234,6 @@ export function createWorkflowStarter(
       });
     },
   };
-}
-
-function operationId(kind: LifecycleKind, input: OperateInstallInput): string {
-  return kind === 'disable'
-    ? disableWorkflowId(input.installId)
-    : installWorkflowId(input.tenantId, input.extensionId);
 }
 
 function isRefusal(err: unknown): boolean {

@@ -1,3 +1,5 @@
+import type { LifecycleKind } from './progress.ts';
+
 /** Temporal task queue of workflows and of activities on the database and the object store. */
 export const LIFECYCLE_TASK_QUEUE = 'extensions';
 /** Temporal task queue of the activities that read whole bundles: few at once, because of what each takes of its worker. */
@@ -61,9 +63,20 @@ export function tenantOfInstallWorkflow(workflowId: string): string | undefined 
   return kind === 'install' && extensionId !== undefined ? tenantId : undefined;
 }
 
-/** Disabling an install acts at once, whatever operation holds it: it takes no turn behind one. */
-export function disableWorkflowId(installId: string): string {
-  return `disable:${installId}`;
+/** What acts at once, whatever operation holds the install, takes no turn behind one. */
+const INTERRUPTING: readonly LifecycleKind[] = ['disable', 'uninstall'];
+
+/** Where an operation on an install that is there runs: under the install's id, or one of its own that ends what runs there. */
+export function operationWorkflowId(
+  kind: LifecycleKind,
+  { tenantId, extensionId, installId }: { tenantId: string; extensionId: string; installId: string },
+): string {
+  return INTERRUPTING.includes(kind) ? `${kind}:${installId}` : installWorkflowId(tenantId, extensionId);
+}
+
+/** The end of an uninstalled install's data, after its grace. */
+export function purgeWorkflowId(installId: string): string {
+  return `purge:${installId}`;
 }
 
 /** A person's decision on what a version of an install may do. It holds up no operation on the install. */

@@ -14,6 +14,8 @@ export const OPERATION_STEPS = {
   disable: ['disable', 'cancel', 'drain'],
   pause: ['pause'],
   resume: ['resume'],
+  uninstall: ['stop', 'cancel', 'drain', 'uninstall'],
+  restore: ['restore', 'warm', 'probe', 'enable'],
 } as const;
 /** What an admin can have done to an install that is there. */
 export type LifecycleKind = keyof typeof OPERATION_STEPS;
@@ -66,7 +68,7 @@ export const INSTALL_ENDED = [
   'uninstalled',
 ] as const satisfies readonly InstallStatus[];
 
-/** What can run on an install; one at a time, under its workflow id. What ends others (`disable`) has an id of its own. */
+/** What can run on an install; one at a time, under its workflow id. What ends others has an id of its own. */
 export type InstallOperationKind = 'install' | 'configure' | LifecycleKind;
 
 /** What runs on an install, as its row and its routes show it beside `status`, which says what is served. */

@@ -5,6 +5,7 @@ import { createBundleActivities } from '../activities/bundles.ts';
 import { createHousekeepingActivities } from '../activities/housekeeping.ts';
 import { createInstallActivities } from '../activities/installs.ts';
 import { createLifecycleActivities } from '../activities/install-lifecycle.ts';
+import { createPurgeActivities } from '../activities/purge.ts';
 import { createRegistryActivities } from '../activities/registry.ts';
 import { createRunnerActivities } from '../activities/runners.ts';
 import { createSweepActivities } from '../activities/sweeps.ts';
@@ -22,6 +23,7 @@ import { createInstallDraftStore } from '../platform/db/install-drafts.ts';
 import { createInstallLifecycleStore } from '../platform/db/install-lifecycle.ts';
 import { createInstallOperationStore } from '../platform/db/install-operations.ts';
 import { createInstallSweepStore } from '../platform/db/install-sweep.ts';
+import { createPurgeStore } from '../platform/db/purge.ts';
 import { createRegistryStore } from '../platform/db/registry.ts';
 import { createUploadStore } from '../platform/db/uploads.ts';
 import { createUploadSweepStore } from '../platform/db/upload-sweep.ts';
@@ -30,6 +32,7 @@ import { createObjectKeys } from '../platform/objects/keys.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
 import { createCancelWorkflow } from '../platform/temporal/cancel-workflow.ts';
 import { createDataConverter } from '../platform/temporal/data-converter.ts';
+import { createStartPurge } from '../platform/temporal/start-purge.ts';
 import { createReadWorkflowState } from '../platform/temporal/workflow-state.ts';
 import { failureInterceptor } from './failure-interceptor.ts';
 import { ensureHousekeepingSchedule } from './housekeeping-schedule.ts';
@@ -52,7 +55,9 @@ export async function createLifecycleWorker(
   const objects = createObjectStore(config.objects);
   const keys = createObjectKeys(config.objects.base);
   const registry = createRegistryStore(db);
-  const client = new Client({ connection, namespace });
+  const dataConverter = createDataConverter(codecKey);
+  const client = new Client({ connection, namespace, dataConverter });
+  const purges = createPurgeStore(db);
   const probing = createRunnerActivities({ gateway: config.gateway });
   const lifecycle = createLifecycleActivities({
     lifecycle: createInstallLifecycleStore(db),
@@ -68,7 +73,7 @@ export async function createLifecycleWorker(
   const shared: Omit<WorkerOptions, 'taskQueue'> = {
     connection,
     namespace,
-    dataConverter: createDataConverter(codecKey),
+    dataConverter,
     interceptors: { activity: [() => ({ inbound: failureInterceptor })] },
     shutdownGraceTime: '5 seconds', // then activities are cancelled, and another worker takes them up
   };
@@ -90,12 +95,15 @@ export async function createLifecycleWorker(
         registry,
       }),
       ...lifecycle,
+      ...createPurgeActivities({ purges }),
       ...createHousekeepingActivities({ partitions: createExecutionPartitionStore(db) }),
       ...createSweepActivities({
         executions: createExecutionSweepStore(db),
         drafts: createDraftSweepStore(db),
         uploads: createUploadSweepStore(db),
         installs: createInstallSweepStore(db),
+        purges,
+        startPurge: createStartPurge(client),
         objects,
         keys,
         workflowState: createReadWorkflowState(client),

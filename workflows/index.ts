@@ -8,5 +8,8 @@ export { installExtension } from './install-extension.ts';
 export { pauseInstall } from './pause-install.ts';
 export { precompile } from './precompile.ts';
 export { publishBundle } from './publish-bundle.ts';
+export { purgeInstall } from './purge-install.ts';
 export { recompileAll } from './recompile-all.ts';
+export { restoreInstall } from './restore-install.ts';
 export { resumeInstall } from './resume-install.ts';
+export { uninstallInstall } from './uninstall-install.ts';

@@ -1,4 +1,4 @@
-import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { RequestedCapability } from '../activities/installs.ts';
 import type { Artifact } from '../core/artifact.ts';
 import type {
@@ -113,14 +113,26 @@ export interface ConfigureInstallResult {
 }
 
 /**
- * Input of `enableInstall`, `pauseInstall` and `resumeInstall`, under `install:{tenant}:{extension}`, and of `disableInstall`, under
- * `disable:{installId}`.
+ * Input of `enableInstall`, `pauseInstall`, `resumeInstall` and `restoreInstall`, under `install:{tenant}:{extension}`, and of
+ * `disableInstall`, under `disable:{installId}`.
  */
 export interface OperateInstallInput {
   tenantId: string;
   extensionId: string;
   installId: string;
   requestedBy: string;
+}
+
+/** Input of `uninstallInstall`, under `uninstall:{installId}`. */
+export interface UninstallInstallInput extends OperateInstallInput {
+  /** Without the grace in which it can be restored. */
+  purgeNow?: boolean;
+}
+
+/** Input of `purgeInstall`, under `purge:{installId}`. The row says when. */
+export interface PurgeInstallInput {
+  tenantId: string;
+  installId: string;
 }
 
 /** Progress of such an operation, and its result. */
@@ -150,6 +162,7 @@ export interface HousekeepingResult {
 
 // Signatures of workflows that start each other, by name.
 export type InstallExtension = (input: InstallExtensionInput) => Promise<InstallProgress>;
+export type PurgeInstall = (input: PurgeInstallInput) => Promise<'purged' | 'kept'>;
 export type AwaitConsent = (input: AwaitConsentInput) => Promise<{ status: InstallStatus }>;
 
 export interface ConsentDecision {
@@ -163,6 +176,11 @@ export const publishProgressQuery = defineQuery<PublishProgress>('publishProgres
 export const recompileProgressQuery = defineQuery<RecompileProgress>('recompileProgress');
 export const installProgressQuery = defineQuery<InstallProgress>('installProgress');
 export const operationProgressQuery = defineQuery<OperationProgress>('operationProgress');
+
+/** The install's row says something else about its purge. */
+export const purgeChangedSignal = defineSignal('purgeChanged');
+/** The grace is given up. */
+export const purgeNowSignal = defineSignal('purgeNow');
 
 /** Which install, and which draft it uses: a caller that joined has its own draft left over. */
 export interface InstallOpened {

@@ -1,5 +1,5 @@
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
-import { disableWorkflowId, installWorkflowId } from '../../core/ids.ts';
+import { operationWorkflowId, purgeWorkflowId } from '../../core/ids.ts';
 import type { InstallStatus, LifecycleKind } from '../../core/progress.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
 import type { Principal } from '../principal.ts';
@@ -9,22 +9,38 @@ import { createOnceSettled } from './once-settled.ts';
 
 interface Rule {
   from: readonly InstallStatus[];
-  to: InstallStatus;
+  /** What the install is when it has ended well. */
+  to: readonly InstallStatus[];
   /** Ends what runs, and is refused for nothing that does. */
   interrupts?: true;
 }
 
 const RULES: Record<LifecycleKind, Rule> = {
-  enable: { from: ['disabled'], to: 'active' },
-  disable: { from: ['active', 'paused', 'disabled'], to: 'disabled', interrupts: true },
-  pause: { from: ['active'], to: 'paused' },
-  resume: { from: ['paused'], to: 'active' },
+  enable: { from: ['disabled'], to: ['active'] },
+  disable: { from: ['active', 'paused', 'disabled'], to: ['disabled'], interrupts: true },
+  pause: { from: ['active'], to: ['paused'] },
+  resume: { from: ['paused'], to: ['active'] },
+  uninstall: {
+    from: [
+      'installing',
+      'awaiting-consent',
+      'awaiting-settings',
+      'active',
+      'disabled',
+      'paused',
+      'quarantined',
+      'uninstalling',
+    ],
+    to: ['uninstalled', 'failed', 'declined'],
+    interrupts: true,
+  },
+  restore: { from: ['uninstalled', 'uninstalling'], to: ['active', 'paused', 'disabled', 'quarantined'] },
 };
 
 export interface InstallLifecycleDeps {
   service: Pick<InstallService, 'find'>;
   installs: Pick<InstallStore, 'findByExtension'>;
-  workflows: Pick<WorkflowStarter, 'operateInstall'>;
+  workflows: Pick<WorkflowStarter, 'operateInstall' | 'purgeNow'>;
 }
 
 /** `already`: it is so. `begun`: the row shows it. `unknown`: Temporal may have taken it, or may yet. */
@@ -38,7 +54,12 @@ export interface InstallLifecycle {
    * Starts an operation on an install that is there, or joins the same one. Throws NOT_FOUND, STATE_CONFLICT if it cannot follow on what
    * the install is, OPERATION_RUNNING with what runs.
    */
-  operate(principal: Principal, installId: string, kind: LifecycleKind): Promise<Operated>;
+  operate(
+    principal: Principal,
+    installId: string,
+    kind: LifecycleKind,
+    options?: { purgeNow?: boolean },
+  ): Promise<Operated>;
   /** Whether the install is what the operation leads to. */
   isAt(kind: LifecycleKind, install: Install): boolean;
 }
@@ -50,32 +71,39 @@ export function createInstallLifecycle({
 }: InstallLifecycleDeps): InstallLifecycle {
   const onceSettled = createOnceSettled(installs);
   const isAt: InstallLifecycle['isAt'] = (kind, { status, operation }) =>
-    status === RULES[kind].to && operation === undefined;
+    RULES[kind].to.includes(status) && operation === undefined;
 
   return {
     isAt,
 
-    async operate({ tenantId, keyId: requestedBy }, installId, kind) {
+    async operate({ tenantId, keyId: requestedBy }, installId, kind, { purgeNow = false } = {}) {
       const install = await service.find(tenantId, installId);
       const { extensionId } = install;
-      const workflowId =
-        kind === 'disable' ? disableWorkflowId(installId) : installWorkflowId(tenantId, extensionId);
-      if (isAt(kind, install)) return { outcome: 'already', workflowId };
-      refuseUnfit(kind, install);
-      const input = { tenantId, extensionId, installId, requestedBy };
-      try {
-        await onceSettled({ tenantId, extensionId }, () => workflows.operateInstall(kind, input));
-        return { outcome: 'begun', workflowId };
-      } catch (err) {
-        if (!isPlatformError(err) || err.code !== 'TEMPORAL_OUTCOME_UNKNOWN') throw err;
-        return { outcome: 'unknown', workflowId };
+      const ids = { tenantId, extensionId, installId };
+      const begin = async (workflowId: string, start: () => Promise<unknown>): Promise<Operated> => {
+        try {
+          await start();
+          return { outcome: 'begun', workflowId };
+        } catch (err) {
+          if (!isPlatformError(err) || err.code !== 'TEMPORAL_OUTCOME_UNKNOWN') throw err;
+          return { outcome: 'unknown', workflowId };
+        }
+      };
+      if (purgeNow && install.purgeAt) {
+        return begin(purgeWorkflowId(installId), () => workflows.purgeNow({ tenantId, installId }));
       }
+      const workflowId = operationWorkflowId(kind, ids);
+      // Nothing but an uninstalled one can be restored.
+      if (kind !== 'restore' && isAt(kind, install)) return { outcome: 'already', workflowId };
+      refuseUnfit(kind, install);
+      const input = { ...ids, requestedBy, ...(purgeNow && { purgeNow }) };
+      return begin(workflowId, () => onceSettled(ids, () => workflows.operateInstall(kind, input)));
     },
   };
 }
 
-function refuseUnfit(kind: LifecycleKind, { status, operation }: Install): void {
-  const { from, to, interrupts } = RULES[kind];
+function refuseUnfit(kind: LifecycleKind, { status, operation, purgeAt }: Install): void {
+  const { from, interrupts } = RULES[kind];
   if (operation && operation.kind !== kind && !interrupts) {
     throw new PlatformError(
       'OPERATION_RUNNING',
@@ -85,7 +113,13 @@ function refuseUnfit(kind: LifecycleKind, { status, operation }: Install): void 
       },
     );
   }
+  if (kind === 'restore' && status === 'uninstalled' && !purgeAt) {
+    throw new PlatformError(
+      'STATE_CONFLICT',
+      'what the install held was removed; install the extension anew',
+    );
+  }
   if (!from.includes(status)) {
-    throw new PlatformError('STATE_CONFLICT', `an install that is ${status} cannot become ${to} by ${kind}`);
+    throw new PlatformError('STATE_CONFLICT', `${kind} cannot follow on an install that is ${status}`);
   }
 }

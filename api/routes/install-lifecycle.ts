@@ -1,9 +1,11 @@
-import { Router, type Response } from 'express';
+import { Router, type Request, type Response } from 'express';
 import {
   disableInstall,
   enableInstall,
   pauseInstall,
+  restoreInstall,
   resumeInstall,
+  uninstallInstall,
 } from '../../core/api/install-lifecycle.ts';
 import { install as installSchema, readInstall } from '../../core/api/installs.ts';
 import { PlatformError } from '../../core/errors.ts';
@@ -21,9 +23,23 @@ import { preferredWait, waitAsPreferred } from '../prefer-wait.ts';
 import { principalOf, requirePermission } from '../principal.ts';
 import { inputOf } from '../request-input.ts';
 
-const ROUTES = { enable: enableInstall, disable: disableInstall, pause: pauseInstall, resume: resumeInstall };
-const UNDER_WAY = { enable: 'enabling', disable: 'disabling', pause: 'pausing', resume: 'resuming' } as const;
-const KINDS = Object.keys(ROUTES) as LifecycleKind[];
+const ROUTES = {
+  enable: enableInstall,
+  disable: disableInstall,
+  pause: pauseInstall,
+  resume: resumeInstall,
+  uninstall: uninstallInstall,
+  restore: restoreInstall,
+};
+const UNDER_WAY = {
+  enable: 'enabling',
+  disable: 'disabling',
+  pause: 'pausing',
+  resume: 'resuming',
+  uninstall: 'uninstalling',
+  restore: 'restoring',
+} as const;
+const POSTED = ['enable', 'disable', 'pause', 'resume', 'restore'] as const satisfies LifecycleKind[];
 
 export interface InstallLifecycleRouterDeps {
   lifecycle: InstallLifecycle;
@@ -32,24 +48,34 @@ export interface InstallLifecycleRouterDeps {
   runnerPublicBase: string;
 }
 
-/** `POST /{installId}/{enable,disable,pause,resume}`. */
+/** `POST /{installId}/{enable,disable,pause,resume,restore}` and `DELETE /{installId}`. */
 export function createInstallLifecycleRouter(deps: InstallLifecycleRouterDeps): Router {
   const { lifecycle, service, changes } = deps;
   const router = Router();
+  const mayInstall = requirePermission('extension:install');
 
-  for (const kind of KINDS) {
-    router.post(`/:installId/${kind}`, requirePermission('extension:install'), async (req, res) => {
-      const { installId } = inputOf(readInstall.params, req.params);
-      const principal = principalOf(res);
-      const operated = await lifecycle.operate(principal, installId, kind);
-      const watched = watchedInstall(service, principal.tenantId, installId);
-      const read =
-        operated.outcome === 'begun'
-          ? waitAsPreferred(changes, req, res, watched, isSettled)
-          : watched.read();
-      const install = operated.outcome === 'already' ? await read : await onceBegun(read);
-      answerOperation(res, kind, { installId, install, operated, waited: preferredWait(req) > 0 });
-    });
+  for (const kind of POSTED) {
+    router.post(`/:installId/${kind}`, mayInstall, (req, res) => operate(req, res, kind));
+  }
+  router.delete('/:installId', mayInstall, (req, res) => {
+    const { purge } = inputOf(uninstallInstall.query, req.query);
+    return operate(req, res, 'uninstall', { purgeNow: purge === 'now' });
+  });
+
+  async function operate(
+    req: Request,
+    res: Response,
+    kind: LifecycleKind,
+    options?: { purgeNow: boolean },
+  ): Promise<void> {
+    const { installId } = inputOf(readInstall.params, req.params);
+    const principal = principalOf(res);
+    const operated = await lifecycle.operate(principal, installId, kind, options);
+    const watched = watchedInstall(service, principal.tenantId, installId);
+    const read =
+      operated.outcome === 'begun' ? waitAsPreferred(changes, req, res, watched, isSettled) : watched.read();
+    const install = operated.outcome === 'already' ? await read : await onceBegun(read);
+    answerOperation(res, kind, { installId, install, operated, waited: preferredWait(req) > 0 });
   }
 
   function answerOperation(
@@ -67,12 +93,13 @@ export function createInstallLifecycleRouter(deps: InstallLifecycleRouterDeps): 
     }
     const body = installBody(res, install, deps.runnerPublicBase);
     const hasEnded = outcome === 'begun' && waited && isSettled(install);
-    if (outcome === 'already' || (hasEnded && lifecycle.isAt(kind, install))) answer(res, route, 200, body);
+    if (outcome === 'already') answer(res, route, 200, body);
     else if (hasEnded && install.error) {
       const { code, message } = install.error;
       const extra = { install: onWire(installSchema, body) };
       sendProblem(res, new PlatformError(code, message), { status: 422, extra });
-    } else answer(res.location(url), route, 202, { ...body, url, workflowId });
+    } else if (hasEnded && lifecycle.isAt(kind, install)) answer(res, route, 200, body);
+    else answer(res.location(url), route, 202, { ...body, url, workflowId });
   }
 
   return router;

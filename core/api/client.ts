@@ -84,7 +84,7 @@ function readAnswer(
   route: Route,
   { status, text, requestId }: WireAnswer,
 ): { status: number; body: unknown } {
-  const body = parseJson(text);
+  const body = route.line && status < 400 ? parseLines(text) : parseJson(text);
   const schema = route.answers[status];
   if (schema) {
     const parsed = schema.safeParse(body);
@@ -101,6 +101,15 @@ function readAnswer(
     },
     status,
   );
+}
+
+/** Undefined if a line is cut off. */
+function parseLines(text: string): unknown[] | undefined {
+  const lines = text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(parseJson);
+  return lines.includes(undefined) ? undefined : lines;
 }
 
 function parseJson(text: string): unknown {

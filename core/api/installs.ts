@@ -33,6 +33,8 @@ export const install = z.object({
   /** While it serves one. */
   uiUrl: z.string().optional(),
   previousVersions: z.array(z.string()),
+  /** Of one that is uninstalled: when what it holds is removed. Until then it can be restored. */
+  purgeAt: time.optional(),
   createdAt: time,
   updatedAt: time,
 });

@@ -12,6 +12,8 @@ export interface Route {
   readonly body?: z.ZodType;
   /** By status, below 400; every other answer is a problem. */
   readonly answers: Readonly<Record<number, z.ZodType>>;
+  /** Of JSON Lines: one of them. The client reads all, as an array. */
+  readonly line?: z.ZodType;
   /** Of a stream: the data of each of its events. The client reads whole answers only. */
   readonly events?: z.ZodType;
   /** A problem with members of the route's own. */

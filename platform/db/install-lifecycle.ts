@@ -1,6 +1,15 @@
 import type { Knex } from 'knex';
 import { PlatformError } from '../../core/errors.ts';
-import type { FailureReason, InstallOperation, InstallStatus, Step } from '../../core/progress.ts';
+import {
+  INSTALL_ENDED,
+  type FailureReason,
+  type InstallOperation,
+  type InstallStatus,
+  type Step,
+} from '../../core/progress.ts';
+
+/** How long an uninstalled install can be restored. */
+const GRACE = '7 days';
 
 /** An operation and the one run of its workflow that may write to the row. */
 export type OwnedOperation = InstallOperation & { runId: string };
@@ -85,14 +94,19 @@ export function createInstallLifecycleStore(db: Knex) {
     async enable(
       tenantId: string,
       installId: string,
-      { runId, versionId, steps }: { runId: string; versionId: string; steps: Step[] },
+      {
+        runId,
+        versionId,
+        to = 'active',
+        steps,
+      }: { runId: string; versionId: string; to?: 'active' | 'paused'; steps: Step[] },
     ): Promise<void> {
       const enabled = await ownedBy(tenantId, installId, runId)
         .where({ status: 'disabled', active_version_id: versionId })
-        .update({ ...shown(steps), status: 'active', operation: null });
+        .update({ ...shown(steps), status: to, operation: null });
       if (enabled > 0) return;
       const serves = (await row(tenantId, installId)
-        .where({ status: 'active', active_version_id: versionId })
+        .where({ status: to, active_version_id: versionId })
         .first('install_id')) as unknown;
       if (!serves) throw await refusal(tenantId, installId, 'enabled');
     },
@@ -109,6 +123,94 @@ export function createInstallLifecycleStore(db: Knex) {
       if (turned > 0) return;
       const isThere = (await row(tenantId, installId).where({ status: to }).first('install_id')) as unknown;
       if (!isThere) throw await refusal(tenantId, installId, to);
+    },
+
+    /**
+     * Takes a live install's row from whatever runs, for the operation that ends it. It remembers what the install was, which a repeat
+     * does not change. Answers the version that was on its way.
+     */
+    async stopForGood(
+      tenantId: string,
+      installId: string,
+      { operation, steps }: Pick<Opening, 'operation' | 'steps'>,
+    ): Promise<{ pendingVersionId?: string }> {
+      const [stopped] = (await row(tenantId, installId)
+        .whereNotIn('status', INSTALL_ENDED)
+        .update({
+          ...shown(steps),
+          status: 'uninstalling',
+          restores_to: db.raw(
+            "case when status = 'uninstalling' then restores_to when active_version_id is not null then status end",
+          ),
+          waiting_for: null,
+          operation: JSON.stringify(operation),
+          error: null,
+        })
+        .returning('pending_version_id')) as { pending_version_id: string | null }[];
+      if (!stopped) throw await refusal(tenantId, installId, 'uninstalled');
+      const { pending_version_id: pendingVersionId } = stopped;
+      return pendingVersionId === null ? {} : { pendingVersionId };
+    },
+
+    /** Nothing serves and nothing runs any more. What never served holds nothing worth a grace. */
+    async uninstall(
+      tenantId: string,
+      installId: string,
+      { runId, purgeNow, steps }: { runId: string; purgeNow: boolean; steps: Step[] },
+    ): Promise<void> {
+      const uninstalled = await ownedBy(tenantId, installId, runId)
+        .where({ status: 'uninstalling' })
+        .update({
+          ...shown(steps),
+          status: 'uninstalled',
+          // The version that it served is the one that it would serve again.
+          pending_version_id: db.raw('coalesce(active_version_id, pending_version_id)'),
+          active_version_id: null,
+          pending_digest: null,
+          purge_at: db.raw('case when restores_to is null or ? then now() else now() + ?::interval end', [
+            purgeNow,
+            GRACE,
+          ]),
+          operation: null,
+        });
+      if (uninstalled > 0) return;
+      const isSo = (await row(tenantId, installId)
+        .where({ status: 'uninstalled' })
+        .first('install_id')) as unknown;
+      if (!isSo) throw await refusal(tenantId, installId, 'uninstalled');
+    },
+
+    /** Takes an uninstalled install back, served by nobody yet. Throws INSTALL_EXISTS if the extension was installed anew. */
+    async restore(
+      tenantId: string,
+      installId: string,
+      { operation, steps }: Pick<Opening, 'operation' | 'steps'>,
+    ): Promise<{ versionId: string; to: InstallStatus }> {
+      const [restored] = (await row(tenantId, installId)
+        .whereNotNull('restores_to')
+        .whereRaw(
+          "((status in ('uninstalled', 'uninstalling') and operation is null) or operation->>'runId' = ?)",
+          [operation.runId],
+        )
+        .update({
+          ...shown(steps),
+          status: db.raw("case restores_to when 'quarantined' then restores_to else 'disabled' end"),
+          active_version_id: db.raw('coalesce(active_version_id, pending_version_id)'),
+          pending_version_id: null,
+          purge_at: null,
+          operation: JSON.stringify(operation),
+          error: null,
+        })
+        .returning(['active_version_id', 'restores_to'])
+        .catch((err: unknown) => {
+          if (!isUniqueViolation(err)) throw err;
+          throw new PlatformError(
+            'INSTALL_EXISTS',
+            'the extension was installed anew in this tenant; uninstall that first',
+          );
+        })) as { active_version_id: string; restores_to: InstallStatus }[];
+      if (!restored) throw await refusal(tenantId, installId, 'restored');
+      return { versionId: restored.active_version_id, to: restored.restores_to };
     },
 
     /** Ends the operation; what is served stays. */
@@ -128,4 +230,8 @@ export function createInstallLifecycleStore(db: Knex) {
   function shown(steps: Step[]): Record<string, unknown> {
     return { steps: JSON.stringify(steps), updated_at: db.fn.now() };
   }
+}
+
+function isUniqueViolation(err: unknown): boolean {
+  return err instanceof Error && 'code' in err && err.code === '23505';
 }

@@ -23,7 +23,7 @@ export interface OpenInstall {
   steps: Steps;
 }
 
-/** Ended attempts of one extension in one tenant that stay to be looked at. */
+/** Ended installs and attempts of one extension in one tenant that stay to be looked at. */
 const KEPT_ATTEMPTS = 10;
 
 export type InstallOperationStore = ReturnType<typeof createInstallOperationStore>;
@@ -267,7 +267,8 @@ async function dropOldAttempts(db: Knex, tenantId: string, extensionId: string):
       'install_id',
       db('tenant_extension_install')
         .where({ tenant_id: tenantId, extension_id: extensionId })
-        .whereIn('status', ['failed', 'declined'])
+        // What was uninstalled holds something until it is purged.
+        .whereRaw("(status in ('failed', 'declined') or (status = 'uninstalled' and purge_at is null))")
         .orderBy('created_at', 'desc')
         .offset(KEPT_ATTEMPTS)
         .select('install_id'),

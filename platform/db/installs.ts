@@ -54,6 +54,8 @@ export interface Install {
   grants: Grant[];
   /** The latest ones that are not applied, newest first; absent if there are none. */
   changes?: ConfigChange[];
+  /** Of an uninstalled one: when what it holds is removed; absent once that is done. */
+  purgeAt?: Date;
   createdAt: Date;
   updatedAt: Date;
 }
@@ -82,6 +84,7 @@ interface InstallRow {
   secrets_version: number;
   grants: Grant[] | null;
   changes: { changeId: string; requestedAt: string; expired: boolean; error: FailureReason | null }[] | null;
+  purge_at: Date | null;
   created_at: Date;
   updated_at: Date;
 }
@@ -192,6 +195,7 @@ function toInstall(row: InstallRow): Install {
     secretsVersion: row.secrets_version,
     grants: row.grants ?? [],
     ...(row.changes && { changes: row.changes.map(toChange) }),
+    ...(row.purge_at && { purgeAt: row.purge_at }),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };

@@ -4,8 +4,10 @@ import { createHydrationStore } from '../../platform/db/hydration.ts';
 import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
 import { createInstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
+import { createPurgeStore } from '../../platform/db/purge.ts';
+import { createStorageExportStore } from '../../platform/db/storage-export.ts';
 import { createInstallStore } from '../../platform/db/installs.ts';
-import { everywhere, hashOf, HOUR_MS, idOf, pages, usual, type HotQuery } from './hot-query.ts';
+import { busy, everywhere, hashOf, HOUR_MS, idOf, pages, usual, type HotQuery } from './hot-query.ts';
 
 /** Nobody has it installed. */
 const unwanted = { extensionId: idOf('extension--1'), versionId: idOf('version--1-0') };
@@ -103,6 +105,48 @@ export function installQueries(): HotQuery[] {
         });
         await lifecycle.enable(tenantId, installId, { runId: owned.runId, versionId, steps });
       },
+    },
+    {
+      name: 'install: uninstall, restore, uninstall, purge',
+      rows: 40,
+      async run(db) {
+        const { tenantId, installId } = usual;
+        const lifecycle = createInstallLifecycleStore(db);
+        const purges = createPurgeStore(db);
+        const owned = { ...operation, kind: 'uninstall' as const, runId: 'explain' };
+        const { runId } = owned;
+        await lifecycle.stopForGood(tenantId, installId, { operation: owned, steps });
+        await lifecycle.uninstall(tenantId, installId, { runId, purgeNow: false, steps });
+        await lifecycle.restore(tenantId, installId, { operation: owned, steps });
+        await lifecycle.stopForGood(tenantId, installId, { operation: owned, steps });
+        await lifecycle.uninstall(tenantId, installId, { runId, purgeNow: false, steps });
+        await purges.find(tenantId, installId);
+        await purges.hasten(tenantId, installId);
+        await purges.begin(tenantId, installId);
+        await purges.finish(tenantId, installId);
+      },
+    },
+    {
+      name: 'purge: some executions, some records',
+      rows: 2_500,
+      async run(db) {
+        await createPurgeStore(db).removeExecutions(busy.tenantId, busy.installId);
+        await createPurgeStore(db).removeRecords(busy.tenantId, busy.installId);
+      },
+    },
+    {
+      name: 'purges that are overdue',
+      rows: 0,
+      run: (db) => createPurgeStore(db).listOverdue(HOUR_MS, usual),
+    },
+    {
+      name: 'export: a page of records',
+      rows: 32,
+      run: (db) =>
+        createStorageExportStore(db).page(busy.tenantId, busy.installId, {
+          namespace: 'notes',
+          key: 'note-001000',
+        }),
     },
     {
       name: 'install: open, wait, open again, with grants, settings and end',

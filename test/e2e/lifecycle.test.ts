@@ -2,11 +2,16 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import {
   disableInstall,
   enableInstall,
+  exportInstall,
   pauseInstall,
+  restoreInstall,
   resumeInstall,
+  uninstallInstall,
 } from '../../core/api/install-lifecycle.ts';
-import { listInstalls } from '../../core/api/installs.ts';
+import { listInstalls, readInstall } from '../../core/api/installs.ts';
 import type { ApiClient } from '../../core/api/client.ts';
+import { listExecutions } from '../../core/api/executions.ts';
+import { eventually } from '../support/eventually.ts';
 import { startPlatform, type Answer, type TestPlatform } from '../support/platform.ts';
 
 const HELLO = 'alga.hello';
@@ -58,4 +63,35 @@ it('an install is disabled and enabled: once disabling is answered no call is se
     steps: ['open', 'warm', 'probe', 'enable'].map((name) => ({ name, status: 'done' })),
   });
   expect((await call()).status).toBe(200);
+});
+
+it('an install is uninstalled, exported, restored with what it kept, and purged', async () => {
+  const before = (await call()).json as { count: number };
+  const removed = await admin(uninstallInstall, { params }, WAIT);
+  expect(removed).toMatchObject({ status: 200, body: { status: 'uninstalled', purgeAt: expect.any(Date) } });
+  expect((await call()).status).toBe(404);
+  const { body: lines } = await admin(exportInstall, { params });
+  expect(lines.at(-1)).toEqual({
+    type: 'end',
+    records: lines.filter(({ type }) => type === 'record').length,
+  });
+  expect(lines.some(({ type }) => type === 'record')).toBe(true);
+
+  expect(await admin(restoreInstall, { params }, WAIT)).toMatchObject({
+    status: 200,
+    body: { status: 'active' },
+  });
+  expect((await call()).json).toMatchObject({ count: before.count + 1 });
+
+  await admin(uninstallInstall, { params, query: { purge: 'now' } }, WAIT);
+  await eventually(async () =>
+    expect((await admin(readInstall, { params })).body).not.toHaveProperty('purgeAt'),
+  );
+  expect((await admin(exportInstall, { params })).body).toMatchObject([
+    { type: 'install', status: 'uninstalled' },
+    { type: 'config', config: {} },
+    { type: 'end', records: 0 },
+  ]);
+  const { body } = await admin(listExecutions, { query: { installId: params.installId } });
+  expect(body.items).toEqual([]);
 });

@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { PlatformError } from '../../core/errors.ts';
-import { disableWorkflowId, installWorkflowId } from '../../core/ids.ts';
+import { operationWorkflowId } from '../../core/ids.ts';
+import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { WAIT } from '../support/configurable-sample.ts';
+import { openInput } from '../support/seed.ts';
 import {
   installSample,
   problem,
@@ -50,15 +53,13 @@ describe('an install that is there', () => {
   });
 
   it.each([
-    ['pause', 'install'],
-    ['disable', 'disable'],
-  ])('answers %s with 202 and its address where nobody waits', async (kind, id) => {
+    ['pause', 'install:'],
+    ['disable', 'disable:'],
+  ] as const)('answers %s with 202 and its address where nobody waits', async (kind, prefix) => {
     const answer = await operate(kind, {});
     const url = `/api/v1/installs/${install.installId}`;
-    const workflowId =
-      id === 'disable'
-        ? disableWorkflowId(install.installId)
-        : installWorkflowId(tenantId, install.extensionId);
+    const workflowId = operationWorkflowId(kind, install);
+    expect(workflowId.startsWith(prefix)).toBe(true);
     expect(answer).toMatchObject({ status: 202, json: { installId: install.installId, url, workflowId } });
     expect(answer.headers.get('location')).toBe(url);
   });
@@ -121,12 +122,113 @@ describe('an install that is there', () => {
   });
 });
 
+const remove = (query = '') =>
+  api.request('DELETE', `/api/v1/installs/${install.installId}${query}`, { key, headers: WAIT });
+const exported = async () => {
+  const answer = await api.request('GET', `/api/v1/installs/${install.installId}/export`, { key });
+  expect(answer).toMatchObject({ status: 200 });
+  expect(answer.headers.get('content-type')).toBe('application/x-ndjson');
+  return answer.text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+};
+
+describe('an install that is uninstalled', () => {
+  it('is not there for calls, says when it is purged, and comes back as what it was', async () => {
+    const removed = await remove();
+    expect(removed).toMatchObject({ status: 200, json: { status: 'uninstalled' } });
+    const grace = Date.parse(String(removed.json['purgeAt'])) - Date.now();
+    expect(grace / (24 * 60 * 60 * 1000)).toBeCloseTo(7, 1);
+    expect(await call()).toMatchObject(problem(404, 'NOT_FOUND'));
+    const restored = await operate('restore');
+    expect(restored).toMatchObject({ status: 200, json: { status: 'active' } });
+    expect(restored.json).not.toHaveProperty('purgeAt');
+    expect((await call()).status).toBe(200);
+  });
+
+  it.each(['paused', 'disabled', 'quarantined'])('comes back as %s if it was that', async (status) => {
+    await row().update({ status });
+    await remove();
+    expect(await operate('restore')).toMatchObject({ status: 200, json: { status } });
+  });
+
+  it('cannot come back beside one that was installed meanwhile, nor once it is purged', async () => {
+    await remove();
+    const other = randomUUID();
+    const operations = createInstallOperationStore(api.db);
+    const { extensionId, versionId } = install;
+    await operations.open(tenantId, openInput({ installId: other, extensionId, versionId }));
+    expect(await operate('restore')).toMatchObject(problem(409, 'INSTALL_EXISTS'));
+    const purged = await remove('?purge=now');
+    expect(purged.json).toMatchObject({ status: 'uninstalled' });
+    expect(purged.json).not.toHaveProperty('purgeAt');
+    expect(await operate('restore')).toMatchObject(problem(409, 'STATE_CONFLICT'));
+    expect(await remove()).toMatchObject({ status: 200, json: { status: 'uninstalled' } });
+  });
+
+  it('is refused a restore if it was not uninstalled, and a purge of any other time', async () => {
+    expect(await operate('restore')).toMatchObject(problem(409, 'STATE_CONFLICT'));
+    expect(await remove('?purge=later')).toMatchObject(problem(400, 'INPUT_INVALID'));
+    expect(await row()).toMatchObject([{ status: 'active' }]);
+  });
+});
+
+describe('an export', () => {
+  it('holds all but the secrets, page after page, and says how much', async () => {
+    const own = { tenant_id: tenantId, install_id: install.installId };
+    const keys = Array.from({ length: 100 }, (_none, at) => `k-${String(at).padStart(3, '0')}`);
+    await api.db('extension_storage_record').insert(
+      keys.map((name, at) => ({
+        ...own,
+        namespace: at < 50 ? 'a' : 'b',
+        key: name,
+        value: Buffer.from(name),
+        revision: 1,
+      })),
+    );
+    await api.db('tenant_extension_install_config').insert({
+      ...own,
+      version_id: install.versionId,
+      config: JSON.stringify({ greeting: 'Hi' }),
+      version: 1,
+    });
+    await api
+      .db('tenant_extension_install_secrets')
+      .insert({ ...own, name: 'TOKEN', sealed: 's3al3d', key_id: 'k' });
+    const lines = await exported();
+    expect(lines[0]).toMatchObject({ type: 'install', installId: install.installId, status: 'active' });
+    expect(lines[1]).toEqual({ type: 'config', config: { greeting: 'Hi' } });
+    expect(lines[2]).toEqual({ type: 'grant', capability: 'storage.kv', scope: { namespaces: ['notes'] } });
+    expect(lines.at(-1)).toEqual({ type: 'end', records: 100 });
+    const records = lines.filter(({ type }) => type === 'record');
+    expect(records.map(({ value }) => Buffer.from(String(value), 'base64').toString())).toEqual(keys);
+    expect(JSON.stringify(lines)).not.toContain('s3al3d');
+
+    await remove();
+    expect(await exported()).toHaveLength(lines.length);
+    await remove('?purge=now');
+    expect((await exported()).at(1)).toEqual({ type: 'config', config: {} });
+  });
+
+  it('is for those who may install, in their own tenant', async () => {
+    const route = `/api/v1/installs/${install.installId}/export`;
+    const reader = await api.key(tenantId, ['extension:read']);
+    expect(await api.request('GET', route, { key: reader })).toMatchObject(problem(403, 'FORBIDDEN'));
+    const stranger = await api.tenant();
+    expect(await api.request('GET', route, { key: stranger.key })).toMatchObject(problem(404, 'NOT_FOUND'));
+  });
+});
+
 describe('who asks', () => {
   it('is told nothing of a foreign install', async () => {
     const stranger = await api.tenant();
-    for (const kind of ['enable', 'disable', 'pause', 'resume']) {
-      const route = `/api/v1/installs/${install.installId}/${kind}`;
-      expect(await api.request('POST', route, { key: stranger.key })).toMatchObject(
+    const route = `/api/v1/installs/${install.installId}`;
+    expect(await api.request('DELETE', route, { key: stranger.key })).toMatchObject(
+      problem(404, 'NOT_FOUND'),
+    );
+    for (const kind of ['enable', 'disable', 'pause', 'resume', 'restore']) {
+      expect(await api.request('POST', `${route}/${kind}`, { key: stranger.key })).toMatchObject(
         problem(404, 'NOT_FOUND'),
       );
     }

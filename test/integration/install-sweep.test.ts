@@ -176,6 +176,23 @@ describe('installs', () => {
     expect(ended?.steps.map(({ status }) => status)).toEqual(['done', 'failed']);
   });
 
+  it('that are due to be purged and whose purge was lost have it begun anew', async () => {
+    await operations().open(tenantId, openInput({ installId, ...version }));
+    const lifecycle = createInstallLifecycleStore(sweeper.db);
+    const owned = {
+      kind: 'uninstall',
+      workflowId: `uninstall:${installId}`,
+      runId: 'r',
+      startedAt: '',
+    } as const;
+    await lifecycle.stopForGood(tenantId, installId, { operation: owned, steps: [] });
+    await lifecycle.uninstall(tenantId, installId, { runId: 'r', purgeNow: true, steps: [] });
+    expect(await sweeper.sweep('sweepInstalls')).toBe(0);
+    const overdue = { purge_at: ago(HOUR_MS) };
+    await sweeper.db('tenant_extension_install').where({ install_id: installId }).update(overdue);
+    expect(await sweeper.sweepThrice('sweepInstalls')).toEqual([1, 1, 0]);
+  });
+
   it('are not ended while Temporal does not answer', async () => {
     await begin();
     sweeper.afterLook = () => Promise.reject(new Error('Temporal is away'));

@@ -6,7 +6,12 @@ import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { SweepActivities } from '../../activities/sweeps.ts';
 import { PlatformError } from '../../core/errors.ts';
-import { consentWorkflowId, LIFECYCLE_TASK_QUEUE, precompileWorkflowId } from '../../core/ids.ts';
+import {
+  consentWorkflowId,
+  LIFECYCLE_TASK_QUEUE,
+  precompileWorkflowId,
+  purgeWorkflowId,
+} from '../../core/ids.ts';
 import { startRecompile } from '../../platform/temporal/start-recompile.ts';
 import type { housekeeping } from '../../workflows/housekeeping.ts';
 import { consentUpdate } from '../../workflows/messages.ts';
@@ -59,6 +64,14 @@ const environment = await startWorkflowEnvironment({
   ...lifecycle.activities,
   ...publish.activities,
   ...Object.fromEntries(SWEEPS.map((name) => [name, () => Promise.resolve({ count: 1 })])),
+  ...Object.fromEntries(
+    ['hastenPurge', 'purgeExecutions', 'purgeRecords', 'finishPurge'].map((name) => [
+      name,
+      () => Promise.resolve(),
+    ]),
+  ),
+  readPurge: () => Promise.resolve({ purgeAt: new Date(Date.now() + 100).toISOString() }),
+  beginPurge: () => Promise.resolve({ begun: true }),
   prepareExecutionPartitions: () => Promise.resolve({ made: ['extension_execution_log_20260101'] }),
 });
 const { client } = environment;
@@ -124,6 +137,16 @@ try {
   for (const kind of ['enable', 'disable', 'pause', 'resume'] as const) {
     await record(`${kind}-install-done`, (on) => beginOperation(on, kind, installInput()));
   }
+  await record('uninstall-install-done', (on) => beginOperation(on, 'uninstall', installInput()));
+  await record('restore-install-done', (on) => beginOperation(on, 'restore', installInput()));
+  await record('purge-install-purged', async (on) => {
+    const { tenantId, installId } = installInput();
+    return on.workflow.start('purgeInstall', {
+      workflowId: purgeWorkflowId(installId),
+      taskQueue: LIFECYCLE_TASK_QUEUE,
+      args: [{ tenantId, installId }],
+    });
+  });
   await record('enable-install-failed', (on) => {
     lifecycle.script({ probeInstall: failedProbe });
     return beginOperation(on, 'enable', installInput());

@@ -42,6 +42,9 @@ describe('recorded histories', () => {
       'disable-install-done',
       'pause-install-done',
       'resume-install-done',
+      'uninstall-install-done',
+      'restore-install-done',
+      'purge-install-purged',
       'housekeeping-done',
     ]) {
       expect(files.some((file) => file.startsWith(name))).toBe(true);

@@ -1,5 +1,5 @@
 import { WithStartWorkflowOperation, type Client, type WorkflowHandle } from '@temporalio/client';
-import { disableWorkflowId, installWorkflowId, LIFECYCLE_TASK_QUEUE } from '../../core/ids.ts';
+import { LIFECYCLE_TASK_QUEUE, operationWorkflowId } from '../../core/ids.ts';
 import type { LifecycleKind } from '../../core/progress.ts';
 import { installOpenedUpdate, type OperateInstallInput } from '../../workflows/messages.ts';
 
@@ -10,7 +10,7 @@ export async function beginOperation(
   { tenantId, extensionId, installId, requestedBy }: OperateInstallInput,
 ): Promise<WorkflowHandle> {
   const startWorkflowOperation = new WithStartWorkflowOperation(`${kind}Install`, {
-    workflowId: kind === 'disable' ? disableWorkflowId(installId) : installWorkflowId(tenantId, extensionId),
+    workflowId: operationWorkflowId(kind, { tenantId, extensionId, installId }),
     taskQueue: LIFECYCLE_TASK_QUEUE,
     args: [{ tenantId, extensionId, installId, requestedBy }],
     workflowIdConflictPolicy: 'USE_EXISTING',

@@ -1,15 +1,19 @@
 import type { LifecycleActivities } from '../../activities/install-lifecycle.ts';
 import { scriptActivities, type ActivityScript } from './activity-script.ts';
 
+const VERSION = {
+  versionId: '00000000-0000-4000-8000-000000000001',
+  version: '1.2.3',
+  contentHash: `sha256:${'ab'.repeat(32)}`,
+  health: '/health',
+};
+
 /** Activities of operations on an install that go well. */
 export function fakeLifecycleActivities(): ActivityScript<LifecycleActivities> {
   const once = (): { attempts: number } => ({ attempts: 1 });
   return scriptActivities<LifecycleActivities>({
     openOperation: () => ({
-      versionId: '00000000-0000-4000-8000-000000000001',
-      version: '1.2.3',
-      contentHash: `sha256:${'ab'.repeat(32)}`,
-      health: '/health',
+      ...VERSION,
       attempts: 1,
     }),
     warmInstall: once,
@@ -18,7 +22,10 @@ export function fakeLifecycleActivities(): ActivityScript<LifecycleActivities> {
     pauseInstall: once,
     resumeInstall: once,
     disableInstall: once,
+    stopInstall: () => ({ waits: {}, attempts: 1 }),
     cancelOperation: once,
+    uninstallInstall: once,
+    restoreInstall: () => ({ ...VERSION, to: 'active', attempts: 1 }),
     drainInstall: once,
     endOperation: () => undefined,
   });

@@ -10,6 +10,7 @@ import type { PlatformError } from '../../core/errors.ts';
 import { installWorkflowId, precompileWorkflowId } from '../../core/ids.ts';
 import type { InstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
 import type { InstallOperationStore } from '../../platform/db/install-operations.ts';
+import type { PurgeStore } from '../../platform/db/purge.ts';
 import type { UploadStore } from '../../platform/db/uploads.ts';
 import type { WorkflowStarter } from '../../api/workflow-starter.ts';
 import type {
@@ -18,6 +19,8 @@ import type {
   InstallExtensionInput,
   InstallOpened,
   OperateInstallInput,
+  PurgeInstallInput,
+  UninstallInstallInput,
   PrecompileInput,
   PublishBundleInput,
 } from '../../workflows/messages.ts';
@@ -26,6 +29,7 @@ interface Stores {
   uploads: UploadStore;
   operations: InstallOperationStore;
   lifecycle: InstallLifecycleStore;
+  purges: PurgeStore;
 }
 
 /** Does to the rows what the workflows would, at once, and keeps what it was asked. */
@@ -109,7 +113,7 @@ export class FakeWorkflowStarter implements WorkflowStarter {
     return stamps;
   }
 
-  async operateInstall(kind: LifecycleKind, input: OperateInstallInput): Promise<InstallOpened> {
+  async operateInstall(kind: LifecycleKind, input: UninstallInstallInput): Promise<InstallOpened> {
     this.#throwIfAsked();
     this.operated.push({ ...input, kind });
     const { tenantId, installId } = input;
@@ -136,8 +140,25 @@ export class FakeWorkflowStarter implements WorkflowStarter {
         await lifecycle.end(tenantId, installId, { runId, steps, error: this.enableEnd });
       }
     }
+    if (kind === 'uninstall') {
+      await lifecycle.stopForGood(tenantId, installId, { operation, steps });
+      await lifecycle.uninstall(tenantId, installId, { runId, purgeNow: input.purgeNow ?? false, steps });
+    }
+    if (kind === 'restore') {
+      const { versionId, to } = await lifecycle.restore(tenantId, installId, { operation, steps });
+      if (to === 'active' || to === 'paused')
+        await lifecycle.enable(tenantId, installId, { runId, versionId, to, steps });
+      else await lifecycle.end(tenantId, installId, { runId, steps });
+    }
     await this.begun();
     return { installId };
+  }
+
+  async purgeNow({ tenantId, installId }: PurgeInstallInput): Promise<void> {
+    this.#throwIfAsked();
+    await this.#stores.purges.hasten(tenantId, installId);
+    await this.#stores.purges.begin(tenantId, installId);
+    await this.#stores.purges.finish(tenantId, installId);
   }
 
   decideConsent(_install: unknown, decision: ConsentDecision): Promise<{ status: 'active' }> {

@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { createLifecycleActivities, type LifecycleActivities } from '../../activities/install-lifecycle.ts';
+import { createInstallActivities, type InstallActivities } from '../../activities/installs.ts';
+import { createPurgeActivities, type PurgeActivities } from '../../activities/purge.ts';
 import type { RunnerActivities } from '../../activities/runners.ts';
 import { PlatformError } from '../../core/errors.ts';
 import type { LifecycleKind } from '../../core/progress.ts';
 import { createExecutionStore } from '../../platform/db/executions.ts';
+import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
 import { createInstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { createInstallStore, type Install } from '../../platform/db/installs.ts';
+import { createPurgeStore } from '../../platform/db/purge.ts';
 import { createRegistryStore } from '../../platform/db/registry.ts';
 import { createCancelWorkflow } from '../../platform/temporal/cancel-workflow.ts';
 import type { OperateInstallInput } from '../../workflows/messages.ts';
@@ -16,7 +20,10 @@ import { createTestDatabase, type TestDatabase } from './database.ts';
 import { openInput, seedTenant, seedVersion } from './seed.ts';
 import { startWorkflowEnvironment } from './workflow-environment.ts';
 
-type Name = keyof LifecycleActivities;
+type Activities = LifecycleActivities &
+  PurgeActivities &
+  Pick<InstallActivities, 'endInstall' | 'discardDraft'>;
+type Name = keyof Activities;
 
 export interface LifecycleEnvironment {
   db: TestDatabase['db'];
@@ -47,7 +54,12 @@ const HEALTHY = {
 export async function startLifecycleEnvironment(name: string): Promise<LifecycleEnvironment> {
   const database = await createTestDatabase(name);
   const { db } = database;
-  const real = createLifecycleActivities({
+  const installing = createInstallActivities({
+    operations: createInstallOperationStore(db),
+    drafts: createInstallDraftStore(db),
+    registry: createRegistryStore(db),
+  });
+  const lifecycle = createLifecycleActivities({
     lifecycle: createInstallLifecycleStore(db),
     registry: createRegistryStore(db),
     executions: createExecutionStore(db),
@@ -57,6 +69,12 @@ export async function startLifecycleEnvironment(name: string): Promise<Lifecycle
     },
     cancelWorkflow: (id, signal) => createCancelWorkflow(environment.client)(id, signal),
   });
+  const real: Activities = {
+    ...lifecycle,
+    ...createPurgeActivities({ purges: createPurgeStore(db) }),
+    endInstall: (input) => installing.endInstall(input),
+    discardDraft: (input) => installing.discardDraft(input),
+  };
   const activities = Object.fromEntries(
     (Object.keys(real) as Name[]).map((activity) => [
       activity,

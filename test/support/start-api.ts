@@ -10,6 +10,7 @@ import { loadGatewayConfig } from '../../platform/config/gateway.ts';
 import { createApiKeyStore } from '../../platform/db/api-keys.ts';
 import { createInstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
+import { createPurgeStore } from '../../platform/db/purge.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { generateSecretsKeyPair, secretsKeyId } from '../../platform/secrets/sealing-suite.ts';
@@ -81,6 +82,7 @@ export async function startApi(
     uploads: createUploadStore(db),
     operations: createInstallOperationStore(db),
     lifecycle: createInstallLifecycleStore(db),
+    purges: createPurgeStore(db),
   });
   const config = loadGatewayConfig({
     GATEWAY_PORT: '0',
@@ -135,7 +137,7 @@ export async function startApi(
         ...(body !== undefined && { body }),
       });
       const text = await response.text();
-      const isJson = /json/.test(response.headers.get('content-type') ?? '');
+      const isJson = /\bjson\b/.test(response.headers.get('content-type') ?? '');
       const parsed: unknown = isJson && text !== '' ? JSON.parse(text) : {};
       return { status: response.status, headers: response.headers, text, json: parsed as ApiAnswer['json'] };
     },

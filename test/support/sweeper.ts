@@ -8,10 +8,12 @@ import { LIFECYCLE_TASK_QUEUE } from '../../core/ids.ts';
 import { createDraftSweepStore } from '../../platform/db/draft-sweep.ts';
 import { createExecutionSweepStore } from '../../platform/db/execution-sweep.ts';
 import { createInstallSweepStore } from '../../platform/db/install-sweep.ts';
+import { createPurgeStore } from '../../platform/db/purge.ts';
 import { createUploadSweepStore } from '../../platform/db/upload-sweep.ts';
 import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
 import { createObjectKeys, type ObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
+import { createStartPurge } from '../../platform/temporal/start-purge.ts';
 import { createReadWorkflowState } from '../../platform/temporal/workflow-state.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { createTestNamespace } from './workflow-environment.ts';
@@ -46,6 +48,8 @@ export async function createSweeper(name: string): Promise<Sweeper> {
     drafts: createDraftSweepStore(db),
     uploads: createUploadSweepStore(db),
     installs: createInstallSweepStore(db),
+    purges: createPurgeStore(db),
+    startPurge: createStartPurge(temporal.client),
     objects,
     keys,
     async workflowState(id) {

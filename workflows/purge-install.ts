@@ -1,0 +1,46 @@
+import { condition, proxyActivities, setHandler, sleep } from '@temporalio/workflow';
+import type { PurgeActivities } from '../activities/purge.ts';
+import { purgeChangedSignal, purgeNowSignal, type PurgeInstallInput } from './messages.ts';
+import { OWN_DATABASE } from './own-database.ts';
+import { describeWorkflow } from './search-attributes.ts';
+
+const { readPurge, hastenPurge, beginPurge, finishPurge } = proxyActivities<PurgeActivities>(OWN_DATABASE);
+const { purgeExecutions, purgeRecords } = proxyActivities<PurgeActivities>({
+  startToCloseTimeout: '1 hour', // millions of executions, in small batches
+  heartbeatTimeout: '8 seconds', // a killed worker is noticed this soon
+  retry: { maximumInterval: '10 seconds' },
+});
+
+/**
+ * Removes what an uninstalled install holds once its grace is over. The row says when, and whether at all: an install that was restored
+ * has nothing to purge.
+ */
+export async function purgeInstall(input: PurgeInstallInput): Promise<'purged' | 'kept'> {
+  const ref = { tenantId: input.tenantId, installId: input.installId };
+  const told = { changed: false, now: false };
+  setHandler(purgeChangedSignal, () => void (told.changed = true));
+  setHandler(purgeNowSignal, () => void (told.changed = told.now = true));
+  describeWorkflow({ ExtTenantId: input.tenantId, ExtPhase: 'purge: waiting' });
+
+  for (;;) {
+    told.changed = false;
+    if (told.now) await hastenPurge(ref);
+    const { purgeAt } = await readPurge(ref);
+    if (purgeAt === undefined) {
+      describeWorkflow({ ExtPhase: 'purge: nothing to purge' });
+      return 'kept';
+    }
+    const waitMs = Date.parse(purgeAt) - Date.now();
+    if (waitMs > 0 && (await condition(() => told.changed, waitMs))) continue;
+    // Decided in the database: from here on it cannot be restored.
+    if ((await beginPurge(ref)).begun) break;
+    await sleep('1 second'); // restored a moment ago, or the database's clock is behind ours
+  }
+  describeWorkflow({ ExtPhase: 'purge: running' });
+  // Executions first: a guest that is still at work somewhere may write no record once its execution is gone.
+  await purgeExecutions(ref);
+  await purgeRecords(ref);
+  await finishPurge(ref);
+  describeWorkflow({ ExtPhase: 'purge: done' });
+  return 'purged';
+}

@@ -1,0 +1,50 @@
+import {
+  CancellationScope,
+  getExternalWorkflowHandle,
+  isCancellation,
+  log,
+  proxyActivities,
+} from '@temporalio/workflow';
+import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
+import { purgeWorkflowId } from '../core/ids.ts';
+import { purgeChangedSignal, type OperateInstallInput, type OperationProgress } from './messages.ts';
+import { OWN_DATABASE } from './own-database.ts';
+import { PROBING } from './probing.ts';
+import { runOperation } from './run-operation.ts';
+import { describeWorkflow } from './search-attributes.ts';
+
+const { restoreInstall: restore, enableInstall: enable } = proxyActivities<LifecycleActivities>(OWN_DATABASE);
+const { warmInstall, probeInstall } = proxyActivities<LifecycleActivities>(PROBING);
+
+/**
+ * Takes an uninstall back within its grace: the install becomes what it was. One that served stays disabled, with the reason, if its
+ * version cannot be loaded any more or does not answer its probe. The purge finds in the row that there is nothing for it to do.
+ */
+export async function restoreInstall(input: OperateInstallInput): Promise<OperationProgress> {
+  return runOperation('restore', input, async ({ step, opened }) => {
+    const { versionId, version, contentHash, health, to } = await CancellationScope.nonCancellable(() =>
+      step('restore', (shown) => restore(shown)),
+    );
+    opened();
+    await tellPurge(input.installId);
+    describeWorkflow({ ExtVersion: version, ExtContentHash: contentHash });
+    if (to !== 'active' && to !== 'paused') return; // it was held back before, and is again
+
+    await step('warm', (shown) => warmInstall({ ...shown, versionId }));
+    const probed = { versionId, ...(health !== undefined && { health }) };
+    await step('probe', (shown) => probeInstall({ ...shown, ...probed }));
+    await CancellationScope.nonCancellable(() =>
+      step('enable', (shown) => enable({ ...shown, versionId, to })),
+    );
+  });
+}
+
+/** It reads in the row that there is nothing to purge, and ends now and not in a week. */
+async function tellPurge(installId: string): Promise<void> {
+  try {
+    await getExternalWorkflowHandle(purgeWorkflowId(installId)).signal(purgeChangedSignal);
+  } catch (err) {
+    if (isCancellation(err)) throw err;
+    log.info('no purge waited for the install', { installId });
+  }
+}

@@ -1,0 +1,61 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  CancellationScope,
+  getExternalWorkflowHandle,
+  ParentClosePolicy,
+  proxyActivities,
+  setHandler,
+  startChild,
+} from '@temporalio/workflow';
+import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
+import { purgeWorkflowId } from '../core/ids.ts';
+import {
+  purgeChangedSignal,
+  purgeNowSignal,
+  type OperationProgress,
+  type PurgeInstall,
+  type PurgeInstallInput,
+  type UninstallInstallInput,
+} from './messages.ts';
+import { OWN_DATABASE } from './own-database.ts';
+import { runOperation } from './run-operation.ts';
+import { STOPPING } from './stopping.ts';
+
+const { stopInstall, uninstallInstall: uninstall } = proxyActivities<LifecycleActivities>(OWN_DATABASE);
+const { cancelOperation, drainInstall } = proxyActivities<LifecycleActivities>(STOPPING);
+
+/**
+ * Ends an install, whatever runs on it: stops calls at once, has what runs undo itself, waits for the calls that had begun. What it holds
+ * stays until the grace is over, and is removed by a workflow of its own. Like a disable it undoes nothing.
+ */
+export async function uninstallInstall(input: UninstallInstallInput): Promise<OperationProgress> {
+  const { tenantId, extensionId, installId } = input;
+  let now = input.purgeNow ?? false;
+  setHandler(purgeNowSignal, () => void (now = true));
+
+  return runOperation('uninstall', input, async ({ step, opened }) => {
+    const stopped = await CancellationScope.nonCancellable(() => step('stop', (shown) => stopInstall(shown)));
+    opened();
+    await step('cancel', (shown) => cancelOperation({ ...shown, extensionId, ...stopped.waits }));
+    await step('drain', (shown) => drainInstall({ ...shown, goesOn: true }));
+    await CancellationScope.nonCancellable(async () => {
+      await step('uninstall', (shown) => uninstall({ ...shown, purgeNow: now }));
+      await beginPurge({ tenantId, installId });
+    });
+  });
+}
+
+/** One that is there from an uninstall that was restored looks at the row again. */
+async function beginPurge(input: PurgeInstallInput): Promise<void> {
+  const workflowId = purgeWorkflowId(input.installId);
+  try {
+    await startChild<PurgeInstall>('purgeInstall', {
+      workflowId,
+      args: [input],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+    });
+  } catch (err) {
+    if (!(err instanceof WorkflowExecutionAlreadyStartedError)) throw err;
+    await getExternalWorkflowHandle(workflowId).signal(purgeChangedSignal);
+  }
+}
