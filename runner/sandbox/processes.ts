@@ -5,6 +5,8 @@ import type { Needs, Tenant, TenantProcess } from './tenant-processes.ts';
 const MIB = 1024 * 1024;
 /** What a process is charged at least, also before it was measured. */
 const PROCESS_BYTES = 64 * MIB;
+/** Of the rounds in which those at work are measured, the one in which all are. */
+const ROUNDS_TO_ALL = 10;
 /** A tenant whose process came to a bad end waits this long for the next, then twice that, and so on, up to the last. */
 const FIRST_PAUSE_MS = 100;
 const LAST_PAUSE_MS = 3_200;
@@ -23,6 +25,7 @@ export interface ProcessesDeps {
 
 /** The processes of all tenants, and what is charged for them and for the work in them. */
 export class Processes {
+  #rounds = 0;
   readonly #deps: ProcessesDeps;
   readonly #tenants = new Map<string, Tenant>();
   readonly #all = new Set<TenantProcess>();
@@ -111,10 +114,11 @@ export class Processes {
     return PROCESS_BYTES;
   }
 
-  /** Looks what they hold, those that worked since the last time. */
+  /** Looks what they hold, those that worked since the last time; now and then all, since one that was taken over needs no work to take memory. */
   measure(): void {
+    this.#rounds = (this.#rounds + 1) % ROUNDS_TO_ALL;
     for (const process of this.#all) {
-      if (!process.isStale) continue;
+      if (!process.isStale && this.#rounds > 0) continue;
       process.isStale = process.work > 0;
       void process.sandbox.measure().then(() => {
         if (!this.#all.has(process)) return;

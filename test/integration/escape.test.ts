@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import { readWit } from '../../platform/component/check-world-types.ts';
 import { transpileComponent } from '../../platform/component/transpile-component.ts';
+import { eventually } from '../support/eventually.ts';
 import { testedIsolations } from '../support/isolations.ts';
 import { startRunner, type ExecuteOptions, type TestRunner } from '../support/start-runner.ts';
 import { takenOver } from '../support/taken-over.ts';
@@ -111,7 +112,7 @@ async function script(name: string): Promise<PrecompiledArtifact> {
 describe('the escape corpus', () => {
   it.each([
     ['guests', '.wat', Object.keys(GUESTS)],
-    ['processes', '.js', [...Object.keys(PROCESSES), 'reach-out'].sort()],
+    ['processes', '.js', [...Object.keys(PROCESSES), 'hoard-after-answer', 'reach-out'].sort()],
   ])('is tried whole: %s', async (folder, extension, tried) => {
     expect(await readdir(join(CORPUS, folder))).toEqual(tried.map((name) => name + extension));
   });
@@ -163,6 +164,15 @@ describe.each(await testedIsolations())('a runner whose sandboxes stand behind %
       expect([httpStatus, head.error?.code ?? head.status]).toEqual([200, end]);
     },
   );
+
+  it('ends a sandbox that takes memory when it has no work', async () => {
+    const { head } = await attack(await script('hoard-after-answer'), { limits: SCRIPT_LIMITS });
+    expect(head.error?.code ?? head.status).toBe(200);
+    const largest = (): number =>
+      Math.max(...descendantsOf(process.pid).map(({ residentBytes }) => residentBytes));
+    await eventually(() => expect(largest()).toBeGreaterThan(600 * MIB));
+    await eventually(() => expect(largest()).toBeLessThan(600 * MIB));
+  });
 
   it('lets a sandbox that was taken over reach nothing', async () => {
     const sandbox = descendantsOf(process.pid).find(({ command }) => command.startsWith(process.execPath));
