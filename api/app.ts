@@ -26,6 +26,7 @@ import type { ServiceCredentials } from './internal/service-credential.ts';
 import { createAuthenticate } from './principal.ts';
 import { assignRequestId } from './request-id.ts';
 import { createApiKeysRouter } from './routes/api-keys.ts';
+import { createCheckUpgradeRouter } from './routes/check-upgrade.ts';
 import { createExecutionsRouter } from './routes/executions.ts';
 import { createExportInstallRouter } from './routes/export-install.ts';
 import { createExtBundlesRouter } from './routes/ext-bundles.ts';
@@ -105,6 +106,7 @@ function addPublicRoutes(app: Express, deps: AppDeps): void {
   app.use('/api/ext-proxy', createExecuteExtensionRouter(deps, 'ui-proxy'));
   app.use('/api/ext-bundles', createExtBundlesRouter(deps));
   app.use('/api/v1/publishes', createPublishesRouter({ ...deps, sendEvents }));
+  app.use('/api/v1/extensions/check-upgrade', createCheckUpgradeRouter({ ...deps, service }));
   app.use('/api/v1/extensions/install', createInstallExtensionRouter({ ...deps, service }));
   app.use('/api/v1/extensions', createExtensionsRouter(deps));
   app.use('/api/v1/installs', createInstallLifecycleRouter({ ...deps, service, lifecycle }));

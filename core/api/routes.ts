@@ -9,6 +9,7 @@ import * as publishes from './publishes.ts';
 import type { Route } from './route.ts';
 import * as settings from './install-config.ts';
 import * as tenants from './tenants.ts';
+import * as upgrades from './upgrades.ts';
 import * as uploads from './uploads.ts';
 
 /** What a client with an API key may ask, by the name of each route. */
@@ -24,6 +25,7 @@ export const publicRoutes = {
   readExtension: extensions.readExtension,
   listVersions: extensions.listVersions,
   readVersion: extensions.readVersion,
+  checkUpgrade: upgrades.checkUpgrade,
   installExtension: installs.installExtension,
   listInstalls: installs.listInstalls,
   readInstall: installs.readInstall,
