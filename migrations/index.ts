@@ -17,6 +17,7 @@ import * as countAgainstQuotas from './20261121T233000-count-against-quotas.ts';
 import * as tellPublishersApart from './20261121T234000-tell-publishers-apart.ts';
 import * as findOperatedInstalls from './20261129T110000-find-operated-installs.ts';
 import * as uninstallWithGrace from './20261129T120000-uninstall-with-grace.ts';
+import * as findKeysByMaker from './20261129T123000-find-keys-by-maker.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -41,4 +42,5 @@ export const migrations: Migrations = {
   '20261121T234000-tell-publishers-apart': tellPublishersApart,
   '20261129T110000-find-operated-installs': findOperatedInstalls,
   '20261129T120000-uninstall-with-grace': uninstallWithGrace,
+  '20261129T123000-find-keys-by-maker': findKeysByMaker,
 };

@@ -78,7 +78,7 @@ function tenantsSql({ tenants }: Sizes): string {
         from generate_series(0, ${tenants - 1}) t;
     insert into api_key (key_id, id, tenant_id, name, digest, permissions, created_by, created_at)
       select substr(md5('key-' || t || '-' || k), 1, 16), md5('key-' || t || '-' || k)::uuid, md5('tenant-' || t)::uuid, 'key ' || k,
-             sha256(('key-' || t || '-' || k)::bytea), '{extension:read}', 'filler', now() - k * interval '1 second'
+             sha256(('key-' || t || '-' || k)::bytea), '{extension:read}', substr(md5('maker-' || t), 1, 16), now() - k * interval '1 second'
         from generate_series(0, ${tenants - 1}) t, generate_series(1, case t when 0 then 1000 else 3 end) k;
     insert into extension_upload (tenant_id, upload_id, created_by, filename, announced_size, expires_at)
       select md5('tenant-' || t)::uuid, md5('upload-' || t)::uuid, 'filler', 'bundle.tar.zst', 1000, now() + interval '1 day'

@@ -13,7 +13,7 @@ import { inputOf } from '../request-input.ts';
 import { written } from '../written.ts';
 
 export interface ApiKeysRouterDeps {
-  apiKeys: Pick<ApiKeyStore, 'create' | 'find' | 'list' | 'revoke'>;
+  apiKeys: Pick<ApiKeyStore, 'create' | 'find' | 'list' | 'revoke' | 'revokeFamily'>;
   tenants: Pick<TenantStore, 'find'>;
 }
 
@@ -50,15 +50,17 @@ export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Ro
 
   router.delete('/:id', async (req, res) => {
     const { id } = inputOf(revokeApiKey.params, req.params);
-    const { tenantId } = inputOf(revokeApiKey.query, req.query);
+    const { tenantId, children = false } = inputOf(revokeApiKey.query, req.query);
     const owner = tenantFor(res, tenantId);
     const key = await apiKeys.find(owner, id);
     if (!key) throw new PlatformError('NOT_FOUND', 'there is no such key');
     // Or a tenant's admin could lock the operator out, and nothing would bring the key back.
-    if (key.permissions.includes(OPERATE) && !hasPermission(principalOf(res), OPERATE)) {
+    const isOperator = hasPermission(principalOf(res), OPERATE);
+    if (key.permissions.includes(OPERATE) && !isOperator) {
       throw new PlatformError('FORBIDDEN', `a key with ${OPERATE} is revoked by one that has it too`);
     }
-    await written(apiKeys.revoke(owner, id));
+    if (children) await written(apiKeys.revokeFamily(owner, id, isOperator ? 'everywhere' : 'own-tenant'));
+    else await written(apiKeys.revoke(owner, id));
     answer(res, revokeApiKey, 204, undefined);
   });
   return router;

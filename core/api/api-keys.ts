@@ -47,6 +47,7 @@ export const revokeApiKey = {
   method: 'DELETE',
   path: '/api/v1/api-keys/{id}',
   params: z.strictObject({ id: uuid }),
-  query: tenantQuery,
+  /** `children`: also what was made with the key, and with that, for ever; an operator's in every tenant, else in the key's own. */
+  query: tenantQuery.extend({ children: z.stringbool({ truthy: ['true'], falsy: ['false'] }).optional() }),
   answers: { 204: nothing },
 } satisfies Route;

@@ -106,6 +106,22 @@ export function createApiKeyStore(db: Knex) {
         .update({ revoked_at: db.raw('coalesce(revoked_at, now())') });
       return updated > 0;
     },
+
+    /** Revokes a key, the keys that were made with it, those made with them, and so on. */
+    async revokeFamily(tenantId: string, id: string, reach: 'own-tenant' | 'everywhere'): Promise<void> {
+      // `union`, not `union all`: it ends though keys may have been said to make each other.
+      await db.raw(
+        `with recursive family as (
+           select tenant_id, key_id from api_key where tenant_id = :tenantId and id = :id
+           union
+           select made.tenant_id, made.key_id
+             from api_key made join family on made.created_by = family.key_id
+            where :everywhere or made.tenant_id = :tenantId)
+         update api_key set revoked_at = now()
+          where revoked_at is null and key_id = any (array(select key_id from family))`,
+        { tenantId, id, everywhere: reach === 'everywhere' },
+      );
+    },
   };
 }
 

@@ -157,6 +157,11 @@ export function accessQueries(): HotQuery[] {
       rows: 1,
       run: (db) => createApiKeyStore(db).revoke(busy.tenantId, idOf('key-0-7')),
     },
+    {
+      name: 'key: revoke with what was made with it',
+      rows: 2, // found, then changed
+      run: (db) => createApiKeyStore(db).revokeFamily(busy.tenantId, idOf('key-0-8'), 'everywhere'),
+    },
     ...pages('keys of a tenant', 1, (db, page) => createApiKeyStore(db).list(busy.tenantId, page)),
     { name: 'tenant: by id', rows: 1, run: (db) => createTenantStore(db).find(usual.tenantId) },
     ...pages('tenants', 1, (db, page) => createTenantStore(db).list(page)),

@@ -182,6 +182,42 @@ describe('API keys', () => {
     expect((await revoke(operator)).status).toBe(204);
   });
 
+  it('are revoked with what was made with them where that is asked for, by a tenant’s admin in its own tenant', async () => {
+    const { tenantId, key: admin } = await api.tenant();
+    const { tenantId: elsewhere } = await api.tenant();
+    const { key: operator } = await api.tenant(PERMISSIONS);
+    const make = async (key: string, json: object = {}): Promise<{ id: string; key: string }> => {
+      const body = { name: 'made', permissions: ['tenant:admin', 'extension:read'], ...json };
+      return (await api.request('POST', '/api/v1/api-keys', { key, json: body })).json as {
+        id: string;
+        key: string;
+      };
+    };
+    const opens = async (...keys: { key: string }[]): Promise<boolean[]> =>
+      Promise.all(
+        keys.map(async ({ key }) => (await api.request('GET', '/api/v1/installs', { key })).status === 200),
+      );
+    const revoke = async (key: string, id: string, children: string): Promise<number> =>
+      (await api.request('DELETE', `/api/v1/api-keys/${id}?children=${children}`, { key })).status;
+
+    const maker = await make(admin);
+    const [child, other] = [await make(maker.key), await make(admin)];
+    const grandchild = await make(child.key);
+    expect(await revoke(admin, maker.id, 'false')).toBe(204);
+    expect(await opens(maker, child, grandchild, other)).toEqual([false, true, true, true]);
+    expect(await revoke(admin, maker.id, 'true')).toBe(204);
+    expect(await opens(maker, child, grandchild, other)).toEqual([false, false, false, true]);
+    expect(await revoke(admin, other.id, 'perhaps')).toBe(400);
+
+    // An operator's key that is of the tenant's own, and what it made there and elsewhere.
+    const deputy = await make(operator, { tenantId, permissions: PERMISSIONS });
+    const [here, there] = [await make(deputy.key), await make(deputy.key, { tenantId: elsewhere })];
+    expect(await revoke(admin, deputy.id, 'true')).toBe(403);
+    expect(await opens(deputy, here, there)).toEqual([true, true, true]);
+    expect(await revoke(operator, deputy.id, `true&tenantId=${tenantId}`)).toBe(204);
+    expect(await opens(deputy, here, there)).toEqual([false, false, false]);
+  });
+
   it('are shown once, and lists hold neither key nor digest', async () => {
     const { key } = await api.tenant();
     const json = { name: 'once', permissions: ['extension:read'] };
