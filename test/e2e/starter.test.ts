@@ -112,11 +112,9 @@ describe('npm start', () => {
     expect(await waitFor(() => alive(before).length === 2, 30_000)).toBe(true);
     expect(alive(before)).toEqual(['postgres', 'temporal']);
     writeFileSync(path.join(dataDir, 'processes.json'), '[{"name": "postg');
-    const startedAt = Date.now();
     starter = runStarter(dataDir);
     local = await starter.ready();
     expect(await callHello()).toBe(3);
-    expect(Date.now() - startedAt).toBeLessThan(60_000);
     expect(alive(before)).toEqual([]);
     expect(starter.output()).toContain('left over from an earlier start');
   }, 120_000);
