@@ -42,8 +42,6 @@ function sandboxFlags(readable: readonly string[]): string[] {
     '--frozen-intrinsics',
     '--disallow-code-generation-from-strings',
     `--max-old-space-size=${HEAP_MB}`,
-    // As for the roles (`starter/roles.ts`): however few cores there are, Node takes four threads for V8's background work.
-    '--v8-pool-size=0',
     // An instance leaves garbage behind each call: fewer and whole collections cost less than markers that compete for the cores.
     '--no-incremental-marking',
     '--heap-growing-percent=300',
