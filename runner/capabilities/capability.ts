@@ -4,15 +4,10 @@ import type { SecretValue } from '../../core/secret-value.ts';
 import type { HostReply, WitValue } from '../engine/engine.ts';
 
 /** A host function: what the guest passed, as WIT lowers it. Checks its arguments, because the sandbox is not trusted. */
-export interface HostFunction {
-  (args: readonly WitValue[]): Promise<HostReply> | HostReply;
-  /** The answer, if it is the same for the whole execution: the sandbox is told it beforehand and need not ask. */
-  constant?: HostReply;
-}
+export type HostFunction = (args: readonly WitValue[]) => Promise<HostReply> | HostReply;
 
-export function constant(reply: HostReply): HostFunction {
-  return Object.assign(() => reply, { constant: reply });
-}
+/** Answers that stay the same for a whole execution, by `interface.function`. */
+export type Constants = Readonly<Record<string, HostReply>>;
 
 /** Host functions by WIT interface (bare name) and function. */
 export type HostInterfaces = Readonly<Record<string, Readonly<Record<string, HostFunction>>>>;
@@ -50,6 +45,8 @@ export interface HostApi {
 /** One thing a guest may be allowed to do. */
 export interface Capability {
   readonly name: CapabilityName;
-  /** For one execution; the scope is one that `scopeSchema` accepts. */
-  bind(call: CallContext, scope: CapabilityScope, deps: CapabilityDeps): HostInterfaces;
+  /** For one execution: the sandbox is told them beforehand and need not ask. */
+  constants?: (request: ExecuteRequest) => Constants;
+  /** For one execution, when it asks for the first time; the scope is one that `scopeSchema` accepts. */
+  bind?: (call: CallContext, scope: CapabilityScope, deps: CapabilityDeps) => HostInterfaces;
 }

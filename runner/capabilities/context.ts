@@ -1,9 +1,9 @@
-import { constant, type Capability } from './capability.ts';
+import type { Capability } from './capability.ts';
 
 /** Which tenant, install and request this is, and what started it. */
 export const contextCapability: Capability = {
   name: 'context.read',
-  bind({ request: { context } }) {
+  constants({ context }) {
     const data = {
       requestId: context.request_id,
       tenantId: context.tenant_id,
@@ -11,17 +11,12 @@ export const contextCapability: Capability = {
       installId: context.install_id,
       versionId: context.version_id,
     };
-    return {
-      context: { 'get-context': constant({ ok: data }) },
-      'context-v2': { 'get-trigger': constant({ ok: context.trigger }) },
-    };
+    return { 'context.get-context': { ok: data }, 'context-v2.get-trigger': { ok: context.trigger } };
   },
 };
 
 /** The install's config. */
 export const configCapability: Capability = {
   name: 'config.read',
-  bind({ request }) {
-    return { 'context-v2': { 'get-config': constant({ ok: JSON.stringify(request.config) }) } };
-  },
+  constants: ({ config }) => ({ 'context-v2.get-config': { ok: JSON.stringify(config) } }),
 };

@@ -1,9 +1,10 @@
 import { ALWAYS_GRANTED, type CapabilityScope } from '../../core/capabilities.ts';
 import { scopeSchema } from '../../core/capability-scope.ts';
 import { PlatformError } from '../../core/errors.ts';
+import type { ExecuteRequest } from '../../core/execute.ts';
 import { parseInput } from '../../core/issues.ts';
 import type { HostReply, WitValue } from '../engine/engine.ts';
-import type { CallContext, Capability, CapabilityDeps, HostFunction } from './capability.ts';
+import type { CallContext, Capability, CapabilityDeps, Constants, HostFunction } from './capability.ts';
 import { configCapability, contextCapability } from './context.ts';
 import { replyWithoutGrant } from './denied.ts';
 import { loggingCapability } from './logging.ts';
@@ -26,10 +27,18 @@ const CAPABILITIES: readonly Capability[] = [
 /** What this runner announces to gateways. */
 export const SERVED_CAPABILITIES = CAPABILITIES.map(({ name }) => name);
 
+const ALWAYS: readonly Granted[] = CAPABILITIES.filter(({ name }) => ALWAYS_GRANTED.includes(name)).map(
+  (capability) => ({ capability, scope: {} }),
+);
+
+interface Granted {
+  capability: Capability;
+  scope: CapabilityScope;
+}
+
 export interface BoundHost {
   call: (interfaceName: string, functionName: string, args: readonly WitValue[]) => Promise<HostReply>;
-  /** Answers that stay the same for the whole execution, by `interface.function`. */
-  constants: Readonly<Record<string, HostReply>>;
+  constants: Constants;
 }
 
 /**
@@ -38,34 +47,46 @@ export interface BoundHost {
  * that a sandbox has no business asking for, and for arguments of a wrong shape.
  */
 export function bindHost(call: CallContext, deps: CapabilityDeps): BoundHost {
-  const granted = new Map<string, HostFunction>();
-
-  const put = (capability: Capability, scope: CapabilityScope): void => {
-    for (const [interfaceName, functions] of Object.entries(capability.bind(call, scope, deps))) {
-      for (const [name, serve] of Object.entries(functions)) granted.set(`${interfaceName}.${name}`, serve);
-    }
-  };
-  for (const capability of CAPABILITIES) {
-    if (ALWAYS_GRANTED.includes(capability.name)) put(capability, {});
-  }
-  for (const { capability: name, scope } of call.request.providers) {
-    const capability = CAPABILITIES.find((candidate) => candidate.name === name);
-    if (capability === undefined) {
-      throw new PlatformError('INPUT_INVALID', `cap:${name} is not served by this runner`);
-    }
-    put(capability, parseInput(scopeSchema(name), scope, `the scope of cap:${name} is not one it knows`));
-  }
+  const granted = [...ALWAYS, ...call.request.providers.map(grantedBy)];
+  const constants: Record<string, HostReply> = {};
+  for (const { capability } of granted) Object.assign(constants, capability.constants?.(call.request));
+  // Most executions ask for nothing.
+  let functions: Map<string, HostFunction> | undefined;
 
   return {
     async call(interfaceName, functionName, args) {
-      const serve = granted.get(`${interfaceName}.${functionName}`);
+      const name = `${interfaceName}.${functionName}`;
+      if (Object.hasOwn(constants, name)) return constants[name] as HostReply;
+      functions ??= functionsOf(granted, call, deps);
+      const serve = functions.get(name);
       if (serve !== undefined) return serve(args);
       const reply = replyWithoutGrant(interfaceName, functionName);
       if (reply !== undefined) return reply;
       throw new PlatformError('INTERNAL', 'the sandbox called a function that nobody serves');
     },
-    constants: Object.fromEntries(
-      [...granted].flatMap(([name, { constant }]) => (constant === undefined ? [] : [[name, constant]])),
-    ),
+    constants,
   };
+}
+
+function grantedBy({ capability: name, scope }: ExecuteRequest['providers'][number]): Granted {
+  const capability = CAPABILITIES.find((candidate) => candidate.name === name);
+  if (capability === undefined) {
+    throw new PlatformError('INPUT_INVALID', `cap:${name} is not served by this runner`);
+  }
+  const known = parseInput(scopeSchema(name), scope, `the scope of cap:${name} is not one it knows`);
+  return { capability, scope: known };
+}
+
+function functionsOf(
+  granted: readonly Granted[],
+  call: CallContext,
+  deps: CapabilityDeps,
+): Map<string, HostFunction> {
+  const functions = new Map<string, HostFunction>();
+  for (const { capability, scope } of granted) {
+    for (const [interfaceName, served] of Object.entries(capability.bind?.(call, scope, deps) ?? {})) {
+      for (const [name, serve] of Object.entries(served)) functions.set(`${interfaceName}.${name}`, serve);
+    }
+  }
+  return functions;
 }

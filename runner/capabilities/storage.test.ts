@@ -20,8 +20,8 @@ function setup({ scope = {}, gateway }: Setup) {
     },
   };
   // It hands the call on to the gateway's client, and reads nothing of it.
-  const { storage } = storageCapability.bind({} as CallContext, scope, { hostApi } as CapabilityDeps);
-  const host = async (name: string, ...args: WitValue[]) => storage?.[name]?.(args);
+  const bound = storageCapability.bind?.({} as CallContext, scope, { hostApi } as CapabilityDeps);
+  const host = async (name: string, ...args: WitValue[]) => bound?.['storage']?.[name]?.(args);
   return { host, asked };
 }
 

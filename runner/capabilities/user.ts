@@ -1,10 +1,10 @@
-import { constant, type Capability } from './capability.ts';
+import type { Capability } from './capability.ts';
 import type { HostReply } from '../engine/engine.ts';
 
 /** Who called; `not-available` when no user did. */
 export const userCapability: Capability = {
   name: 'user.read',
-  bind({ request: { user, context } }) {
+  constants({ user, context }) {
     const reply: HostReply =
       user === undefined
         ? { err: 'not-available' }
@@ -19,7 +19,6 @@ export const userCapability: Capability = {
               clientId: user.client_id,
             },
           };
-    const functions = { 'get-user': constant(reply) };
-    return { user: functions, 'user-v2': functions };
+    return { 'user.get-user': reply, 'user-v2.get-user': reply };
   },
 };
