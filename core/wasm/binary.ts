@@ -165,11 +165,6 @@ export class BinaryWriter {
     return this;
   }
 
-  /** Writes over what is there already. */
-  patch(at: number, bytes: readonly number[]): void {
-    this.#bytes.set(bytes, at);
-  }
-
   #reserve(more: number): void {
     const needed = this.#length + more;
     if (needed <= this.#bytes.length) return;

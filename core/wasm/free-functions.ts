@@ -1,22 +1,21 @@
 import { BinaryReader } from './binary.ts';
 import { readInstruction } from './expressions.ts';
+import { CALL_COST, costOf } from './instruction-costs.ts';
 import { OP, skipImmediates } from './instructions.ts';
 import type { Layout } from './layout.ts';
 import { readLocals } from './locals.ts';
 import { SECTION } from './sections.ts';
 
-/** A function that runs no more in all is not charged for at its entry: its callers are. */
-export const FREE_INSTRUCTIONS = 64;
-
 interface Outline {
-  instructions: number;
+  /** Of its instructions, each once. */
+  cost: number;
   /** Functions it calls, by index, once for each place; undefined where work has no bound that can be told. */
   calls: number[] | undefined;
 }
 
 /**
- * By index, how many instructions a call of a function runs at most, what it calls included; of those alone that are not charged for
- * themselves, since they are short and call only such functions. A loop in one is charged for itself, turn by turn.
+ * By index, what a call of a function costs at most, what it calls included; of those alone that are not charged for at their entry,
+ * since they cost no more than CALL_COST and call only such functions: their callers are. A loop in one is charged for itself, turn by turn.
  */
 export function findFreeFunctions({
   name,
@@ -43,10 +42,10 @@ export function findFreeFunctions({
   });
   const decidable = [...outlines.keys()].filter((nth) => waiting[nth] === 0);
   for (let nth = decidable.pop(); nth !== undefined; nth = decidable.pop()) {
-    const { instructions, calls } = outlines[nth] ?? { instructions: 0, calls: undefined };
+    const { cost, calls } = outlines[nth] ?? { cost: 0, calls: undefined };
     if (!calls) continue;
-    const all = calls.reduce((sum, called) => sum + (free.get(called) ?? 0), instructions);
-    if (all > FREE_INSTRUCTIONS) continue;
+    const all = calls.reduce((sum, called) => sum + (free.get(called) ?? 0), cost);
+    if (all > CALL_COST) continue;
     const index = imported.functions + nth;
     free.set(index, all);
     for (const caller of callers.get(index) ?? []) {
@@ -59,14 +58,14 @@ export function findFreeFunctions({
 
 function readOutline(code: BinaryReader, where: string): Outline {
   readLocals(code, where);
-  const outline: Outline = { instructions: 0, calls: [] };
+  const outline: Outline = { cost: 0, calls: [] };
   while (!code.done) {
     const { code: op, immediates } = readInstruction(code, where);
-    outline.instructions += 1;
+    outline.cost += costOf(op);
     if (op === OP.call || op === OP.returnCall) outline.calls?.push(code.u32());
     else skipImmediates(code, immediates, where);
     const hasNoBound = op === OP.callIndirect || op === OP.returnCallIndirect;
-    if (hasNoBound || outline.instructions > FREE_INSTRUCTIONS) return { ...outline, calls: undefined };
+    if (hasNoBound || outline.cost > CALL_COST) return { ...outline, calls: undefined };
   }
   return outline;
 }

@@ -263,6 +263,16 @@ export function readAccess(reader: BinaryReader, where: string): number {
   return reader.u32();
 }
 
+export function isBranch(code: number): boolean {
+  return code === OP.br || code === OP.brIf || code === OP.brTable;
+}
+
+/** What a branch names, each counted from the innermost block outwards. */
+export function readLabels(reader: BinaryReader, code: number): number[] {
+  const others = code === OP.brTable ? reader.count() : 0;
+  return Array.from({ length: others + 1 }, () => reader.u32());
+}
+
 /** Nothing, one value type, or the index of a type, of which the first byte tells. */
 function skipBlockType(reader: BinaryReader, where: string): void {
   const first = reader.byte();

@@ -1,8 +1,9 @@
 import { type BinaryReader, BinaryWriter, encodeI32 } from './binary.ts';
 import { readInstruction, shifted, type Shift } from './expressions.ts';
-import { FREE_INSTRUCTIONS } from './free-functions.ts';
+import { CALL_COST, costOf } from './instruction-costs.ts';
+import { isBranch, mapAccess, OP, readAccess, readLabels, skipImmediates, STORES } from './instructions.ts';
 import { Locals } from './locals.ts';
-import { mapAccess, OP, readAccess, skipImmediates, STORES } from './instructions.ts';
+import { PathCost } from './path-cost.ts';
 import { MAP, MARKED_PAGE_SHIFT } from './reserved.ts';
 import { findStoresToMark, markOffset, type Arities } from './store-marks.ts';
 import { EMPTY_BLOCK, TYPE } from './types.ts';
@@ -21,21 +22,7 @@ export interface Instruments {
 
 const TABLE_BULK: ReadonlySet<number> = new Set([OP.tableInit, OP.tableCopy, OP.tableGrow, OP.tableFill]);
 const MEMORY_BULK: ReadonlySet<number> = new Set([OP.memoryInit, OP.memoryCopy, OP.memoryFill]);
-const INDIRECT_CALLS: ReadonlySet<number> = new Set([OP.callIndirect, OP.returnCallIndirect]);
-
-/**
- * A charge is one, and one more for each so many instructions up to where the next is made. Not fewer: of the loop that an interpreter
- * is, with all its opcodes, one turn runs a few.
- */
-const INSTRUCTIONS_PER_FUEL = 1024;
-
-/** Code that is charged for in one place: a function without its loops, or a loop without those inside it. */
-interface Region {
-  /** With those of functions it calls that are not charged for themselves. */
-  instructions: number;
-  /** Where in the code the amount of a loop's charge stands, to be filled in at its end. */
-  amountAt: number;
-}
+const NO_LABELS: readonly number[] = [];
 
 /** Takes an address from the stack. */
 const MARK_PAGE = Uint8Array.from([
@@ -46,16 +33,6 @@ const MARK_PAGE = Uint8Array.from([
 const SUBTRACT_SLACK = Uint8Array.from([
   ...[OP.i32Const, 0, OP.i32Load, ...mapAccess(2, MAP.slack), OP.i32Sub],
 ]);
-
-function amountOf({ instructions }: Region): number {
-  return 1 + Math.floor(instructions / INSTRUCTIONS_PER_FUEL);
-}
-
-/** Always three bytes, so that it can be filled in: no function is charged for a hundred million instructions. */
-function encodeAmount(amount: number): number[] {
-  const most = Math.min(amount, 2 ** 20 - 1);
-  return [(most & 0x7f) | 0x80, ((most >> 7) & 0x7f) | 0x80, most >> 14];
-}
 
 export interface FunctionFacts {
   index: number;
@@ -69,6 +46,7 @@ export interface FunctionFacts {
 
 /**
  * Rewrites one function of a module: reads its locals and code, and writes them with their size before them, the entry and loops
+ * and long paths
  * charged for, stores marking their pages, growth made virtual, indices shifted.
  */
 export class FunctionRewriter {
@@ -79,6 +57,7 @@ export class FunctionRewriter {
   readonly #isFree: boolean;
   readonly #locals: Locals;
   readonly #code: BinaryWriter;
+  readonly #path = new PathCost();
   /** For each store in order, whether it marks. */
   readonly #marks: Iterator<boolean, undefined>;
   /** Everything before this was copied from the original. */
@@ -104,9 +83,9 @@ export class FunctionRewriter {
   }
 
   write(out: BinaryWriter): void {
-    const whole = this.#rewriteCode();
+    this.#rewriteCode();
     const head = new BinaryWriter();
-    const entry = this.#isFree ? [] : this.#charge(new BinaryWriter(), amountOf(whole)).written;
+    const entry = this.#isFree ? [] : this.#charge(new BinaryWriter()).written;
     head.bytes(this.#locals.encode()).bytes(entry);
     out
       .u32(head.length + this.#code.length)
@@ -114,58 +93,60 @@ export class FunctionRewriter {
       .bytes(this.#code.written);
   }
 
-  #rewriteCode(): Region {
-    const whole: Region = { instructions: 0, amountAt: 0 };
-    // A block or an if stands in it as the region that it is part of.
-    const open = [whole];
-    for (let region: Region | undefined = whole; region; region = open.at(-1)) {
-      const op = this.#rewriteInstruction(region);
-      region.instructions += 1;
-      if (op === OP.block || op === OP.if) open.push(region);
-      else if (op === OP.loop) open.push(this.#chargeLoop());
-      else if (op === OP.end) {
-        open.pop();
-        const loopEnds = region !== whole && open.at(-1) !== region;
-        if (loopEnds) this.#code.patch(region.amountAt, encodeAmount(amountOf(region)));
-      }
+  #rewriteCode(): void {
+    while (!this.#path.done) {
+      const { op, labels } = this.#rewriteInstruction();
+      this.#path.follow(op, labels);
+      if (op === OP.loop) this.#charge(this.#copyUpTo(this.#reader.position));
     }
     this.#copyUpTo(this.#reader.position);
-    return whole;
   }
 
-  #rewriteInstruction(region: Region): number {
+  /** Answers what it was, and where it may branch to. */
+  #rewriteInstruction(): { op: number; labels: readonly number[] } {
     const reader = this.#reader;
     const start = reader.position;
     const { code: op, immediates } = readInstruction(reader, this.#where);
     const { shift, grow } = this.#instruments;
     const storedType = STORES.get(op);
+    let labels = NO_LABELS;
     if (immediates === 'function' || immediates === 'global') {
       const given = reader.u32();
-      if (op !== OP.refFunc && immediates === 'function') region.instructions += this.#costOf(given);
+      const called = op === OP.call || op === OP.returnCall ? this.#costOfCallee(given) : 0;
       const index = shifted(given, immediates === 'function' ? shift.functions : shift.globals);
-      this.#copyUpTo(start).op(op, index);
+      this.#spend(start, costOf(op) + called).op(op, index);
       this.#copied = reader.position;
     } else if (storedType !== undefined) {
       const offset = readAccess(reader, this.#where);
       if (immediates === 'laneAccess') reader.skip(1);
-      if (this.#marks.next().value === true)
-        this.#mark(this.#copyUpTo(start), storedType, markOffset(offset));
+      const code = this.#spend(start, costOf(op));
+      if (this.#marks.next().value === true) this.#mark(code, storedType, markOffset(offset));
     } else {
-      skipImmediates(reader, immediates, this.#where);
-      if (INDIRECT_CALLS.has(op)) region.instructions += FREE_INSTRUCTIONS;
+      const code = this.#spend(start, costOf(op));
+      if (isBranch(op)) labels = readLabels(reader, op);
+      else skipImmediates(reader, immediates, this.#where);
       if (op === OP.memorySize) this.#copyUpTo(reader.position).bytes(SUBTRACT_SLACK);
       else if (op === OP.memoryGrow) {
-        this.#copyUpTo(start).op(OP.call, grow);
+        code.op(OP.call, grow);
         this.#copied = reader.position;
-      } else if (MEMORY_BULK.has(op)) this.#touchRange(this.#copyUpTo(start));
-      else if (TABLE_BULK.has(op)) this.#chargeEntries(this.#copyUpTo(start));
+      } else if (MEMORY_BULK.has(op)) this.#touchRange(code);
+      else if (TABLE_BULK.has(op)) this.#chargeEntries(code);
     }
-    return op;
+    return { op, labels };
   }
 
-  /** Of a call of a function. What another module's does is charged for itself, or is no more than this. */
-  #costOf(index: number): number {
-    return index < this.#instruments.shift.functions.from ? FREE_INSTRUCTIONS : (this.#free.get(index) ?? 0);
+  /** What another module's function does is charged for itself, or is no more than this. */
+  #costOfCallee(index: number): number {
+    return index < this.#instruments.shift.functions.from ? CALL_COST : (this.#free.get(index) ?? 0);
+  }
+
+  /** For the instruction that starts there, before which the path is charged for if it would cost too much with it. */
+  #spend(start: number, cost: number): BinaryWriter {
+    const code = this.#copyUpTo(start);
+    if (!this.#path.spend(cost)) return code;
+    // The next loop or function to begin sees whether any is left.
+    const { fuel } = this.#instruments;
+    return code.op(OP.globalGet, fuel).bytes([OP.i32Const, 1, OP.i32Sub]).op(OP.globalSet, fuel);
   }
 
   #copyUpTo(at: number): BinaryWriter {
@@ -174,22 +155,13 @@ export class FunctionRewriter {
     return this.#code;
   }
 
-  #chargeLoop(): Region {
-    const start = this.#copyUpTo(this.#reader.position).length;
-    const beforeAmount = new BinaryWriter().op(OP.globalGet, this.#instruments.fuel).byte(OP.i32Const).length;
-    this.#charge(this.#code, 1);
-    return { instructions: 0, amountAt: start + beforeAmount };
-  }
-
-  /** fuel -= amount; if (fuel < 0) spent() */
-  #charge(code: BinaryWriter, amount: number): BinaryWriter {
+  /** fuel -= 1; if (fuel < 0) spent() */
+  #charge(code: BinaryWriter): BinaryWriter {
     const { fuel, spent } = this.#instruments;
     const left = this.#locals.scratch('left', TYPE.i32);
     return code
       .op(OP.globalGet, fuel)
-      .byte(OP.i32Const)
-      .bytes(encodeAmount(amount))
-      .byte(OP.i32Sub)
+      .bytes([OP.i32Const, 1, OP.i32Sub])
       .op(OP.localTee, left)
       .op(OP.globalSet, fuel)
       .op(OP.localGet, left)
