@@ -6,7 +6,7 @@ export default {
     // Started by their path, as processes of their own.
     'bench/engine/memory-child.ts',
     'bench/neighbours/attacker.ts',
-    'bench/runner/bare-server.ts',
+    'bench/runner/{bare-server,bare-echo-process}.ts',
     'platform/component/precompile-child.ts',
     'runner/sandbox/child.ts',
     'starter/leave-with-starter.ts',
