@@ -130,7 +130,7 @@ describe.each(TOOLCHAINS)('a shared instance of %s', (name) => {
       },
     });
     expect([await count('late'), await count('late')]).toEqual([1, 2]);
-    const late = await call('/chatty', 'late', { limits: { timeoutMs: 200 }, host });
+    const late = await call('/chatty', 'late', { limits: { timeoutMs: 1_500 }, host });
     expect(late).toMatchObject({ ok: false, code: 'GUEST_TIMEOUT' });
     answer.resolve({ ok: undefined });
     expect([await count('late'), await count('late'), asked]).toEqual([1, 2, 1]);
