@@ -14,7 +14,7 @@ const ROWS: readonly Row[] = [
   [OP.returnCallIndirect, OP.returnCallIndirect, 1 + CALL_COST],
   [0x25, 0x25, 8], // table.get
   [OP.tableSet, OP.tableSet, 32],
-  [0x28, 0x3e, 8], // loads and stores, which may wait for memory each
+  [0x28, 0x3e, 2], // loads and stores, which may wait for memory each
   [OP.memoryGrow, OP.memoryGrow, CALL_COST],
   [0x6d, 0x70, 8], // i32.div and rem
   [0x7f, 0x82, 8], // i64.div and rem
@@ -25,8 +25,8 @@ const ROWS: readonly Row[] = [
   [OP.refFunc, OP.refFunc, 32],
   [OP.memoryInit, OP.tableGrow, CALL_COST], // beside what they take by length
   [OP.tableFill, OP.tableFill, CALL_COST],
-  [0xfd00, 0xfd0b, 8], // loads and stores of vectors
-  [0xfd54, 0xfd5d, 8],
+  [0xfd00, 0xfd0b, 2], // loads and stores of vectors
+  [0xfd54, 0xfd5d, 2],
   [0xfde3, 0xfde3, 8], // f32x4.sqrt
   [0xfde7, 0xfde7, 8], // f32x4.div
   [0xfdef, 0xfdef, 8], // f64x2.sqrt

@@ -1,10 +1,6 @@
 import { fuelModule, type FuelExports } from '../../core/wasm/fuel-module.ts';
 import { GO_ON, STOP, TAKE_TURN } from '../../core/wasm/reserved.ts';
-
-/**
- * Fuel handed out at once: what a guest may compute before others have their turn. See docs/decisions/0020-fresh-state-by-rewinding.md for how it was chosen.
- */
-const SLICE = 200_000;
+import { SliceSize } from './slice-size.ts';
 
 /** Fuel for a call of the host, whatever it does. */
 const FUEL_PER_CALL = 100;
@@ -36,6 +32,12 @@ export type Stopped = 'fuel' | 'deadline';
 
 const FUEL = new WebAssembly.Module(fuelModule());
 
+/** µs; time that others had the processor does not count. */
+function threadCpu(): number {
+  const { user, system } = process.threadCpuUsage();
+  return user + system;
+}
+
 /** Counts what one instance computes, and stops it where it may go no further. All its core modules share `global`. */
 export class FuelMeter {
   /** What is left of the slice; below zero, the guest asks for more. */
@@ -48,10 +50,18 @@ export class FuelMeter {
   #checkedAt = 0;
   #mayWait = false;
   readonly #nextTurn: () => Promise<void>;
+  readonly #sliceSize: SliceSize;
+  /** Of the running slice, and the processor's time of this thread when it began, µs. */
+  #slice = 0;
+  #cpuBefore = 0;
 
-  /** `nextTurn` lets others run. */
-  constructor(nextTurn: () => Promise<void> = async () => new Promise((resolve) => setImmediate(resolve))) {
+  /** `nextTurn` lets others run; `sliceSize` is of all guests of the component. */
+  constructor(
+    nextTurn: () => Promise<void> = async () => new Promise((resolve) => setImmediate(resolve)),
+    sliceSize = new SliceSize(),
+  ) {
     this.#nextTurn = nextTurn;
+    this.#sliceSize = sliceSize;
     const exports: Partial<FuelExports> = new WebAssembly.Instance(FUEL).exports;
     ({ global: this.global, take: this.#take } = exports as FuelExports);
   }
@@ -85,6 +95,7 @@ export class FuelMeter {
 
   /** The guest's slice is used up. */
   readonly spent = (): number => {
+    this.#sliceSize.ended(this.#slice, (threadCpu() - this.#cpuBefore) / 1_000);
     const why = this.#reasonToStop();
     if (why !== undefined) {
       this.stopped = why;
@@ -148,10 +159,11 @@ export class FuelMeter {
 
   /** One charge may have taken more than a slice. */
   #grant(): void {
-    const wanted = SLICE - Math.min(0, this.#left);
-    const slice = Math.min(wanted, this.#limits.fuel - this.#granted);
-    this.#granted += slice;
-    this.#take(-slice);
+    const wanted = this.#sliceSize.units - Math.min(0, this.#left);
+    this.#slice = Math.min(wanted, this.#limits.fuel - this.#granted);
+    this.#granted += this.#slice;
+    this.#take(-this.#slice);
     this.#checkedAt = this.used;
+    this.#cpuBefore = threadCpu();
   }
 }

@@ -15,6 +15,7 @@ import type { Beginning } from './kept-memory.ts';
 import type { EngineArtifact, GuestRequest, GuestResponse } from './engine.ts';
 import { FuelMeter, startLimits } from './fuel-meter.ts';
 import { hostImports } from './host-imports.ts';
+import { SliceSize } from './slice-size.ts';
 import { createTurns, type Turns } from './turns.ts';
 import { InputStream, OutputStream } from './wasi-streams.ts';
 
@@ -38,10 +39,11 @@ export async function compileLinked(
     },
     suspends: (name) => SUSPENDING.has(name),
   });
+  const sliceSize = new SliceSize();
   let beginnings: readonly Beginning[] | undefined;
 
   function instantiate(deadline?: number): Instance {
-    const meter = new FuelMeter(() => turns.next(plan));
+    const meter = new FuelMeter(() => turns.next(plan), sliceSize);
     const cores = new CoreInstances(meter);
     const current = createCurrentCall();
     const start = createStartCall();
