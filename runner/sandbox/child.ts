@@ -3,20 +3,13 @@ import { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import type { LinkedPlan } from '../../core/component/plan.ts';
 import { isPlatformError } from '../../core/errors.ts';
-import type {
-  Engine,
-  EngineArtifact,
-  ExecutionLimits,
-  GuestRequest,
-  GuestResponse,
-  Host,
-  HostReply,
-} from '../engine/engine.ts';
+import type { Engine, EngineArtifact, GuestResponse, Host, HostReply } from '../engine/engine.ts';
 import { createEngine } from '../engine/create-engine.ts';
 import type { GuestEnd, ReplyHead, SandboxOutcome } from './child-messages.ts';
 import { startCpuTime } from './cpu-time.ts';
 import { createFrameWriter } from './frame-writer.ts';
 import { createFrameReader, encodeFrame, FRAME, type Frame } from './frame.ts';
+import type { SandboxJob } from './job.ts';
 import { hasTooManyValues } from './json-values.ts';
 import {
   MAX_CALL_BYTES,
@@ -55,14 +48,7 @@ export interface UnloadHead {
 }
 
 /** What the supervisor sends to run a guest. */
-export interface ExecuteHead {
-  contentHash: string;
-  request: GuestRequest;
-  responseBytes: number;
-  limits: ExecutionLimits;
-  constants: Readonly<Record<string, HostReply>>;
-  sharedInstance?: string;
-}
+export type ExecuteHead = Omit<SandboxJob, 'takesTurns' | 'onCall' | 'onOutput'>;
 
 // Node's flag freezes what the intrinsics are made of, and not which of them the global names stand for.
 for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(globalThis))) {
