@@ -50,7 +50,6 @@ function newCluster(dataDir: string): string {
 export async function startPostgres(options: PostgresOptions): Promise<LocalPostgres> {
   const { password, supervisor, log, durable = true } = options;
   const dataDir = path.resolve(options.dataDir);
-  const port = options.port ?? (await freePort());
   const { initdb, postgres } = await findBinaries();
   mkdirSync(path.dirname(dataDir), { recursive: true });
   const as = choosePostgresUser(dataDir, postgres);
@@ -58,6 +57,7 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
     log('making the PostgreSQL cluster');
     await createCluster({ initdb, as, dataDir, password, durable });
   }
+  const port = options.port ?? (await freePort()); // last: it is free only until somebody takes it
 
   const settings = {
     listen_addresses: '127.0.0.1',
