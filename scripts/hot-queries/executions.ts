@@ -16,6 +16,13 @@ import {
 
 export function executionQueries(): HotQuery[] {
   const begin = (db: Knex): Promise<string> => beginExecution(db, usual);
+  const end = (db: Knex, executionId: string): Promise<unknown> =>
+    createExecutionStore(db).end(usual.tenantId, executionId, {
+      status: 'succeeded',
+      httpStatus: 200,
+      durationMs: 1,
+      responseBytes: 0,
+    });
   const list =
     (tenantId: string, filter: ExecutionFilter) =>
     (db: Knex, page: PageRequest): Promise<Page<unknown>> =>
@@ -24,13 +31,7 @@ export function executionQueries(): HotQuery[] {
     {
       name: 'execution: begin and end',
       rows: 1,
-      run: async (db) =>
-        createExecutionStore(db).end(usual.tenantId, await begin(db), {
-          status: 'succeeded',
-          httpStatus: 200,
-          durationMs: 1,
-          responseBytes: 0,
-        }),
+      run: async (db) => end(db, await begin(db)),
     },
     {
       name: 'execution: by id',
@@ -48,6 +49,8 @@ export function executionQueries(): HotQuery[] {
       owes: 'it goes through all that the install began within the longest timeout, once or twice when the install is disabled',
       async run(db) {
         const executionId = await begin(db);
+        // What fill-database.ts made may hold none of this install that are as young.
+        for (let i = 0; i < 5; i++) await end(db, await begin(db));
         const since = new Date(Date.now() - HOUR_MS / 12);
         await createExecutionStore(db).listRunning(usual.tenantId, { installId: usual.installId, since });
         return createExecutionStore(db).anyRunning(usual.tenantId, [executionId]);
