@@ -13,6 +13,7 @@ export default {
     'sdk/guest/{build-guard,quickjs*}.ts',
     'starter/services/download-temporal-cli.ts',
     'test/support/services-process.ts',
+    'test/support/first-release/*.ts',
     // Each is a project of its own, built by scripts/build-example.ts.
     'examples/*/{src,types,ui}/*.{ts,js}',
     'bench/guests/{*/src,types}/*.ts',

@@ -55,7 +55,7 @@ export interface Gateway {
 export function createGateway(
   config: GatewayConfig,
   logger: Logger,
-  given: Partial<Pick<AppDeps, 'workflows'>> = {},
+  given: Partial<Pick<AppDeps, 'workflows' | 'runners'>> = {},
 ): Gateway {
   const db = openDatabase({ ...config.database, statementTimeoutMs: STATEMENT_TIMEOUT_MS });
   // Apart, so that whatever guests ask, a call still finds a connection to begin and end with.
@@ -66,7 +66,7 @@ export function createGateway(
   });
   const changes = listenForRowChanges({ url: config.database.url, logger });
   const temporal = connectTemporal(config.temporal);
-  const runners = createSingleRunner(config.runner, logger);
+  const runners = given.runners ?? createSingleRunner(config.runner, logger);
   const tokenKey = readPrivateKey(config.executionTokenKeys.current.reveal());
   const { previous } = config.executionTokenKeys;
   const executionTokens = createExecutionTokens(tokenKey, previous && readPrivateKey(previous.reveal()));

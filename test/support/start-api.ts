@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { createGateway } from '../../api/create-gateway.ts';
+import type { Runners } from '../../api/execution/runners.ts';
 import { PERMISSIONS, type Permission } from '../../core/permissions.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { loadGatewayConfig } from '../../platform/config/gateway.ts';
@@ -61,10 +62,11 @@ export interface TestApi {
 
 const TENANT_PERMISSIONS = PERMISSIONS.filter((permission) => permission !== 'platform:operate');
 
-/** The real gateway on a database of its own; runner and workflows are fakes. `environment` overrides its settings. */
+/** The real gateway on a database of its own; workflows and, unless given, the runner are fakes. `environment` overrides its settings. */
 export async function startApi(
   name: string,
   environment: (databaseUrl: string) => Record<string, string> = () => ({}),
+  given: { runners?: Runners } = {},
 ): Promise<TestApi> {
   const database = await createTestDatabase(name);
   const { db } = database;
@@ -101,7 +103,7 @@ export async function startApi(
     SECRETS_PUBLIC_KEY: secrets.publicKey,
     ...environment(database.url),
   });
-  const gateway = createGateway(config, logger, { workflows });
+  const gateway = createGateway(config, logger, { workflows, ...given });
   const { port, internalPort } = await gateway.listen();
   const url = `http://127.0.0.1:${port}`;
 
