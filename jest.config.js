@@ -24,6 +24,6 @@ export default {
     }),
     project('e2e', ['<rootDir>/test/e2e/**/*.test.ts']),
   ],
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   maxWorkers: 2,
 };

@@ -79,7 +79,7 @@ describe('a pattern of assets', () => {
     }
     // A backtracking matcher takes minutes for each.
     const { user, system } = process.cpuUsage(before);
-    expect(user + system).toBeLessThan(1_000_000);
+    expect(user + system).toBeLessThan(5_000_000);
   });
 
   it('is one of too many when all together have more wildcards than are looked for', () => {

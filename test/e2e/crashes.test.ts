@@ -45,14 +45,14 @@ describe('a process that dies', () => {
         const now = platform.processes()[name];
         return now !== undefined && now !== before;
       };
-      expect(await waitFor(back, 30_000)).toBe(true);
+      expect(await waitFor(back, 60_000)).toBe(true);
     }
     const answered = async (): Promise<boolean> => {
       const url = '/api/ext/alga.hello/hello/again';
       const asked = platform.request('GET', url, { key: platform.local.keys.user });
       return asked.then(({ status }) => status === 200).catch(() => false); // the gateway is starting
     };
-    expect(await waitFor(answered, 30_000)).toBe(true);
+    expect(await waitFor(answered, 60_000)).toBe(true);
   });
 
   it('in the middle of a publish does not keep it from being done, once', async () => {
@@ -67,7 +67,7 @@ describe('a process that dies', () => {
     expectStatus(accepted, 202);
     const route = `/api/v1/publishes/${uploadId}`;
     const waits = async (): Promise<boolean> => (await readStatus(route)) !== 'uploading';
-    expect(await waitFor(waits, 30_000)).toBe(true);
+    expect(await waitFor(waits, 60_000)).toBe(true);
     expect(['verifying', 'precompiling']).toContain(await readStatus(route));
     kill('lifecycle-worker');
     kill('precompile-worker');

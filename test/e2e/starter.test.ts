@@ -64,7 +64,7 @@ describe('npm start', () => {
   });
 
   it('prints a line that can be pasted', async () => {
-    await waitFor(() => starter.output().includes('curl'), 10_000);
+    await waitFor(() => starter.output().includes('curl'), 60_000);
     // Into a pipe, as here, every line is JSON.
     const lines = starter
       .output()
@@ -109,7 +109,7 @@ describe('npm start', () => {
     starter.signal('SIGKILL');
     await starter.ended;
     // What needs the starter leaves with it; the services stay until the next start finds them.
-    expect(await waitFor(() => alive(before).length === 2, 30_000)).toBe(true);
+    expect(await waitFor(() => alive(before).length === 2, 60_000)).toBe(true);
     expect(alive(before)).toEqual(['postgres', 'temporal']);
     writeFileSync(path.join(dataDir, 'processes.json'), '[{"name": "postg');
     starter = runStarter(dataDir);
@@ -117,7 +117,7 @@ describe('npm start', () => {
     expect(await callHello()).toBe(3);
     expect(alive(before)).toEqual([]);
     expect(starter.output()).toContain('left over from an earlier start');
-  }, 120_000);
+  });
 
   it('stops everything it started at Ctrl-C, and keeps the data', async () => {
     const before = processesOf(dataDir);
@@ -128,17 +128,17 @@ describe('npm start', () => {
     starter = runStarter(dataDir);
     local = await starter.ready();
     expect(await callHello()).toBe(4);
-  }, 120_000);
+  });
 
   it('stops at once when asked twice, and the next start recovers', async () => {
     const before = processesOf(dataDir);
     starter.signal('SIGINT');
-    await waitFor(() => starter.output().includes('stopping'), 10_000);
+    await waitFor(() => starter.output().includes('stopping'), 60_000);
     starter.signal('SIGINT');
     expect([0, 130]).toContain(await starter.ended);
-    expect(await waitFor(() => alive(before).length === 0, 10_000)).toBe(true);
+    expect(await waitFor(() => alive(before).length === 0, 60_000)).toBe(true);
     starter = runStarter(dataDir);
     local = await starter.ready();
     expect(await callHello()).toBe(5);
-  }, 120_000);
+  });
 });

@@ -22,7 +22,7 @@ describe('a guest that computes when it is instantiated', () => {
     const made = await precompileComponent(component, { memoryMb: 64, timeoutMs: 60_000 });
     artifact = { contentHash: 'slow', ...made };
     expect(made.plan).toBeDefined();
-  }, 60_000);
+  });
 
   it('ends at the deadline of the call that waits for it', async () => {
     const engine = createEngine();

@@ -145,7 +145,7 @@ describe.each(await testedIsolations())('a runner whose sandboxes stand behind %
     neighbour.contentHash = honest.contentHash;
     await runner.publish(honest);
     await neighbourIsServed();
-  }, 60_000);
+  });
   afterAll(() => runner.close());
   afterEach(async () => {
     await neighbourIsServed();

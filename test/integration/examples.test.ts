@@ -38,7 +38,7 @@ describe.each(GUEST_ENGINES)('the example extension hello, built with %s,', (eng
       'ui/style.css',
     ]);
     expect(inspection.capabilities.toSorted()).toEqual(declared);
-  }, 60_000);
+  });
 });
 
 describe('the build for StarlingMonkey', () => {
@@ -75,7 +75,7 @@ describe('the hostile extension', () => {
     const { declared, inspection } = await published('hostile');
     expect(declared).not.toContain('storage.kv');
     expect(inspection.capabilities).toContain('storage.kv');
-  }, 60_000);
+  });
 
   it('built with every feature, is let through with advice about what gives no access', async () => {
     const { inspection } = await published('hostile', { disableFeatures: [] });
@@ -83,5 +83,5 @@ describe('the hostile extension', () => {
     expect(advised).toEqual(
       expect.arrayContaining(['wasi:http/types', 'wasi:http/outgoing-handler', 'wasi:filesystem/types']),
     );
-  }, 60_000);
+  });
 });

@@ -96,7 +96,7 @@ describe('a guest that lets the host work for it', () => {
   beforeAll(async () => {
     loop = await load(componentOf(`(loop ${RANDOM} (br 0))`));
     straight = await load(componentOf(RANDOM.repeat(20_000)));
-  }, 60_000);
+  });
 
   it('takes turns with others', async () => {
     let turns = 0;
@@ -117,7 +117,7 @@ describe('a guest that lets the host work for it', () => {
     const outcome = await run(await load(componentOf('(drop (call $now))'.repeat(50_000))));
     expect(outcome).toMatchObject({ ok: false, code: 'GUEST_TRAPPED' });
     expect(outcome.fuel).toBeLessThan(1_100_000);
-  }, 60_000);
+  });
 });
 
 describe('a guest that has the host hold memory for it', () => {
@@ -134,7 +134,7 @@ describe('a guest that has the host hold memory for it', () => {
           (br_if 0 (i32.lt_u (local.get $n) (i32.const 1000))))`),
     );
     expect(await run(contentHash)).toMatchObject({ ok: false, code: 'GUEST_TRAPPED' });
-  }, 60_000);
+  });
 
   it('answers with no more headers than anybody reads', async () => {
     const contentHash = await load(
@@ -143,7 +143,7 @@ describe('a guest that has the host hold memory for it', () => {
         (i32.store (i32.const 4) (i32.const 1048576)) (i32.store (i32.const 8) (i32.const 1000000))`),
     );
     expect(await run(contentHash)).toMatchObject({ ok: false, code: 'GUEST_TRAPPED' });
-  }, 60_000);
+  });
 
   it('gathers no headers of a request beyond any that is sent', async () => {
     const contentHash = await load(
@@ -154,8 +154,8 @@ describe('a guest that has the host hold memory for it', () => {
            (br 0))`,
       ),
     );
-    expect(await run(contentHash, 3_000)).toMatchObject({ ok: false, code: 'GUEST_TRAPPED' });
-  }, 60_000);
+    expect(await run(contentHash, 30_000)).toMatchObject({ ok: false, code: 'GUEST_TRAPPED' });
+  });
 
   it('opens no more requests than may hold a part of the sandbox', async () => {
     const contentHash = await load(componentOf('(loop (drop (call $fields)) (br 0))'));
@@ -163,7 +163,7 @@ describe('a guest that has the host hold memory for it', () => {
     expect(outcome).toMatchObject({ ok: false, code: 'GUEST_TRAPPED' });
     // 1,024 of 16 KiB each.
     expect(outcome.fuel).toBeLessThan(1_100 * 101);
-  }, 60_000);
+  });
 
   it('is held by no timer beyond its deadline', async () => {
     const contentHash = await load(componentOf('(call $block (call $after (i64.const 1000000000000000)))'));
@@ -172,10 +172,10 @@ describe('a guest that has the host hold memory for it', () => {
       slept.push(milliseconds);
       return new Promise(() => undefined);
     };
-    expect(await run(contentHash, 200, { sleep })).toMatchObject({ ok: false, code: 'GUEST_TIMEOUT' });
+    expect(await run(contentHash, 2_000, { sleep })).toMatchObject({ ok: false, code: 'GUEST_TIMEOUT' });
     expect(slept).toHaveLength(1);
-    expect(slept[0]).toBeLessThanOrEqual(200);
-  }, 60_000);
+    expect(slept[0]).toBeLessThanOrEqual(2_000);
+  });
 });
 
 describe('a guest that reads past the end of its memory', () => {
@@ -193,7 +193,7 @@ describe('a guest that reads past the end of its memory', () => {
     const first = await grow(0);
     expect(await grow(1)).toMatchObject({ ok: true, response: { status: 200 } });
     expect(await grow(0)).toEqual(first);
-  }, 60_000);
+  });
 });
 
 describe('a component', () => {
@@ -202,7 +202,7 @@ describe('a component', () => {
     const before = process.cpuUsage();
     await expect(load(componentOf('', { functions }))).rejects.toMatchObject({ code: 'GUEST_TRAPPED' });
     expect(cpuMsSince(before)).toBeLessThan(3_000);
-  }, 60_000);
+  });
 });
 
 it('links a memory that is imported under the name that maps have', async () => {

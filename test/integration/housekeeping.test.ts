@@ -36,7 +36,7 @@ beforeAll(async () => {
     WORKER_GATEWAY_TOKEN: 'unused',
     WORKFLOW_BUNDLE: file,
   };
-}, 120_000);
+});
 afterEach(async () => {
   await Promise.all([...running].map((worker) => worker.kill()));
   running.clear();

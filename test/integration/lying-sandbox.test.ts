@@ -9,7 +9,7 @@ const MIB = 1024 * 1024;
 let runner: TestRunner;
 beforeAll(async () => {
   runner = await startRunner();
-}, 60_000);
+});
 afterAll(async () => {
   await runner.close();
 });

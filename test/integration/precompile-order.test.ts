@@ -32,7 +32,7 @@ beforeAll(async () => {
     workflowBundle,
     activities: { recordArtifact: () => Promise.resolve() },
   });
-}, 60_000);
+});
 afterEach(async () => {
   const last = workers.pop();
   last?.worker.shutdown();
@@ -95,7 +95,7 @@ describe('the queue of precompiles', () => {
     const published = await enqueue({ fairnessKey: tenant });
     await workOff(BACKLOG + 1);
     expect(order.indexOf(published)).toBeLessThan(EARLY);
-  }, 60_000);
+  });
 
   it('gives a tenant its turn, however much another one has in it', async () => {
     const tenant = randomUUID();
@@ -103,5 +103,5 @@ describe('the queue of precompiles', () => {
     const other = await enqueue({ fairnessKey: randomUUID() });
     await workOff(BACKLOG + 1);
     expect(order.indexOf(other)).toBeLessThan(EARLY);
-  }, 60_000);
+  });
 });

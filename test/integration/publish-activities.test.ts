@@ -228,7 +228,7 @@ describe('precompileBundle', () => {
     await objects.remove(keys.signature(bundle.contentHash, name.replace('.dsse.json', '')));
     expect(await run('precompileBundle', bundle, all)).toEqual(first);
     expect(await signatures(bundle.contentHash)).toEqual([name]);
-  }, 120_000);
+  });
 
   it('signs anew what a previous key signed, and leaves the bytes and the old signature as they are', async () => {
     const bundle = await promoted();
@@ -243,7 +243,7 @@ describe('precompileBundle', () => {
     expect(second.artifact.keyId).not.toBe(first.artifact.keyId);
     expect(await signatures(bundle.contentHash)).toHaveLength(2);
     expect(await artifactBytes(bundle.contentHash)).toEqual(before);
-  }, 120_000);
+  });
 
   it('takes over nothing that a stranger signed: it signs only if making it again gives the same bytes', async () => {
     const bundle = await promoted();
@@ -256,7 +256,7 @@ describe('precompileBundle', () => {
     );
     await expect(run('precompileBundle', bundle)).rejects.toMatchObject({ code: 'OBJECT_CONFLICT' });
     expect(await signatures(bundle.contentHash)).toHaveLength(2);
-  }, 120_000);
+  });
 });
 
 describe('a version that an earlier release published', () => {
@@ -279,7 +279,7 @@ describe('a version that an earlier release published', () => {
     });
     const input = { ...ref, contentHash, sizeBytes, checks: [], artifact };
     expect((await run('registerVersion', input)).version).toBe('1.0.0');
-  }, 120_000);
+  });
 });
 
 describe('registering', () => {

@@ -33,7 +33,7 @@ beforeAll(async () => {
   expect(artifact).toMatchObject({ plan: { modules: expect.any(Array) } });
   expect(artifact.plan?.notRewindable).toBeUndefined();
   await engine.load({ ...artifact, contentHash });
-}, 120_000);
+});
 
 async function run(
   url: string,
@@ -118,5 +118,5 @@ describe('a component of QuickJS as its toolchain makes it when nothing is said'
     const [loop, other] = await Promise.all([call('/loop', 500), call('/')]);
     expect(loop).toMatchObject({ ok: false, code: 'GUEST_TIMEOUT' });
     expect(other).toMatchObject({ ok: true });
-  }, 120_000);
+  });
 });

@@ -62,7 +62,7 @@ describe.each(GUEST_ENGINES)('executions of a guest of %s', (engine) => {
     artifact = await artifactOf(await build(DRAWS, engine));
     expect(artifact.plan).toBeDefined();
     expect(artifact.plan?.notRewindable).toBeUndefined();
-  }, 120_000);
+  });
 
   it('share no number in an instance that is rewound, in new ones, or with those of another process', async () => {
     const drawn: string[] = [];

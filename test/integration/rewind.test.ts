@@ -84,7 +84,7 @@ describe.each(TOOLCHAINS)('a guest of %s:', (toolchain) => {
           return answer.promise;
         },
       });
-      expect(await run('/chatty', { timeoutMs: 200 }, host)).toMatchObject({
+      expect(await run('/chatty', { timeoutMs: 2_000 }, host)).toMatchObject({
         ok: false,
         code: 'GUEST_TIMEOUT',
       });

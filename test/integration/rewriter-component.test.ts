@@ -39,7 +39,7 @@ describe('the sample extension, rewritten', () => {
       new Map(Object.entries(bytes).map(([name, module]) => [name, new WebAssembly.Module(module)]));
     plain = compile(wasm);
     modules = compile(rewritten.modules);
-  }, 120_000);
+  });
 
   function start(
     from: Map<string, WebAssembly.Module>,

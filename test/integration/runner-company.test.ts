@@ -7,6 +7,9 @@ import { startRunner, type Execution, type TestRunner } from '../support/start-r
 const TENANT = '00000000-0000-4000-8000-00000000000a';
 const OTHER_INSTALL = '00000000-0000-4000-8000-00000000001b';
 
+/** A call that has to wait for the end of the others' work is served then, and perhaps one more. */
+const ONCE_IT_IS_OVER = 2;
+
 let runner: TestRunner;
 let hostile: PrecompiledArtifact;
 let hello: PrecompiledArtifact;
@@ -58,26 +61,26 @@ async function serveBeside(work: Promise<unknown>): Promise<number> {
 describe('an extension of a tenant', () => {
   it('is served while all the places of another one are taken by endless loops', async () => {
     const loop = () =>
-      runner.execute({ contentHash: hostile.contentHash, url: '/loop', limits: { timeout_ms: 2_000 } });
+      runner.execute({ contentHash: hostile.contentHash, url: '/loop', limits: { timeout_ms: 4_000 } });
     const loops = Array.from({ length: 6 }, loop);
-    expect(await serveBeside(Promise.all(loops))).toBeGreaterThan(10);
+    expect(await serveBeside(Promise.all(loops))).toBeGreaterThan(ONCE_IT_IS_OVER);
     for (const { head } of await Promise.all(loops)) expect(head.error?.code).toBe('GUEST_TIMEOUT');
-  }, 30_000);
+  });
 
   it('is served while a version is warmed that never comes to an end', async () => {
     const contentHash = await publishGlue('for (;;);');
     expect((await callOther()).head.status).toBe(200);
     const warming = runner.warm(TENANT, contentHash, { timeout_ms: 100, memory_mb: 64 });
-    expect(await serveBeside(warming)).toBeGreaterThan(10);
+    expect(await serveBeside(warming)).toBeGreaterThan(ONCE_IT_IS_OVER);
     expect(await warming).toMatchObject({ status: 504, body: { code: 'GUEST_TIMEOUT' } });
-  }, 30_000);
+  });
 
   it('is served while a guest that gives nobody a turn is called', async () => {
     const contentHash = await publishGlue(
       'export const instantiate = () => ({ handler: async () => { for (;;); } });',
     );
-    const call = runner.execute({ contentHash, limits: { timeout_ms: 1_000 } });
-    expect(await serveBeside(call)).toBeGreaterThan(10);
+    const call = runner.execute({ contentHash, limits: { timeout_ms: 4_000 } });
+    expect(await serveBeside(call)).toBeGreaterThan(ONCE_IT_IS_OVER);
     expect((await call).head.error?.code).toBe('GUEST_TIMEOUT');
-  }, 30_000);
+  });
 });

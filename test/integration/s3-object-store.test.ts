@@ -56,7 +56,7 @@ describeS3('S3, as VersityGW serves it', () => {
       stdio: 'ignore',
     });
     await eventually(() => createS3ObjectStore(configFor(port)).read('ready'));
-  }, 120_000);
+  });
 
   afterAll(async () => {
     if (gateway.exitCode === null && gateway.kill('SIGTERM')) await once(gateway, 'exit');

@@ -130,7 +130,7 @@ describe.each(TOOLCHAINS)('a shared instance of %s', (name) => {
       },
     });
     expect([await count('late'), await count('late')]).toEqual([1, 2]);
-    const late = await call('/chatty', 'late', { limits: { timeoutMs: 1_500 }, host });
+    const late = await call('/chatty', 'late', { limits: { timeoutMs: 3_000 }, host });
     expect(late).toMatchObject({ ok: false, code: 'GUEST_TIMEOUT' });
     answer.resolve({ ok: undefined });
     expect([await count('late'), await count('late'), asked]).toEqual([1, 2, 1]);
@@ -145,7 +145,7 @@ describe.each(TOOLCHAINS)('a shared instance of %s', (name) => {
     const counted = [];
     for (let round = 0; round < 1_001; round += 1) counted.push(await count('busy'));
     expect(counted.slice(-3)).toEqual([999, 1_000, 1]);
-  }, 60_000);
+  });
 
   it('begins anew when it has grown too far, so that no call of a leaking guest is refused memory', async () => {
     const kept: number[] = [];
@@ -155,7 +155,7 @@ describe.each(TOOLCHAINS)('a shared instance of %s', (name) => {
     expect(most).toBeGreaterThan(25);
     expect(most).toBeLessThanOrEqual(33);
     expect(kept[most]).toBe(1);
-  }, 60_000);
+  });
 
   it('gives every call the whole of its fuel', async () => {
     const { fuel } = await call('/state', 'metered');

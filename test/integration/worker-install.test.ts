@@ -53,7 +53,7 @@ beforeAll(async () => {
     WORKER_GATEWAY_TOKEN: 'worker-token',
     WORKFLOW_BUNDLE: file,
   };
-}, 120_000);
+});
 
 afterEach(async () => {
   await Promise.all([...running].map((worker) => worker.kill()));
@@ -125,7 +125,7 @@ describe('a worker as a process', () => {
       grants: [{ capability: 'storage.kv', scope: { namespaces: ['notes'] } }],
     });
     expect(await draftsOf(input)).toBe(0);
-  }, 60_000);
+  });
 
   it('finishes, once, an install whose worker was killed while a runner warmed up', async () => {
     const doomed = start();
@@ -140,7 +140,7 @@ describe('a worker as a process', () => {
     const result = await handle.result();
     expect(result.status).toBe('active');
     expect(await find(input)).toMatchObject({ status: 'active', configVersion: 1, secretsVersion: 1 });
-  }, 90_000);
+  });
 
   it('leaves nothing behind when the version is not healthy, and the row says why', async () => {
     start();
@@ -162,5 +162,5 @@ describe('a worker as a process', () => {
     });
     expect(await createInstallStore(database.db).secretNames(input.tenantId, input.installId)).toEqual({});
     expect(await draftsOf(input)).toBe(0);
-  }, 60_000);
+  });
 });

@@ -179,7 +179,7 @@ describe('workers as processes', () => {
       ]);
     }
     expect(await objects().read(keys.staging(ref.tenantId, ref.uploadId))).toBeUndefined();
-  }, 120_000);
+  });
 
   it.each([
     [
@@ -223,7 +223,7 @@ describe('workers as processes', () => {
       status: 'rejected',
       error: { code: 'BUNDLE_CORRUPT' },
     });
-  }, 60_000);
+  });
 
   it('refuse a version that exists, before the component is looked at', async () => {
     start('lifecycle');
@@ -240,7 +240,7 @@ describe('workers as processes', () => {
       error: { code: 'VERSION_EXISTS' },
     });
     expect(await versionsOf('twice')).toBe(1);
-  }, 120_000);
+  });
 
   it('finish a publish whose precompile worker was killed in the middle, once', async () => {
     start('lifecycle');
@@ -253,7 +253,7 @@ describe('workers as processes', () => {
     start('precompile');
     expect((await handle.result()).status).toBe('published');
     expect(await versionsOf('killed-precompile')).toBe(1);
-  }, 120_000);
+  });
 
   it('finish a publish whose lifecycle worker was killed in the middle, once', async () => {
     const doomed = start('lifecycle');
@@ -264,7 +264,7 @@ describe('workers as processes', () => {
     start('precompile');
     expect((await handle.result()).status).toBe('published');
     expect(await versionsOf('killed-lifecycle')).toBe(1);
-  }, 120_000);
+  });
 
   it('end a publish as failed when it is cancelled, and keep no version', async () => {
     start('lifecycle');
@@ -278,7 +278,7 @@ describe('workers as processes', () => {
     });
     expect(await versionsOf('cancelled')).toBe(0);
     expect(await objects().read(keys.staging(ref.tenantId, ref.uploadId))).toBeUndefined();
-  }, 60_000);
+  });
 
   it('sign anew with another key when they start with it, and npm run recompile says when all is done', async () => {
     start('lifecycle');
@@ -304,12 +304,12 @@ describe('workers as processes', () => {
     const facts = { content_hash: contentHashOf(bytes), target: ARTIFACT_TARGET };
     const row: unknown = await database.db('extension_artifact').where(facts).first();
     expect(row).toMatchObject({ key_id: keyId });
-  }, 120_000);
+  });
 
   it('leave on SIGTERM with exit code 0', async () => {
     const worker = start('lifecycle');
     await eventually(() => expect(worker.output()).toContain('RUNNING'));
     expect(await worker.stop()).toBe(0);
     expect(worker.output()).toContain('worker stopped');
-  }, 60_000);
+  });
 });

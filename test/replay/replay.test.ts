@@ -15,7 +15,7 @@ let options: ReplayWorkerOptions;
 
 beforeAll(async () => {
   options = { workflowBundle: await bundleWorkflows(), dataConverter: createDataConverter(TEST_CODEC_KEY) };
-}, 60_000);
+});
 
 const read = (name: string): string => readFileSync(path.join(FOLDER, name), 'utf8');
 

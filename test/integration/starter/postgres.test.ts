@@ -92,7 +92,7 @@ describe('the PostgreSQL of one machine', () => {
       const reused = readFileSync(pidFile, 'utf8').replace(/^\d+/, String(innocent.pid ?? -1));
       process.kill(server.pid() ?? -1, 'SIGKILL');
       writeFileSync(pidFile, reused);
-      expect(await waitFor(() => answers(server.url), 30_000)).toBe(true);
+      expect(await waitFor(() => answers(server.url), 60_000)).toBe(true);
       expect(processIdentity(innocent.pid ?? -1)).toBeDefined();
     } finally {
       innocent.kill('SIGKILL');
@@ -105,10 +105,10 @@ describe('the PostgreSQL of one machine', () => {
     const children = pidsIn(dataDir());
     expect(children.length).toBeGreaterThan(3);
     for (const pid of children) process.kill(pid, 'SIGSTOP');
-    expect(await waitFor(() => children.every((pid) => processIdentity(pid) === undefined), 30_000)).toBe(
+    expect(await waitFor(() => children.every((pid) => processIdentity(pid) === undefined), 60_000)).toBe(
       true,
     );
-    expect(await waitFor(() => answers(server.url), 30_000)).toBe(true);
+    expect(await waitFor(() => answers(server.url), 60_000)).toBe(true);
   });
 
   it('stops a server that a killed starter left on its folder', async () => {
