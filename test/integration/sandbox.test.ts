@@ -184,8 +184,14 @@ describe.each(isolations)('a sandbox (%s)', (isolation) => {
   it('unloads what was called longest ago, and never what is being called', async () => {
     let unloads = 0;
     const sandbox = await setup({ maxLoadedBytes: 1, countUnload: () => (unloads += 1) });
-    const loop = sandbox.run(job('/loop')); // until the sandbox ends
-    loop.catch(() => undefined);
+    const never = new Promise<never>(() => undefined);
+    const called = Promise.withResolvers<undefined>();
+    const onCall = () => {
+      called.resolve(undefined);
+      return never;
+    };
+    sandbox.run(job('/chatty', { onCall })).catch(() => undefined); // until the sandbox ends
+    await called.promise;
     const others = [1, 2, 3].map((at) => ({ ...hostile, contentHash: `sha256:${String(at).repeat(64)}` }));
     for (const other of others) {
       await sandbox.load(other);

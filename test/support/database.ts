@@ -4,6 +4,7 @@ import { SecretValue } from '../../core/secret-value.ts';
 import { migrations } from '../../migrations/index.ts';
 import { openDatabase } from '../../platform/db/database.ts';
 import { migrate } from '../../platform/db/migrate.ts';
+import { eventually } from './eventually.ts';
 
 export interface TestDatabase {
   db: Knex;
@@ -40,6 +41,8 @@ export async function createEmptyDatabase(name: string): Promise<TestDatabase> {
 async function withAdmin(url: string, work: (admin: Knex) => Promise<unknown>): Promise<void> {
   const admin = openDatabase({ url: new SecretValue(url), poolMax: 1 });
   try {
+    // On a busy machine a connection may take longer than a platform would wait for it.
+    await eventually(() => admin.raw('select 1'));
     await work(admin);
   } finally {
     await admin.destroy();
