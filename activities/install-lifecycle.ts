@@ -1,17 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { activityInfo } from '@temporalio/activity';
 import { PlatformError } from '../core/errors.ts';
 import { MAX_TIMEOUT_MS, START_WITHIN_MS } from '../core/execute.ts';
 import { consentWorkflowId, installWorkflowId } from '../core/ids.ts';
-import {
-  stepsAtAttempt,
-  stepsWhenDone,
-  type FailureReason,
-  type InstallOperation,
-  type InstallStatus,
-  type LifecycleKind,
-  type OperationStepName,
-  type Step,
+import type {
+  FailureReason,
+  InstallOperationKind,
+  InstallStatus,
+  LifecycleKind,
+  OperationStepName,
+  Step,
 } from '../core/progress.ts';
 import type { ExecutionStore } from '../platform/db/executions.ts';
 import type { InstallLifecycleStore } from '../platform/db/install-lifecycle.ts';
@@ -19,7 +16,8 @@ import type { RegistryStore } from '../platform/db/registry.ts';
 import type { CancelWorkflow } from '../platform/temporal/cancel-workflow.ts';
 import { withHeartbeat } from './heartbeat.ts';
 import type { InstallRef } from './installs.ts';
-import type { RunnerActivities } from './runners.ts';
+import { attempts, done, operationOf, runId, underWay, type Done } from './own-run.ts';
+import type { RunnerExecutions } from './runners.ts';
 
 /** A call that has not ended by then was lost with its gateway or runner. */
 const DRAIN_WITHIN_MS = START_WITHIN_MS + MAX_TIMEOUT_MS;
@@ -29,12 +27,17 @@ export interface LifecycleDeps {
   lifecycle: InstallLifecycleStore;
   registry: Pick<RegistryStore, 'findVersionById'>;
   executions: Pick<ExecutionStore, 'listRunning' | 'anyRunning'>;
-  runners: Pick<RunnerActivities, 'warmVersion' | 'probeVersion'>;
+  runners: Pick<RunnerExecutions, 'warmVersion' | 'probeVersion'>;
   cancelWorkflow: CancelWorkflow;
 }
 
 /** Which install, and the steps of its operation as they stand: the one that runs is the activity's own. */
-export interface OperationRef extends InstallRef {
+export interface ShownInstall extends InstallRef {
+  kind: InstallOperationKind;
+  steps: Step[];
+}
+
+export interface OperationRef extends ShownInstall {
   kind: LifecycleKind;
   steps: Step<OperationStepName>[];
 }
@@ -62,10 +65,6 @@ export interface StopInstallResult {
   attempts: number;
 }
 
-interface Done {
-  attempts: number;
-}
-
 export type LifecycleActivities = ReturnType<typeof createLifecycleActivities>;
 
 /**
@@ -75,8 +74,8 @@ export type LifecycleActivities = ReturnType<typeof createLifecycleActivities>;
 export function createLifecycleActivities(deps: LifecycleDeps) {
   const { lifecycle, registry, executions, runners } = deps;
 
-  const show = ({ tenantId, installId, steps }: OperationRef): Promise<void> =>
-    lifecycle.show(tenantId, installId, runId(), stepsAtAttempt(steps, activityInfo().attempt));
+  const show = ({ tenantId, installId, steps }: ShownInstall): Promise<void> =>
+    lifecycle.show(tenantId, installId, { runId: runId(), steps: underWay(steps) });
 
   async function drained(tenantId: string, installId: string, signal: AbortSignal): Promise<void> {
     const since = new Date(Date.now() - DRAIN_WITHIN_MS);
@@ -121,7 +120,7 @@ export function createLifecycleActivities(deps: LifecycleDeps) {
       return versionOf(versionId);
     },
 
-    async warmInstall({ versionId, ...ref }: OperationRef & { versionId: string }): Promise<Done> {
+    async warmInstall({ versionId, ...ref }: ShownInstall & { versionId: string }): Promise<Done> {
       await show(ref);
       const { tenantId, installId } = ref;
       return runners.warmVersion({ tenantId, installId, versionId });
@@ -132,7 +131,7 @@ export function createLifecycleActivities(deps: LifecycleDeps) {
       versionId,
       health,
       ...ref
-    }: OperationRef & { versionId: string; health?: string }): Promise<Done> {
+    }: ShownInstall & { versionId: string; health?: string }): Promise<Done> {
       await show(ref);
       if (health === undefined) return attempts();
       const { tenantId, installId } = ref;
@@ -242,28 +241,4 @@ export function createLifecycleActivities(deps: LifecycleDeps) {
       await lifecycle.end(tenantId, installId, { runId: runId(), steps, error });
     },
   };
-}
-
-/** The workflow run that this activity works for. */
-function runId(): string {
-  return execution().runId;
-}
-
-function operationOf(kind: LifecycleKind): InstallOperation & { runId: string } {
-  const { workflowId, runId: ownRunId } = execution();
-  return { kind, workflowId, runId: ownRunId, startedAt: new Date().toISOString() };
-}
-
-function execution(): { workflowId: string; runId: string } {
-  const { workflowExecution } = activityInfo();
-  if (!workflowExecution) throw new PlatformError('INTERNAL', 'the activity has no workflow');
-  return workflowExecution;
-}
-
-function attempts(): Done {
-  return { attempts: activityInfo().attempt };
-}
-
-function done<Name extends string>(steps: Step<Name>[]): Step<Name>[] {
-  return stepsWhenDone(stepsAtAttempt(steps, activityInfo().attempt), new Date().toISOString());
 }

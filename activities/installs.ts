@@ -1,4 +1,3 @@
-import { activityInfo } from '@temporalio/activity';
 import {
   ALWAYS_GRANTED,
   capabilityEntry,
@@ -7,12 +6,12 @@ import {
   type Grant,
 } from '../core/capabilities.ts';
 import { PlatformError } from '../core/errors.ts';
-import { installWorkflowId } from '../core/ids.ts';
 import { requestedCapabilities } from '../core/manifest/permissions.ts';
 import type { FailureReason, InstallStepName, Step } from '../core/progress.ts';
 import type { InstallDraftStore } from '../platform/db/install-drafts.ts';
 import type { InstallOperationStore } from '../platform/db/install-operations.ts';
 import type { RegistryStore } from '../platform/db/registry.ts';
+import { attempts, done, operationOf, runId, shownDone, type Done } from './own-run.ts';
 
 export interface InstallDeps {
   operations: InstallOperationStore;
@@ -25,11 +24,15 @@ export interface InstallRef {
   installId: string;
 }
 
-export interface OpenInstallInput extends InstallRef {
+/** Which install, and the steps as they stand: the one that runs is the activity's own. */
+export interface InstallStepRef extends InstallRef {
+  steps: Step<InstallStepName>[];
+}
+
+export interface OpenInstallInput extends InstallStepRef {
   extensionId: string;
   versionId: string;
   digest: string;
-  steps: Step<InstallStepName>[];
 }
 
 /** A capability the version asks for, beyond those that every install has; one that nobody serves is not asked about. */
@@ -46,17 +49,12 @@ export interface OpenInstallResult {
   attempts: number;
 }
 
-export interface SaveInstallProgressInput extends InstallRef {
-  status: 'installing' | 'awaiting-consent';
-  steps: Step<InstallStepName>[];
-}
-
-export interface WaitForConsentInput extends InstallRef {
+export interface WaitForConsentInput extends InstallStepRef {
   versionId: string;
-  steps: Step<InstallStepName>[];
+  requested: RequestedCapability[];
 }
 
-export interface GrantCapabilitiesInput extends InstallRef {
+export interface GrantCapabilitiesInput extends InstallStepRef {
   grants: Grant[];
   grantedBy: string;
 }
@@ -70,24 +68,30 @@ export interface DiscardDraftInput extends DraftRef {
   error?: FailureReason;
 }
 
+export interface ApplyDraftInput extends DraftRef {
+  /** Of the operation that the change is a step of; absent where it is all that is done. */
+  steps?: Step<InstallStepName>[];
+}
+
 export interface ApplyDraftResult {
   configVersion: number;
   secretsVersion: number;
   attempts: number;
 }
 
-export interface ActivateInstallInput extends InstallRef {
+export interface ActivateInstallInput extends InstallStepRef {
   versionId: string;
-  steps: Step<InstallStepName>[];
 }
 
-export type EndInstallInput = InstallRef & { steps: Step<InstallStepName>[] } & (
-    { status: 'failed'; error: FailureReason } | { status: 'declined' }
-  );
+export type EndInstallInput = InstallStepRef &
+  ({ status: 'failed'; error: FailureReason } | { status: 'declined' });
 
 export type InstallActivities = ReturnType<typeof createInstallActivities>;
 
-/** Everything an install changes in the database. Each may run twice: the second time changes nothing and answers the same. */
+/**
+ * Everything an install changes in the database. Those of its steps show in the same transaction that the step is done. Each may run
+ * twice: the second time changes nothing and answers the same.
+ */
 export function createInstallActivities({ operations, drafts, registry }: InstallDeps) {
   return {
     /** Writes the row, or takes it up again after a person's decision, and answers what the version asks consent for. */
@@ -97,30 +101,31 @@ export function createInstallActivities({ operations, drafts, registry }: Instal
       if (version?.extensionId !== extensionId || version.status !== 'published') {
         throw new PlatformError('NOT_FOUND', 'there is no such published version to install');
       }
-      const workflowId = installWorkflowId(tenantId, extensionId);
-      const operation = { kind: 'install', workflowId, startedAt: new Date().toISOString() } as const;
-      await operations.open(tenantId, { installId, extensionId, versionId, digest, operation, steps });
+      const operation = operationOf('install');
+      await operations.open(tenantId, {
+        ...{ installId, extensionId, versionId, digest, operation },
+        steps: done(steps),
+      });
       const requested = requestedCapabilities(version.manifest)
         .filter(({ name }) => !ALWAYS_GRANTED.includes(name) && capabilityEntry(name).provided)
         .map(({ name, scope, optional }) => ({ capability: name, scope, optional }));
       const { health } = version.manifest;
-      return { requested, ...(health !== undefined && { health }), attempts: activityInfo().attempt };
+      return { requested, ...(health !== undefined && { health }), ...attempts() };
     },
 
     /** Leaves the version to wait for a person; no operation holds the install meanwhile. */
     async waitForConsent({ tenantId, installId, versionId, steps }: WaitForConsentInput): Promise<void> {
-      await operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', steps });
+      await operations.wait(tenantId, installId, versionId, {
+        waitingFor: 'consent',
+        runId: runId(),
+        steps,
+      });
     },
 
-    /** Shows the progress in the row; after the install's end it writes nothing. */
-    async saveInstallProgress({ tenantId, installId, ...progress }: SaveInstallProgressInput): Promise<void> {
-      await operations.saveProgress(tenantId, installId, progress);
-    },
-
-    async grantCapabilities(input: GrantCapabilitiesInput): Promise<{ attempts: number }> {
-      const { tenantId, installId, grants, grantedBy } = input;
-      await operations.grant(tenantId, installId, grants, grantedBy);
-      return { attempts: activityInfo().attempt };
+    async grantCapabilities(input: GrantCapabilitiesInput): Promise<Done> {
+      const { tenantId, installId, grants, grantedBy, steps } = input;
+      await operations.grant(tenantId, installId, grants, grantedBy, shownDone(steps));
+      return attempts();
     },
 
     /** Undo of `grantCapabilities`; nothing to revoke is no error. */
@@ -129,9 +134,9 @@ export function createInstallActivities({ operations, drafts, registry }: Instal
     },
 
     /** Moves config and sealed secrets out of the draft; the draft is gone in the same transaction. */
-    async applyDraft({ tenantId, installId, draftId }: DraftRef): Promise<ApplyDraftResult> {
-      const versions = await operations.applyDraft(tenantId, installId, draftId);
-      return { ...versions, attempts: activityInfo().attempt };
+    async applyDraft({ tenantId, installId, draftId, steps }: ApplyDraftInput): Promise<ApplyDraftResult> {
+      const shown = steps && shownDone(steps);
+      return { ...(await operations.applyDraft(tenantId, installId, draftId, shown)), ...attempts() };
     },
 
     /** Undo of `applyDraft` in a new install; nothing to clear is no error. */
@@ -145,9 +150,9 @@ export function createInstallActivities({ operations, drafts, registry }: Instal
     },
 
     /** The version serves from here on. */
-    async activateInstall(input: ActivateInstallInput): Promise<{ attempts: number }> {
-      await operations.activate(input.tenantId, input.installId, input.versionId, input.steps);
-      return { attempts: activityInfo().attempt };
+    async activateInstall({ tenantId, installId, versionId, steps }: ActivateInstallInput): Promise<Done> {
+      await operations.activate(tenantId, installId, versionId, done(steps));
+      return attempts();
     },
 
     /** Undo of `activateInstall`; an install that is not active stays as it is. */

@@ -116,7 +116,7 @@ export function createPrecompileActivities({
      */
     async inspectComponent(
       input: InspectComponentInput,
-    ): Promise<{ checks: Check[]; target?: string; attempts: number }> {
+    ): Promise<{ checks: Check[]; target: string; attempts: number }> {
       const { tenantId, uploadId, contentHash } = input;
       const checks = await withHeartbeat(async (signal) => {
         const bundle = await readBundle(await readStaging(objects, keys.staging(tenantId, uploadId), signal));
@@ -135,15 +135,14 @@ export function createPrecompileActivities({
 
     /**
      * Makes, signs and stores the artifact that runners load. A second time finds the first one's, or makes the same bytes again.
-     * Without a target (workflows of an earlier release name none) it is this worker's own. Throws COMPONENT_INVALID, WORLD_MISMATCH,
-     * or TARGET_UNAVAILABLE if this worker makes another.
+     * Throws COMPONENT_INVALID, WORLD_MISMATCH, or TARGET_UNAVAILABLE if this worker makes another.
      */
     async precompileBundle({
       contentHash,
-      target: wanted = target,
+      target: wanted,
     }: {
       contentHash: string;
-      target?: string;
+      target: string;
     }): Promise<{ artifact: Artifact; attempts: number }> {
       if (wanted !== target) {
         throw new PlatformError(

@@ -1,24 +1,24 @@
 import { buffer } from 'node:stream/consumers';
-import { activityInfo } from '@temporalio/activity';
 import type { Artifact } from '../core/artifact.ts';
 import { PlatformError } from '../core/errors.ts';
 import { parseManifest } from '../core/manifest/manifest.ts';
-import type { Check } from '../core/progress.ts';
 import type { RegistryStore } from '../platform/db/registry.ts';
+import type { UploadStore } from '../platform/db/uploads.ts';
 import type { ObjectKeys } from '../platform/objects/keys.ts';
 import type { ObjectStore } from '../platform/objects/object-store.ts';
-import type { UploadRef } from './uploads.ts';
+import { attempts, done, underWay } from './own-run.ts';
+import type { PublishStepRef } from './uploads.ts';
 
 export interface RegistryDeps {
   registry: Pick<RegistryStore, 'register'>;
+  uploads: Pick<UploadStore, 'saveProgress' | 'end'>;
   objects: Pick<ObjectStore, 'read'>;
   keys: Pick<ObjectKeys, 'manifest'>;
 }
 
-export interface RegisterVersionInput extends UploadRef {
+export interface RegisterVersionInput extends PublishStepRef {
   contentHash: string;
   sizeBytes: number;
-  checks: Check[];
   artifact: Artifact;
 }
 
@@ -32,16 +32,24 @@ export interface RegisteredVersion {
 
 export type RegistryActivities = ReturnType<typeof createRegistryActivities>;
 
-export function createRegistryActivities({ registry, objects, keys }: RegistryDeps) {
+export function createRegistryActivities({ registry, uploads, objects, keys }: RegistryDeps) {
   return {
-    /** Makes the promoted bundle a version. A second time for the same upload answers the version the first one made. */
+    /**
+     * Makes the promoted bundle a version, and ends the publish. A second time for the same upload answers the version the first one
+     * made.
+     */
     async registerVersion(input: RegisterVersionInput): Promise<RegisteredVersion> {
+      const { tenantId, uploadId, steps, checks } = input;
+      const shown = { status: 'registering', steps: underWay(steps), checks } as const;
+      await uploads.saveProgress(tenantId, uploadId, shown);
       const stored = await objects.read(keys.manifest(input.contentHash));
       if (!stored)
         throw new PlatformError('BUNDLE_UNAVAILABLE', 'the promoted manifest is not in the object store');
       const manifest = parseManifest((await buffer(stored.body)).toString('utf8'));
       const registered = await registry.register({ ...input, manifest });
-      return { ...registered, attempts: activityInfo().attempt };
+      const { versionId } = registered;
+      await uploads.end(tenantId, uploadId, { status: 'published', versionId, steps: done(steps), checks });
+      return { ...registered, ...attempts() };
     },
   };
 }

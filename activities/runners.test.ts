@@ -3,9 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { installWorkflowId } from '../core/ids.ts';
 import { SecretValue } from '../core/secret-value.ts';
-import { createRunnerActivities } from './runners.ts';
+import { createRunnerExecutions } from './runners.ts';
 
 const version = { tenantId: 'tenant-1', installId: 'install-1', versionId: 'version-1' };
 const problem = (status: number, code: string) => ({
@@ -43,7 +42,7 @@ beforeEach(async () => {
 afterEach(() => new Promise((resolve) => server.close(resolve)));
 
 const activities = () =>
-  createRunnerActivities({ gateway: { baseUrl, token: new SecretValue('worker-token') }, pauseMs: 1 });
+  createRunnerExecutions({ gateway: { baseUrl, token: new SecretValue('worker-token') }, pauseMs: 1 });
 
 function warm(): Promise<unknown> {
   const all = activities();
@@ -65,20 +64,6 @@ describe('warmVersion', () => {
         body: { ...version, trigger: 'warm' },
       },
     ]);
-  });
-
-  it('takes the tenant from its workflow where the history does not name it', async () => {
-    const { installId, versionId } = version;
-    const workflowExecution = { workflowId: installWorkflowId('tenant-2', 'extension-1'), runId: 'run-1' };
-    await new MockActivityEnvironment({ workflowExecution }).run(() =>
-      activities().warmVersion({ installId, versionId }),
-    );
-    expect(received[0]?.body).toMatchObject({ tenantId: 'tenant-2', installId });
-    const elsewhere = new MockActivityEnvironment().run(() =>
-      activities().warmVersion({ installId, versionId }),
-    );
-    await expect(elsewhere).rejects.toMatchObject({ code: 'INTERNAL' });
-    expect(received).toHaveLength(1);
   });
 
   it('fails with what ended the guest, which a retry would not change', async () => {

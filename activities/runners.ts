@@ -5,7 +5,6 @@ import { createApiClient } from '../core/api/client.ts';
 import { runExecution } from '../core/api/internal.ts';
 import type { RequestOf } from '../core/api/route.ts';
 import { isErrorCode, isPlatformError, kindOf, PlatformError, type ErrorCode } from '../core/errors.ts';
-import { tenantOfInstallWorkflow } from '../core/ids.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { createFetchTransport } from '../platform/http/fetch-transport.ts';
 import { withHeartbeat } from './heartbeat.ts';
@@ -25,8 +24,7 @@ export interface RunnerDeps {
 }
 
 export interface WarmVersionInput {
-  /** Absent in histories of release 0.1.0. */
-  tenantId?: string;
+  tenantId: string;
   installId: string;
   versionId: string;
 }
@@ -36,10 +34,10 @@ export interface ProbeVersionInput extends WarmVersionInput {
   health: string;
 }
 
-export type RunnerActivities = ReturnType<typeof createRunnerActivities>;
+export type RunnerExecutions = ReturnType<typeof createRunnerExecutions>;
 
-/** Executions of a version that may not serve yet. The gateway authorises them and speaks to a runner. */
-export function createRunnerActivities({ gateway, pauseMs = PAUSE_MS }: RunnerDeps) {
+/** Executions of a version that may not serve yet, for activities. The gateway authorises them and speaks to a runner. */
+export function createRunnerExecutions({ gateway, pauseMs = PAUSE_MS }: RunnerDeps) {
   /** Throws GATEWAY_UNAVAILABLE without an answer in time, what the gateway refused with, or what ended the guest. */
   async function execute(
     body: RequestOf<typeof runExecution>['body'],
@@ -79,11 +77,7 @@ export function createRunnerActivities({ gateway, pauseMs = PAUSE_MS }: RunnerDe
 
   return {
     /** Has a runner load and instantiate the version. A second time finds it loaded. */
-    async warmVersion({
-      tenantId = ownTenant(),
-      installId,
-      versionId,
-    }: WarmVersionInput): Promise<{ attempts: number }> {
+    async warmVersion({ tenantId, installId, versionId }: WarmVersionInput): Promise<{ attempts: number }> {
       const warm = { tenantId, installId, versionId, trigger: 'warm' } as const;
       await withHeartbeat((signal) =>
         undisturbed(['GUEST_TIMEOUT', 'SANDBOX_LOST'], signal, () => execute(warm, WARM_DEADLINE_MS, signal)),
@@ -93,7 +87,7 @@ export function createRunnerActivities({ gateway, pauseMs = PAUSE_MS }: RunnerDe
 
     /** Asks the version's health endpoint. A second time asks again: a health endpoint must bear that. */
     async probeVersion({
-      tenantId = ownTenant(),
+      tenantId,
       installId,
       versionId,
       health,
@@ -133,12 +127,4 @@ function refusalOf(err: unknown): PlatformError {
   return new PlatformError('GATEWAY_UNAVAILABLE', `the gateway answered the worker with ${status}`, {
     details: { status, code },
   });
-}
-
-/** The tenant whose install the activity's workflow changes: its id says so. */
-function ownTenant(): string {
-  const { workflowExecution } = activityInfo();
-  const tenantId = workflowExecution && tenantOfInstallWorkflow(workflowExecution.workflowId);
-  if (tenantId === undefined) throw new PlatformError('INTERNAL', 'no tenant was named');
-  return tenantId;
 }

@@ -25,15 +25,16 @@ export interface ReceivedBundle {
   sizeBytes: number;
 }
 
-export interface SavePublishProgressInput extends UploadRef {
-  status: 'verifying' | 'precompiling' | 'registering';
+/** Which publish, and how it stands: the step that runs is the activity's own. */
+export interface PublishStepRef extends UploadRef {
   steps: Step<PublishStepName>[];
   checks: Check[];
 }
 
-export type EndPublishInput = UploadRef & { steps: Step<PublishStepName>[]; checks: Check[] } & (
-    { status: 'published'; versionId: string } | { status: 'rejected' | 'failed'; error: FailureReason }
-  );
+export interface EndPublishInput extends PublishStepRef {
+  status: 'rejected' | 'failed';
+  error: FailureReason;
+}
 
 export type UploadActivities = ReturnType<typeof createUploadActivities>;
 
@@ -54,12 +55,7 @@ export function createUploadActivities({ uploads, objects, keys }: UploadDeps) {
       return { contentHash: `sha256:${received.sha256}`, sizeBytes: received.size };
     },
 
-    /** Shows the progress in the row. A second time writes the same; after the end it writes nothing. */
-    async savePublishProgress({ tenantId, uploadId, ...progress }: SavePublishProgressInput): Promise<void> {
-      await uploads.saveProgress(tenantId, uploadId, progress);
-    },
-
-    /** Ends a publish. The first end stays; a second time changes nothing. */
+    /** Ends a publish that came to nothing. The first end stays; a second time changes nothing. */
     async endPublish({ tenantId, uploadId, ...end }: EndPublishInput): Promise<void> {
       await uploads.end(tenantId, uploadId, end);
     },

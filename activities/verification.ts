@@ -1,7 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
 import { capabilityEntry } from '../core/capabilities.ts';
 import { isPlatformError, PlatformError, type ErrorCode } from '../core/errors.ts';
-import { contentHashHex, publisherSlug } from '../core/ids.ts';
+import { contentHashHex, extensionAddress, publisherSlug } from '../core/ids.ts';
 import { manifestInvalid, type Manifest } from '../core/manifest/manifest.ts';
 import { unsupportedFields } from '../core/manifest/unsupported.ts';
 import type { Check, FailureReason } from '../core/progress.ts';
@@ -28,6 +28,8 @@ export interface VerifyBundleInput extends UploadRef {
 export interface Verdict {
   checks: Check[];
   fault?: FailureReason;
+  /** What the bundle says it is, once its manifest could be read: `publisher.name`, and a version that may be a wildcard. */
+  found?: { extension: string; version: string };
   attempts: number;
 }
 
@@ -58,7 +60,9 @@ export function createVerificationActivities({ objects, keys, registry }: Verifi
         await checkPublishable(checks, registry, tenantId, bundle.manifest),
       ];
       const first = faults.find((found) => found !== undefined);
-      return { checks, ...(first && { fault: reasonOf(first) }), attempts };
+      const { publisher, name, version } = bundle.manifest;
+      const found = { extension: extensionAddress(publisherSlug(publisher), name), version };
+      return { checks, ...(first && { fault: reasonOf(first) }), found, attempts };
     },
   };
 }

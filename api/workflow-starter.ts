@@ -17,8 +17,9 @@ import {
   publishWorkflowId,
   purgeWorkflowId,
 } from '../core/ids.ts';
-import type { InstallStatus, LifecycleKind, PublishStatus } from '../core/progress.ts';
+import type { InstallOperationKind, InstallStatus, LifecycleKind, PublishStatus } from '../core/progress.ts';
 import type { SearchAttributeName } from '../core/search-attributes.ts';
+import { operationTitle, precompileTitle, publishTitle, purgeTitle } from '../core/titles.ts';
 import { fromTemporalError } from '../platform/temporal/failures.ts';
 import {
   consentUpdate,
@@ -65,10 +66,10 @@ export interface WorkflowStarter {
     input: OperateInstallInput | UninstallInstallInput,
   ): Promise<InstallOpened>;
   /** Ends the grace of an uninstalled install. */
-  purgeNow(input: PurgeInstallInput): Promise<void>;
+  purgeNow(install: OperateInstallInput): Promise<void>;
   /** Throws STATE_CONFLICT if the install does not wait for consent. */
   decideConsent(
-    install: { tenantId: string; extensionId: string; installId: string; versionId: string },
+    install: { installId: string; versionId: string },
     decision: ConsentDecision,
   ): Promise<{ status: InstallStatus }>;
 }
@@ -79,6 +80,7 @@ export function createWorkflowStarter(
   { openWithinMs = OPEN_DEADLINE_MS }: { openWithinMs?: number } = {},
 ): WorkflowStarter {
   const installOperation = (
+    kind: InstallOperationKind,
     workflow: string,
     input: InstallExtensionInput | ConfigureInstallInput | OperateInstallInput,
     workflowId = installWorkflowId(input.tenantId, input.extensionId),
@@ -86,6 +88,7 @@ export function createWorkflowStarter(
     new WithStartWorkflowOperation(workflow, {
       workflowId,
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      staticSummary: operationTitle(kind, input),
       args: [input],
       ...sharedOptions(installAttributes(input)),
     });
@@ -131,22 +134,25 @@ export function createWorkflowStarter(
     }
   }
 
-  async function endGrace(uninstall: string, { tenantId, installId }: PurgeInstallInput): Promise<void> {
+  async function endGrace(uninstall: string, install: OperateInstallInput): Promise<void> {
     try {
       await client.workflow.getHandle(uninstall).signal(purgeNowSignal);
     } catch (err) {
       if (!(err instanceof WorkflowNotFoundError)) throw err;
-      await purgeNow({ tenantId, installId });
+      await purgeNow(install);
     }
   }
 
-  async function purgeNow(input: PurgeInstallInput): Promise<void> {
+  async function purgeNow(install: OperateInstallInput): Promise<void> {
+    const { tenantId, installId } = install;
+    const input: PurgeInstallInput = { tenantId, installId };
     await client.workflow.signalWithStart('purgeInstall', {
-      workflowId: purgeWorkflowId(input.installId),
+      workflowId: purgeWorkflowId(installId),
       taskQueue: LIFECYCLE_TASK_QUEUE,
       args: [input],
       signal: purgeNowSignal,
-      typedSearchAttributes: searchable({ ExtTenantId: input.tenantId }),
+      staticSummary: purgeTitle(install),
+      typedSearchAttributes: installAttributes(install),
     });
   }
 
@@ -161,7 +167,8 @@ export function createWorkflowStarter(
             args: [input],
             // Of its activities too: tenants take turns at what few do at once.
             priority: { fairnessKey: input.tenantId },
-            ...sharedOptions(searchable({ ExtTenantId: input.tenantId })),
+            staticSummary: publishTitle(input),
+            ...sharedOptions(searchable({ ExtTenantId: input.tenantId, ExtRequestedBy: input.requestedBy })),
           }),
         }),
       ),
@@ -170,7 +177,7 @@ export function createWorkflowStarter(
       begin(() =>
         client.workflow.executeUpdateWithStart(installOpenedUpdate, {
           args: [{ operation: 'install', digest: input.digest }],
-          startWorkflowOperation: installOperation('installExtension', input),
+          startWorkflowOperation: installOperation('install', 'installExtension', input),
         }),
       ),
 
@@ -181,6 +188,7 @@ export function createWorkflowStarter(
           workflowId,
           args: [input],
           priority: { fairnessKey: tenantId },
+          staticSummary: precompileTitle(input),
           ...sharedOptions(searchable({ ExtContentHash: input.contentHash })),
         }),
       );
@@ -188,7 +196,7 @@ export function createWorkflowStarter(
     },
 
     async configureInstall(input) {
-      const startWorkflowOperation = installOperation('configureInstall', input);
+      const startWorkflowOperation = installOperation('configure', 'configureInstall', input);
       const handle: WorkflowHandle<() => Promise<unknown>> = await begin(async () => {
         await client.workflow.executeUpdateWithStart(installOpenedUpdate, {
           args: [{ operation: 'configure', digest: input.digest }],
@@ -206,7 +214,7 @@ export function createWorkflowStarter(
 
     async operateInstall(kind, input) {
       const workflowId = operationWorkflowId(kind, input);
-      const startWorkflowOperation = installOperation(`${kind}Install`, input, workflowId);
+      const startWorkflowOperation = installOperation(kind, `${kind}Install`, input, workflowId);
       return begin(async () => {
         const opened = await client.workflow.executeUpdateWithStart(installOpenedUpdate, {
           args: [{ operation: kind, digest: kind }],
@@ -218,21 +226,14 @@ export function createWorkflowStarter(
       });
     },
 
-    purgeNow: (input) => begin(() => purgeNow(input)),
+    purgeNow: (install) => begin(() => purgeNow(install)),
 
-    async decideConsent({ tenantId, extensionId, installId, versionId }, decision) {
-      const decide = (workflowId: string): Promise<{ status: InstallStatus }> =>
-        client.workflow.getHandle(workflowId).executeUpdate(consentUpdate, { args: [decision] });
-      return begin(async () => {
-        try {
-          return await decide(consentWorkflowId(installId, versionId));
-        } catch (err) {
-          if (!(err instanceof WorkflowNotFoundError)) throw err;
-          // Installs that began with release 0.1.0 wait within themselves.
-          return decide(installWorkflowId(tenantId, extensionId));
-        }
-      });
-    },
+    decideConsent: ({ installId, versionId }, decision) =>
+      begin(() =>
+        client.workflow
+          .getHandle(consentWorkflowId(installId, versionId))
+          .executeUpdate(consentUpdate, { args: [decision] }),
+      ),
   };
 }
 
@@ -259,7 +260,9 @@ function installAttributes(
 ): TypedSearchAttributes {
   return searchable({
     ExtTenantId: input.tenantId,
+    ExtName: input.extension,
     ExtExtensionId: input.extensionId,
+    ExtRequestedBy: input.requestedBy,
     ...('versionId' in input && { ExtVersion: input.version, ExtContentHash: input.contentHash }),
   });
 }

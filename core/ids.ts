@@ -57,12 +57,6 @@ export function installWorkflowId(tenantId: string, extensionId: string): string
   return `install:${tenantId}:${extensionId}`;
 }
 
-/** The tenant in such an id; undefined if it is another kind of id. */
-export function tenantOfInstallWorkflow(workflowId: string): string | undefined {
-  const [kind, tenantId, extensionId] = workflowId.split(':');
-  return kind === 'install' && extensionId !== undefined ? tenantId : undefined;
-}
-
 /** What acts at once, whatever operation holds the install, takes no turn behind one. */
 const INTERRUPTING: readonly LifecycleKind[] = ['disable', 'uninstall'];
 

@@ -75,8 +75,8 @@ export type InstallOperationKind = 'install' | 'configure' | LifecycleKind;
 export interface InstallOperation {
   kind: InstallOperationKind;
   workflowId: string;
-  /** The one run that may write to the row; not told by operations that write by the row's status. */
-  runId?: string;
+  /** The one run of it that may write to the row. */
+  runId: string;
   /** RFC 3339 UTC. */
   startedAt: string;
 }
@@ -128,6 +128,15 @@ export function stepsAtAttempt<Name extends string>(
   return steps.map((step) =>
     step.status === 'running' ? { ...step, attempts: Math.max(step.attempts, attempt) } : step,
   );
+}
+
+/** Steps as they are shown once one of them has begun. */
+export function stepsWhenBegun<Name extends string>(
+  steps: readonly Step<Name>[],
+  name: Name,
+  at: string,
+): Step<Name>[] {
+  return steps.map((step) => (step.name === name ? { ...step, status: 'running', startedAt: at } : step));
 }
 
 /** The same once it has ended well. */

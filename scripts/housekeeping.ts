@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { randomUUID } from 'node:crypto';
 import { LIFECYCLE_TASK_QUEUE } from '../core/ids.ts';
+import { HOUSEKEEPING_TITLE } from '../core/titles.ts';
 import {
   parseEnvironment,
   SECRET_VARIABLES,
@@ -26,9 +27,10 @@ try {
     workflowId: `housekeeping-by-hand-${randomUUID()}`,
     taskQueue: LIFECYCLE_TASK_QUEUE,
     args: [input],
+    staticSummary: HOUSEKEEPING_TITLE,
   });
   console.log(`${handle.workflowId}${values['dry-run'] ? ', which changes nothing' : ''}`);
-  const { swept = {} } = (await handle.result()) as HousekeepingResult;
+  const { swept } = (await handle.result()) as HousekeepingResult;
   for (const [name, outcome] of Object.entries(swept)) {
     const said = 'error' in outcome ? `${outcome.error.code}: ${outcome.error.message}` : outcome.count;
     console.log(`${name.padEnd(12)} ${said}`);

@@ -1,5 +1,6 @@
 import { ScheduleAlreadyRunning, ScheduleOverlapPolicy, type Client } from '@temporalio/client';
 import { LIFECYCLE_TASK_QUEUE } from '../core/ids.ts';
+import { HOUSEKEEPING_TITLE } from '../core/titles.ts';
 
 const HOUSEKEEPING = 'housekeeping';
 
@@ -17,6 +18,7 @@ export async function ensureHousekeepingSchedule({ schedule }: Client): Promise<
         workflowType: HOUSEKEEPING,
         workflowId: HOUSEKEEPING,
         taskQueue: LIFECYCLE_TASK_QUEUE,
+        staticSummary: HOUSEKEEPING_TITLE,
       },
     });
   } catch (err) {

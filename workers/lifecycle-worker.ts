@@ -7,7 +7,7 @@ import { createInstallActivities } from '../activities/installs.ts';
 import { createLifecycleActivities } from '../activities/install-lifecycle.ts';
 import { createPurgeActivities } from '../activities/purge.ts';
 import { createRegistryActivities } from '../activities/registry.ts';
-import { createRunnerActivities } from '../activities/runners.ts';
+import { createRunnerExecutions } from '../activities/runners.ts';
 import { createSweepActivities } from '../activities/sweeps.ts';
 import { createUploadActivities } from '../activities/uploads.ts';
 import { createVerificationActivities } from '../activities/verification.ts';
@@ -58,17 +58,17 @@ export async function createLifecycleWorker(
   const dataConverter = createDataConverter(codecKey);
   const client = new Client({ connection, namespace, dataConverter });
   const purges = createPurgeStore(db);
-  const probing = createRunnerActivities({ gateway: config.gateway });
+  const uploads = createUploadStore(db);
   const lifecycle = createLifecycleActivities({
     lifecycle: createInstallLifecycleStore(db),
     registry,
     executions: createExecutionStore(db),
-    runners: probing,
+    runners: createRunnerExecutions({ gateway: config.gateway }),
     cancelWorkflow: createCancelWorkflow(client),
   });
   const verifying = {
     ...createVerificationActivities({ objects, keys, registry }),
-    ...createBundleActivities({ objects, keys }),
+    ...createBundleActivities({ objects, keys, uploads }),
   };
   const shared: Omit<WorkerOptions, 'taskQueue'> = {
     connection,
@@ -83,12 +83,9 @@ export async function createLifecycleWorker(
     workflowBundle: { codePath: config.workflowBundle },
     stickyQueueScheduleToStartTimeout: '3 seconds', // a killed worker's workflows move to another this soon
     activities: {
-      // Scheduled here by workflows of earlier releases.
-      ...probing,
-      ...verifying,
-      ...createUploadActivities({ uploads: createUploadStore(db), objects, keys }),
+      ...createUploadActivities({ uploads, objects, keys }),
       ...createArtifactActivities({ artifacts: createArtifactStore(db) }),
-      ...createRegistryActivities({ registry, objects, keys }),
+      ...createRegistryActivities({ registry, uploads, objects, keys }),
       ...createInstallActivities({
         operations: createInstallOperationStore(db),
         drafts: createInstallDraftStore(db),
@@ -113,7 +110,7 @@ export async function createLifecycleWorker(
   const prober = await Worker.create({
     ...shared,
     taskQueue: PROBE_TASK_QUEUE,
-    activities: { ...probing, ...lifecycle },
+    activities: lifecycle,
     maxConcurrentActivityTaskExecutions: PROBES_AT_ONCE,
   });
   const verifier = await Worker.create({

@@ -5,7 +5,7 @@ import {
   CancellationScope,
   condition,
   ParentClosePolicy,
-  proxyActivities,
+  setCurrentDetails,
   setHandler,
   sleep,
   startChild,
@@ -13,6 +13,9 @@ import {
 import type { InstallActivities } from '../activities/installs.ts';
 import { installWorkflowId } from '../core/ids.ts';
 import type { InstallStatus } from '../core/progress.ts';
+import { activities } from './activities.ts';
+import { grantsText } from '../core/grant-text.ts';
+import { operationTitle } from '../core/titles.ts';
 import { refuseUnrequested, withRequired } from './consent.ts';
 import {
   consentUpdate,
@@ -21,12 +24,12 @@ import {
   type InstallExtension,
 } from './messages.ts';
 import { OWN_DATABASE_UNDONE } from './own-database.ts';
-import { describeWorkflow } from './search-attributes.ts';
+import { describeWorkflow, installAttributes, searchable } from './search-attributes.ts';
 
-const { discardDraft, endInstall } = proxyActivities<InstallActivities>(OWN_DATABASE_UNDONE);
+const { discardDraft, endInstall } = activities<InstallActivities>(OWN_DATABASE_UNDONE);
 
 /** An admin has this long; then the install counts as declined. Its draft is held a day longer (platform/db/install-operations). */
-const DECIDE_WITHIN = '7 days';
+const DECIDE_WITHIN_MS = 7 * 24 * 60 * 60 * 1_000;
 /** Between two looks whether another operation still holds the install. */
 const FIRST_TRY_MS = 100;
 const LONGEST_BREAK_MS = 10_000;
@@ -60,13 +63,8 @@ export async function awaitConsent({
       },
     },
   );
-  describeWorkflow({
-    ExtTenantId: install.tenantId,
-    ExtExtensionId: install.extensionId,
-    ExtVersion: install.version,
-    ExtContentHash: install.contentHash,
-    ExtPhase: status,
-  });
+  describeWorkflow({ ...installAttributes(install), ExtPhase: status });
+  setCurrentDetails(waitText(install, requested));
 
   async function startOperation(granted: ConsentDecision): Promise<void> {
     const consent = withRequired(requested, granted);
@@ -77,17 +75,21 @@ export async function awaitConsent({
           workflowId: installWorkflowId(install.tenantId, install.extensionId),
           args: [input],
           parentClosePolicy: ParentClosePolicy.ABANDON,
+          staticSummary: operationTitle('install', install),
+          typedSearchAttributes: searchable(installAttributes(input)),
         });
         return;
       } catch (err) {
         if (!(err instanceof WorkflowExecutionAlreadyStartedError)) throw err;
-        await sleep(breakMs);
+        await sleep(breakMs, { summary: 'Another operation holds the install: its turn comes' });
       }
     }
   }
 
   try {
-    await condition(() => decision !== undefined, DECIDE_WITHIN);
+    await condition(() => decision !== undefined, DECIDE_WITHIN_MS, {
+      summary: 'Until then an admin has to decide, else the install counts as declined',
+    });
     if (decision?.decision === 'grant') {
       const granted = decision;
       // Not cancellable: the admin was told that it goes on.
@@ -97,6 +99,7 @@ export async function awaitConsent({
       await CancellationScope.nonCancellable(decline);
     }
     describeWorkflow({ ExtPhase: status });
+    setCurrentDetails(decidedText(decision));
     return { status };
   } catch (err) {
     // Cancelled while it waited: the same as nobody deciding, or the row would wait for ever.
@@ -115,4 +118,26 @@ export async function awaitConsent({
     await discardDraft({ ...ref, draftId: install.draftId });
     status = 'declined';
   }
+}
+
+function waitText(
+  { extension, version, tenantId, installId }: AwaitConsentInput['install'],
+  requested: AwaitConsentInput['requested'],
+): string {
+  const until = new Date(Date.now() + DECIDE_WITHIN_MS).toISOString();
+  const optional = requested.filter((asked) => asked.optional);
+  const required = requested.filter((asked) => !asked.optional);
+  return [
+    `**Waits for an admin of tenant ${tenantId}** to consent to what ${extension} ${version} asks for, until ${until}; after that the install counts as declined.`,
+    `- required: ${grantsText(required)}\n- may be left out: ${grantsText(optional)}`,
+    `What to do: \`POST /api/v1/installs/${installId}/consent\` with a key of that tenant, or nothing. Cancelling this workflow declines.`,
+  ].join('\n\n');
+}
+
+function decidedText(decision: ConsentDecision | undefined): string {
+  if (!decision) return '**Declined:** nobody decided in time.';
+  const { decidedBy } = decision;
+  return decision.decision === 'grant'
+    ? `**Granted** by ${decidedBy}. The install goes on under its own workflow id.`
+    : `**Declined** by ${decidedBy}.`;
 }

@@ -20,11 +20,6 @@ export function grantsFor(requested: readonly RequestedCapability[], consent: Co
     .map(({ capability, scope }) => ({ capability, scope }));
 }
 
-/** A decision as the consent it amounts to: a grant without a list consents to all that was asked for. */
-export function consentOf(decision: ConsentDecision): Consent {
-  return decision.capabilities ?? 'all';
-}
-
 /** What a grant covers when the operation that waited for it begins anew: required ones are consented to by granting at all. */
 export function withRequired(
   requested: readonly RequestedCapability[],

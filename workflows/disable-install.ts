@@ -1,12 +1,13 @@
-import { CancellationScope, proxyActivities } from '@temporalio/workflow';
+import { CancellationScope } from '@temporalio/workflow';
 import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
+import { activities } from './activities.ts';
 import type { OperateInstallInput, OperationProgress } from './messages.ts';
 import { OWN_DATABASE } from './own-database.ts';
 import { runOperation } from './run-operation.ts';
 import { STOPPING } from './stopping.ts';
 
-const { disableInstall: disable } = proxyActivities<LifecycleActivities>(OWN_DATABASE);
-const { cancelOperation, drainInstall } = proxyActivities<LifecycleActivities>(STOPPING);
+const { disableInstall: disable } = activities<LifecycleActivities>(OWN_DATABASE);
+const { cancelOperation, drainInstall } = activities<LifecycleActivities>(STOPPING);
 
 /**
  * Stops calls at once, whatever else runs on the install; then has that undo itself, and waits for the calls that had begun. Nothing is

@@ -1,13 +1,14 @@
-import { CancellationScope, proxyActivities } from '@temporalio/workflow';
+import { CancellationScope } from '@temporalio/workflow';
 import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
+import { activities } from './activities.ts';
 import type { OperateInstallInput, OperationProgress } from './messages.ts';
 import { OWN_DATABASE } from './own-database.ts';
 import { PROBING } from './probing.ts';
 import { runOperation } from './run-operation.ts';
 import { describeWorkflow } from './search-attributes.ts';
 
-const { openOperation, enableInstall: enable } = proxyActivities<LifecycleActivities>(OWN_DATABASE);
-const { warmInstall, probeInstall } = proxyActivities<LifecycleActivities>(PROBING);
+const { openOperation, enableInstall: enable } = activities<LifecycleActivities>(OWN_DATABASE);
+const { warmInstall, probeInstall } = activities<LifecycleActivities>(PROBING);
 
 /** Lets a disabled install serve again, once its version has shown that it still can. Until the last step it stays disabled. */
 export async function enableInstall(input: OperateInstallInput): Promise<OperationProgress> {

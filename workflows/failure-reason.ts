@@ -1,6 +1,7 @@
 import { ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
 import { isErrorCode, kindOf } from '../core/errors.ts';
-import type { FailureReason } from '../core/progress.ts';
+import type { FailureReason, Step } from '../core/progress.ts';
+import { failureText } from '../core/story.ts';
 
 /** What a person is told of a failure. A fault of our own is not explained to them: its message stays in Temporal. */
 export function failureReason(err: unknown): FailureReason {
@@ -16,6 +17,21 @@ export function failureReason(err: unknown): FailureReason {
     if (isErrorCode(code) && kindOf(code) !== 'internal') return { code, message: cause.message };
   }
   return { code: 'INTERNAL', message: 'the platform failed at this step' };
+}
+
+/**
+ * What a workflow fails with, told for operators: what failed, after how many attempts, what was undone, what to do. Its cause is `err`;
+ * a cancellation stays one.
+ */
+export function failureWithStory(err: unknown, steps: readonly Step[]): unknown {
+  const text = failureText(steps);
+  if (isCancellation(err) || text === undefined || !(err instanceof Error)) return err;
+  return ApplicationFailure.create({
+    message: text,
+    type: failureReason(err).code,
+    nonRetryable: true,
+    cause: err,
+  });
 }
 
 /** Attempts that the failed activity is known to have made; a worker that died cannot tell, so this is the least it was. */

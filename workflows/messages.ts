@@ -19,6 +19,7 @@ import type {
 export interface PublishBundleInput {
   tenantId: string;
   uploadId: string;
+  requestedBy: string;
 }
 
 export interface PublishProgress {
@@ -72,6 +73,8 @@ export interface RunningOperation {
 export interface InstallExtensionInput {
   tenantId: string;
   extensionId: string;
+  /** `publisher.name`. */
+  extension: string;
   installId: string;
   versionId: string;
   contentHash: string;
@@ -101,6 +104,8 @@ export interface InstallProgress {
 export interface ConfigureInstallInput {
   tenantId: string;
   extensionId: string;
+  /** `publisher.name`. */
+  extension: string;
   installId: string;
   draftId: string;
   requestedBy: string;
@@ -119,6 +124,8 @@ export interface ConfigureInstallResult {
 export interface OperateInstallInput {
   tenantId: string;
   extensionId: string;
+  /** `publisher.name`. */
+  extension: string;
   installId: string;
   requestedBy: string;
 }
@@ -155,9 +162,9 @@ export type SweepOutcome = { count: number } | { error: FailureReason };
 
 export interface HousekeepingResult {
   executionPartitions: string[];
-  dryRun?: boolean;
-  /** In the order in which they ran. Absent of runs that began with release 0.2.0. */
-  swept?: Partial<Record<SweepName, SweepOutcome>>;
+  dryRun: boolean;
+  /** In the order in which they ran. */
+  swept: Partial<Record<SweepName, SweepOutcome>>;
 }
 
 // Signatures of workflows that start each other, by name.
@@ -185,7 +192,7 @@ export const purgeNowSignal = defineSignal('purgeNow');
 /** Which install, and which draft it uses: a caller that joined has its own draft left over. */
 export interface InstallOpened {
   installId: string;
-  /** Not told by operations that began with release 0.1.0. */
+  /** Of operations that have one. */
   draftId?: string;
 }
 

@@ -1,10 +1,11 @@
-import { CancellationScope, proxyActivities } from '@temporalio/workflow';
+import { CancellationScope } from '@temporalio/workflow';
 import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
+import { activities } from './activities.ts';
 import type { OperateInstallInput, OperationProgress } from './messages.ts';
 import { OWN_DATABASE } from './own-database.ts';
 import { runOperation } from './run-operation.ts';
 
-const { pauseInstall: pause } = proxyActivities<LifecycleActivities>(OWN_DATABASE);
+const { pauseInstall: pause } = activities<LifecycleActivities>(OWN_DATABASE);
 
 /** Has calls refused with a hint to come again, until an admin resumes. One transaction: there is nothing to undo. */
 export async function pauseInstall(input: OperateInstallInput): Promise<OperationProgress> {

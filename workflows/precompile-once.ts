@@ -1,6 +1,7 @@
 import { WorkflowExecutionAlreadyStartedError, type Priority } from '@temporalio/common';
 import { ChildWorkflowCancellationType, executeChild, ParentClosePolicy, sleep } from '@temporalio/workflow';
 import { precompileWorkflowId } from '../core/ids.ts';
+import { precompileTitle } from '../core/titles.ts';
 import type { PrecompileInput, PrecompileResult } from './messages.ts';
 import { precompile } from './precompile.ts';
 
@@ -18,12 +19,13 @@ export async function precompileOnce(input: PrecompileInput, priority: Priority)
         workflowId: precompileWorkflowId(input.contentHash, input.target),
         args: [input],
         priority,
+        staticSummary: precompileTitle(input),
         parentClosePolicy: ParentClosePolicy.ABANDON,
         cancellationType: ChildWorkflowCancellationType.ABANDON,
       });
     } catch (err) {
       if (!(err instanceof WorkflowExecutionAlreadyStartedError)) throw err;
-      await sleep(wait);
+      await sleep(wait, { summary: 'Another workflow has the same artifact made: wait for it' });
     }
   }
 }

@@ -1,12 +1,12 @@
-import { proxyActivities } from '@temporalio/workflow';
 import type { ArtifactActivities } from '../activities/artifacts.ts';
 import type { PrecompileActivities } from '../activities/precompile.ts';
 import { PRECOMPILE_TASK_QUEUE } from '../core/ids.ts';
+import { activities } from './activities.ts';
 import type { PrecompileInput, PrecompileResult } from './messages.ts';
 import { OWN_DATABASE } from './own-database.ts';
 import { describeWorkflow } from './search-attributes.ts';
 
-const { precompileBundle } = proxyActivities<PrecompileActivities>({
+const { precompileBundle } = activities<PrecompileActivities>({
   taskQueue: PRECOMPILE_TASK_QUEUE,
   startToCloseTimeout: '30 minutes', // two tries at a large component on a slow machine; each has a tighter limit of its own
   scheduleToCloseTimeout: '2 hours', // waits in the queue behind a rush of publishes, and for a worker to come back
@@ -14,7 +14,7 @@ const { precompileBundle } = proxyActivities<PrecompileActivities>({
   retry: { maximumInterval: '1 minute' }, // a component that the tool crashes on must not keep the workers busy
 });
 
-const { recordArtifact } = proxyActivities<ArtifactActivities>(OWN_DATABASE);
+const { recordArtifact } = activities<ArtifactActivities>(OWN_DATABASE);
 
 /**
  * Makes, counter-signs and stores a bundle's artifact for a target, and writes it down in the registry. Whoever wants the same one

@@ -4,17 +4,17 @@ import {
   CancellationScope,
   condition,
   log,
-  proxyActivities,
   setHandler,
 } from '@temporalio/workflow';
 import type { BundleActivities } from '../activities/bundles.ts';
 import type { PrecompileActivities } from '../activities/precompile.ts';
 import type { RegistryActivities } from '../activities/registry.ts';
-import type { ReceivedBundle, UploadActivities } from '../activities/uploads.ts';
+import type { PublishStepRef, ReceivedBundle, UploadActivities } from '../activities/uploads.ts';
 import type { Verdict, VerificationActivities } from '../activities/verification.ts';
 import { PRECOMPILE_TASK_QUEUE, VERIFY_TASK_QUEUE } from '../core/ids.ts';
 import { PUBLISH_STEPS, type Check, type PublishStatus } from '../core/progress.ts';
-import { failureReason } from './failure-reason.ts';
+import { activities } from './activities.ts';
+import { failureReason, failureWithStory } from './failure-reason.ts';
 import {
   publishOpenedUpdate,
   publishProgressQuery,
@@ -28,16 +28,16 @@ import { withFault } from './publish-faults.ts';
 import { describeWorkflow } from './search-attributes.ts';
 import { createSteps } from './steps.ts';
 
-const { openPublish, savePublishProgress, endPublish, registerVersion } = proxyActivities<
-  UploadActivities & RegistryActivities
->(OWN_DATABASE);
+const { openPublish, endPublish, registerVersion } = activities<UploadActivities & RegistryActivities>(
+  OWN_DATABASE,
+);
 
-const { removeStaging } = proxyActivities<UploadActivities>({
+const { removeStaging } = activities<UploadActivities>({
   startToCloseTimeout: '30 seconds',
   scheduleToCloseTimeout: '10 minutes', // what is left in staging then stays there
 });
 
-const { verifyBundle, promoteBundle } = proxyActivities<VerificationActivities & BundleActivities>({
+const { verifyBundle, promoteBundle } = activities<VerificationActivities & BundleActivities>({
   taskQueue: VERIFY_TASK_QUEUE,
   startToCloseTimeout: '10 minutes', // 200 MiB from a slow store
   scheduleToCloseTimeout: '2 hours', // waits in the queue behind a rush of publishes; gives up on a store that stays away
@@ -45,7 +45,7 @@ const { verifyBundle, promoteBundle } = proxyActivities<VerificationActivities &
   retry: { maximumInterval: '10 seconds' },
 });
 
-const { inspectComponent, precompileBundle } = proxyActivities<PrecompileActivities>({
+const { inspectComponent } = activities<PrecompileActivities>({
   taskQueue: PRECOMPILE_TASK_QUEUE,
   startToCloseTimeout: '30 minutes', // two tries at a large component on a slow machine; each has a tighter limit of its own
   scheduleToCloseTimeout: '2 hours', // waits in the queue behind a rush of publishes, and for a worker to come back
@@ -78,14 +78,18 @@ export async function publishBundle(input: PublishBundleInput): Promise<PublishP
     status = next;
     describeWorkflow({ ExtPhase: next });
   };
-  const save = (running: 'verifying' | 'precompiling' | 'registering'): Promise<void> =>
-    savePublishProgress({ ...ref, status: running, steps: steps.list(), checks });
+  const shown = (): PublishStepRef => ({ ...ref, steps: steps.list(), checks });
   const judge = (verdict: Verdict): void => {
     checks = [...checks, ...verdict.checks];
+    if (verdict.found) {
+      const { extension, version } = verdict.found;
+      describeWorkflow({ ExtName: extension, ExtVersion: version });
+      steps.note(`The bundle is ${extension} ${version}.`);
+    }
     if (verdict.fault) throw ApplicationFailure.nonRetryable(verdict.fault.message, verdict.fault.code);
   };
 
-  describeWorkflow({ ExtTenantId: input.tenantId });
+  describeWorkflow({ ExtTenantId: input.tenantId, ExtRequestedBy: input.requestedBy });
   steps.begin('verify');
   let received: ReceivedBundle;
   try {
@@ -109,32 +113,25 @@ export async function publishBundle(input: PublishBundleInput): Promise<PublishP
 
     // Needs no undo, nor does precompile: what they write is named by its content and may be another version's too.
     steps.begin('promote');
-    await save('verifying');
-    await steps.attempt(() => promoteBundle({ ...ref, contentHash, sizeBytes }));
+    await steps.attempt(() => promoteBundle({ ...shown(), contentHash, sizeBytes }));
     steps.done();
 
     enter('precompiling');
     steps.begin('precompile');
-    await save('precompiling');
     const { target } = inspection;
     const { artifact } = await steps.attempt(() =>
-      // A worker of an earlier release names no target: then the artifact is made as that release did.
-      target === undefined
-        ? precompileBundle({ contentHash })
-        : precompileOnce({ contentHash, target }, { fairnessKey: input.tenantId }),
+      precompileOnce({ contentHash, target }, { fairnessKey: input.tenantId }),
     );
     steps.done();
 
     enter('registering');
     steps.begin('register');
-    await save('registering');
     // Not cancellable: the version may exist already when the cancellation arrives, and a version is for ever.
     await CancellationScope.nonCancellable(async () => {
-      const { versionId, extensionId, version } = await steps.attempt(() =>
-        registerVersion({ ...ref, contentHash, sizeBytes, checks, artifact }),
+      const { extensionId, version } = await steps.attempt(() =>
+        registerVersion({ ...shown(), contentHash, sizeBytes, artifact }),
       );
       steps.done();
-      await endPublish({ ...ref, status: 'published', versionId, steps: steps.list(), checks });
       describeWorkflow({ ExtExtensionId: extensionId, ExtVersion: version });
     });
     enter('published');
@@ -145,11 +142,9 @@ export async function publishBundle(input: PublishBundleInput): Promise<PublishP
     const judged = withFault(checks, error);
     checks = judged ?? checks;
     const end = judged ? 'rejected' : 'failed';
-    await CancellationScope.nonCancellable(() =>
-      endPublish({ ...ref, status: end, error, steps: steps.list(), checks }),
-    );
+    await CancellationScope.nonCancellable(() => endPublish({ ...shown(), status: end, error }));
     enter(end);
-    if (!judged) throw err;
+    if (!judged) throw failureWithStory(err, steps.list());
     return progress();
   } finally {
     await CancellationScope.nonCancellable(async () => {

@@ -1,11 +1,12 @@
-import { condition, proxyActivities, setHandler, sleep } from '@temporalio/workflow';
+import { condition, setCurrentDetails, setHandler, sleep } from '@temporalio/workflow';
 import type { PurgeActivities } from '../activities/purge.ts';
+import { activities } from './activities.ts';
 import { purgeChangedSignal, purgeNowSignal, type PurgeInstallInput } from './messages.ts';
 import { OWN_DATABASE } from './own-database.ts';
 import { describeWorkflow } from './search-attributes.ts';
 
-const { readPurge, hastenPurge, beginPurge, finishPurge } = proxyActivities<PurgeActivities>(OWN_DATABASE);
-const { purgeExecutions, purgeRecords } = proxyActivities<PurgeActivities>({
+const { readPurge, hastenPurge, beginPurge, finishPurge } = activities<PurgeActivities>(OWN_DATABASE);
+const { purgeExecutions, purgeRecords } = activities<PurgeActivities>({
   startToCloseTimeout: '1 hour', // millions of executions, in small batches
   heartbeatTimeout: '8 seconds', // a killed worker is noticed this soon
   retry: { maximumInterval: '10 seconds' },
@@ -28,19 +29,26 @@ export async function purgeInstall(input: PurgeInstallInput): Promise<'purged' |
     const { purgeAt } = await readPurge(ref);
     if (purgeAt === undefined) {
       describeWorkflow({ ExtPhase: 'purge: nothing to purge' });
+      setCurrentDetails('**Nothing to purge:** the install was restored, or purged before.');
       return 'kept';
     }
     const waitMs = Date.parse(purgeAt) - Date.now();
-    if (waitMs > 0 && (await condition(() => told.changed, waitMs))) continue;
+    setCurrentDetails(
+      `**Waits until ${purgeAt}.** Until then the install can be restored, or purged by \`DELETE …?purge=now\`.`,
+    );
+    const grace = { summary: 'The grace in which the install can be restored' };
+    if (waitMs > 0 && (await condition(() => told.changed, waitMs, grace))) continue;
     // Decided in the database: from here on it cannot be restored.
     if ((await beginPurge(ref)).begun) break;
-    await sleep('1 second'); // restored a moment ago, or the database's clock is behind ours
+    await sleep('1 second', { summary: 'Look at the row again' }); // restored a moment ago, or the database's clock is behind ours
   }
   describeWorkflow({ ExtPhase: 'purge: running' });
+  setCurrentDetails('**Removes** executions, records and settings. The install can no longer be restored.');
   // Executions first: a guest that is still at work somewhere may write no record once its execution is gone.
   await purgeExecutions(ref);
   await purgeRecords(ref);
   await finishPurge(ref);
   describeWorkflow({ ExtPhase: 'purge: done' });
+  setCurrentDetails('**Done:** nothing of the install is left but its row.');
   return 'purged';
 }

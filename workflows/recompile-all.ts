@@ -1,18 +1,20 @@
 import {
   continueAsNew,
   isCancellation,
-  proxyActivities,
+  setCurrentDetails,
   setHandler,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ArtifactActivities } from '../activities/artifacts.ts';
+import { activities } from './activities.ts';
+import { adviceFor } from '../core/advice.ts';
 import { failureReason } from './failure-reason.ts';
 import { recompileProgressQuery, type RecompileInput, type RecompileProgress } from './messages.ts';
 import { precompileOnce } from './precompile-once.ts';
 import { describeWorkflow } from './search-attributes.ts';
 
-const { countOutdatedBundles, listOutdatedBundles } = proxyActivities<ArtifactActivities>({
+const { countOutdatedBundles, listOutdatedBundles } = activities<ArtifactActivities>({
   startToCloseTimeout: '1 minute', // reads every version, in the order in which tenants take turns
   retry: { maximumInterval: '1 minute' },
 });
@@ -49,6 +51,7 @@ export async function recompileAll(input: RecompileInput): Promise<RecompileProg
 
   for (;;) {
     progress.left = await countOutdatedBundles({ target, keyId });
+    setCurrentDetails(progressText(progress));
     if (progress.left === 0) return end('recompiled');
     const page = await listOutdatedBundles({ target, keyId, limit: PAGE, ...(after && { after }) });
     await takeTurns(page, atOnce, async ({ contentHash, tenantId }) => {
@@ -65,13 +68,22 @@ export async function recompileAll(input: RecompileInput): Promise<RecompileProg
     after = page.at(-1)?.position;
     if (after === undefined) {
       if (progress.pass === PASSES) return end('incomplete');
-      await sleep(FIRST_PAUSE_MS * 2 ** (progress.pass - 1));
+      await sleep(FIRST_PAUSE_MS * 2 ** (progress.pass - 1), {
+        summary: 'Before the next pass over what is left',
+      });
       progress.pass += 1;
     }
     if (workflowInfo().continueAsNewSuggested) {
       await continueAsNew<typeof recompileAll>({ target, keyId, atOnce, progress, ...(after && { after }) });
     }
   }
+}
+
+function progressText({ pass, left, done, failed, failures }: RecompileProgress): string {
+  const failing = failures.map(
+    ({ contentHash, code, message }) => `- ${contentHash}: ${message} (${code}). ${adviceFor(code)}`,
+  );
+  return [`**Pass ${pass}:** ${left} left, ${done} made, ${failed} failed`, ...failing].join('\n');
 }
 
 async function takeTurns<Item>(

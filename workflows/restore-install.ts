@@ -1,20 +1,15 @@
-import {
-  CancellationScope,
-  getExternalWorkflowHandle,
-  isCancellation,
-  log,
-  proxyActivities,
-} from '@temporalio/workflow';
+import { CancellationScope, getExternalWorkflowHandle, isCancellation, log } from '@temporalio/workflow';
 import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
 import { purgeWorkflowId } from '../core/ids.ts';
+import { activities } from './activities.ts';
 import { purgeChangedSignal, type OperateInstallInput, type OperationProgress } from './messages.ts';
 import { OWN_DATABASE } from './own-database.ts';
 import { PROBING } from './probing.ts';
 import { runOperation } from './run-operation.ts';
 import { describeWorkflow } from './search-attributes.ts';
 
-const { restoreInstall: restore, enableInstall: enable } = proxyActivities<LifecycleActivities>(OWN_DATABASE);
-const { warmInstall, probeInstall } = proxyActivities<LifecycleActivities>(PROBING);
+const { restoreInstall: restore, enableInstall: enable } = activities<LifecycleActivities>(OWN_DATABASE);
+const { warmInstall, probeInstall } = activities<LifecycleActivities>(PROBING);
 
 /**
  * Takes an uninstall back within its grace: the install becomes what it was. One that served stays disabled, with the reason, if its

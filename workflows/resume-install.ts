@@ -1,10 +1,11 @@
-import { CancellationScope, proxyActivities } from '@temporalio/workflow';
+import { CancellationScope } from '@temporalio/workflow';
 import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
+import { activities } from './activities.ts';
 import type { OperateInstallInput, OperationProgress } from './messages.ts';
 import { OWN_DATABASE } from './own-database.ts';
 import { runOperation } from './run-operation.ts';
 
-const { resumeInstall: resume } = proxyActivities<LifecycleActivities>(OWN_DATABASE);
+const { resumeInstall: resume } = activities<LifecycleActivities>(OWN_DATABASE);
 
 /** Serves calls again that were held back. One transaction: there is nothing to undo. */
 export async function resumeInstall(input: OperateInstallInput): Promise<OperationProgress> {

@@ -1,21 +1,16 @@
-import {
-  allHandlersFinished,
-  CancellationScope,
-  condition,
-  proxyActivities,
-  setHandler,
-} from '@temporalio/workflow';
+import { allHandlersFinished, CancellationScope, condition, setHandler } from '@temporalio/workflow';
 import type { LifecycleActivities, OperationRef } from '../activities/install-lifecycle.ts';
 import { OPERATION_STEPS, type LifecycleKind, type OperationStepName } from '../core/progress.ts';
-import { failureReason } from './failure-reason.ts';
+import { activities } from './activities.ts';
+import { failureReason, failureWithStory } from './failure-reason.ts';
 import { answerOpened } from './install-operation.ts';
 import { operationProgressQuery, type OperateInstallInput, type OperationProgress } from './messages.ts';
 import { createOpening } from './opening.ts';
 import { OWN_DATABASE } from './own-database.ts';
-import { describeWorkflow } from './search-attributes.ts';
+import { describeWorkflow, installAttributes } from './search-attributes.ts';
 import { createSteps } from './steps.ts';
 
-const { endOperation } = proxyActivities<LifecycleActivities>(OWN_DATABASE);
+const { endOperation } = activities<LifecycleActivities>(OWN_DATABASE);
 
 /** What an operation's story is told with. */
 export interface Operation<Name extends OperationStepName> {
@@ -37,7 +32,7 @@ export async function runOperation<Kind extends LifecycleKind>(
   input: OperateInstallInput,
   story: (operation: Operation<(typeof OPERATION_STEPS)[Kind][number]>) => Promise<void>,
 ): Promise<OperationProgress> {
-  const { tenantId, extensionId, installId } = input;
+  const { tenantId, installId } = input;
   const steps = createSteps<OperationStepName>(OPERATION_STEPS[kind]);
   const opening = createOpening();
   let over = false;
@@ -48,7 +43,7 @@ export async function runOperation<Kind extends LifecycleKind>(
     return { ...(step && { step }), steps: steps.list() };
   });
   answerOpened(kind, { installId, digest: kind }, opening, () => over);
-  describeWorkflow({ ExtTenantId: tenantId, ExtExtensionId: extensionId, ExtPhase: `${kind}: running` });
+  describeWorkflow({ ...installAttributes(input), ExtPhase: `${kind}: running` });
 
   try {
     await story({
@@ -69,7 +64,7 @@ export async function runOperation<Kind extends LifecycleKind>(
     await CancellationScope.nonCancellable(() => endOperation({ ...shown(), error }));
     opening.failed(err);
     describeWorkflow({ ExtPhase: `${kind}: failed` });
-    throw err;
+    throw failureWithStory(err, steps.list());
   } finally {
     over = true;
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));

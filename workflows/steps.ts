@@ -1,11 +1,11 @@
+import { setCurrentDetails } from '@temporalio/workflow';
 import { pendingSteps, type FailureReason, type Step } from '../core/progress.ts';
+import { storyText } from '../core/story.ts';
 import { attemptsOf } from './failure-reason.ts';
 
-/** The steps of a running workflow, as its query and its row show them. */
+/** The steps of a running workflow, as its query, its row and its current details in the Temporal UI show them. */
 export interface Steps<Name extends string> {
   list(): Step<Name>[];
-  /** The same as it will be once the current step has ended well: for the activity that ends both at once. */
-  whenDone(): Step<Name>[];
   /** The step that runs or failed; undefined before the first and after the last. */
   current(): Name | undefined;
   begin(name: Name): void;
@@ -17,11 +17,16 @@ export interface Steps<Name extends string> {
   fail(reason: FailureReason): void;
   /** The effects of a step, whole or partial, are gone again. The one that failed stays failed. */
   undone(name: Name): void;
+  /** What an operator should know beside the steps, from now on. */
+  note(text: string | undefined): void;
 }
 
 export function createSteps<Name extends string>(names: readonly Name[]): Steps<Name> {
   const steps = pendingSteps(names);
   let running: Step<Name> | undefined;
+  let note: string | undefined;
+  const tell = (): void => setCurrentDetails(storyText(steps, note));
+  tell();
 
   const find = (name: Name): Step<Name> => {
     const step = steps.find((candidate) => candidate.name === name);
@@ -34,13 +39,12 @@ export function createSteps<Name extends string>(names: readonly Name[]): Steps<
   return {
     // Copies, because activities and queries must show the steps as they were when asked.
     list: () => steps.map((step) => ({ ...step })),
-    whenDone: () =>
-      steps.map((step) => (step === running ? { ...step, status: 'done', endedAt: now() } : { ...step })),
     current: () => running?.name,
     begin(name) {
       running = find(name);
       running.status = 'running';
       running.startedAt = now();
+      tell();
     },
     async attempt(activity) {
       const step = running;
@@ -60,16 +64,23 @@ export function createSteps<Name extends string>(names: readonly Name[]): Steps<
       running.status = 'done';
       running.endedAt = now();
       running = undefined;
+      tell();
     },
     fail(reason) {
       if (!running) return;
       running.status = 'failed';
       running.endedAt = now();
       running.error = reason;
+      tell();
     },
     undone(name) {
       const step = find(name);
       if (step.status === 'done') step.status = 'undone';
+      tell();
+    },
+    note(text) {
+      note = text;
+      tell();
     },
   };
 }

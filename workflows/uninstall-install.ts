@@ -3,33 +3,35 @@ import {
   CancellationScope,
   getExternalWorkflowHandle,
   ParentClosePolicy,
-  proxyActivities,
   setHandler,
   startChild,
 } from '@temporalio/workflow';
 import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
 import { purgeWorkflowId } from '../core/ids.ts';
+import { purgeTitle } from '../core/titles.ts';
+import { activities } from './activities.ts';
 import {
   purgeChangedSignal,
   purgeNowSignal,
+  type OperateInstallInput,
   type OperationProgress,
   type PurgeInstall,
-  type PurgeInstallInput,
   type UninstallInstallInput,
 } from './messages.ts';
 import { OWN_DATABASE } from './own-database.ts';
 import { runOperation } from './run-operation.ts';
+import { installAttributes, searchable } from './search-attributes.ts';
 import { STOPPING } from './stopping.ts';
 
-const { stopInstall, uninstallInstall: uninstall } = proxyActivities<LifecycleActivities>(OWN_DATABASE);
-const { cancelOperation, drainInstall } = proxyActivities<LifecycleActivities>(STOPPING);
+const { stopInstall, uninstallInstall: uninstall } = activities<LifecycleActivities>(OWN_DATABASE);
+const { cancelOperation, drainInstall } = activities<LifecycleActivities>(STOPPING);
 
 /**
  * Ends an install, whatever runs on it: stops calls at once, has what runs undo itself, waits for the calls that had begun. What it holds
  * stays until the grace is over, and is removed by a workflow of its own. Like a disable it undoes nothing.
  */
 export async function uninstallInstall(input: UninstallInstallInput): Promise<OperationProgress> {
-  const { tenantId, extensionId, installId } = input;
+  const { extensionId } = input;
   let now = input.purgeNow ?? false;
   setHandler(purgeNowSignal, () => void (now = true));
 
@@ -40,19 +42,22 @@ export async function uninstallInstall(input: UninstallInstallInput): Promise<Op
     await step('drain', (shown) => drainInstall({ ...shown, goesOn: true }));
     await CancellationScope.nonCancellable(async () => {
       await step('uninstall', (shown) => uninstall({ ...shown, purgeNow: now }));
-      await beginPurge({ tenantId, installId });
+      await beginPurge(input);
     });
   });
 }
 
 /** One that is there from an uninstall that was restored looks at the row again. */
-async function beginPurge(input: PurgeInstallInput): Promise<void> {
-  const workflowId = purgeWorkflowId(input.installId);
+async function beginPurge(install: OperateInstallInput): Promise<void> {
+  const { tenantId, installId } = install;
+  const workflowId = purgeWorkflowId(installId);
   try {
     await startChild<PurgeInstall>('purgeInstall', {
       workflowId,
-      args: [input],
+      args: [{ tenantId, installId }],
       parentClosePolicy: ParentClosePolicy.ABANDON,
+      staticSummary: purgeTitle(install),
+      typedSearchAttributes: searchable(installAttributes(install)),
     });
   } catch (err) {
     if (!(err instanceof WorkflowExecutionAlreadyStartedError)) throw err;

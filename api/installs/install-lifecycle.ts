@@ -78,7 +78,7 @@ export function createInstallLifecycle({
 
     async operate({ tenantId, keyId: requestedBy }, installId, kind, { purgeNow = false } = {}) {
       const install = await service.find(tenantId, installId);
-      const { extensionId } = install;
+      const { extensionId, extension } = install;
       const ids = { tenantId, extensionId, installId };
       const begin = async (workflowId: string, start: () => Promise<unknown>): Promise<Operated> => {
         try {
@@ -90,13 +90,15 @@ export function createInstallLifecycle({
         }
       };
       if (purgeNow && install.purgeAt) {
-        return begin(purgeWorkflowId(installId), () => workflows.purgeNow({ tenantId, installId }));
+        return begin(purgeWorkflowId(installId), () =>
+          workflows.purgeNow({ ...ids, extension, requestedBy }),
+        );
       }
       const workflowId = operationWorkflowId(kind, ids);
       // Nothing but an uninstalled one can be restored.
       if (kind !== 'restore' && isAt(kind, install)) return { outcome: 'already', workflowId };
       refuseUnfit(kind, install);
-      const input = { ...ids, requestedBy, ...(purgeNow && { purgeNow }) };
+      const input = { ...ids, extension, requestedBy, ...(purgeNow && { purgeNow }) };
       return begin(workflowId, () => onceSettled(ids, () => workflows.operateInstall(kind, input)));
     },
   };

@@ -91,7 +91,7 @@ export function createInstallService(deps: InstallServiceDeps) {
   /** Runs a change of config or secrets as a workflow and answers what it led to, if that is known. */
   async function configure(
     { tenantId, keyId: requestedBy }: Principal,
-    { installId, extensionId, versionId }: Install,
+    { installId, extensionId, extension, versionId }: Install,
     change: Pick<DraftContent, 'config' | 'secrets' | 'replaceSecrets' | 'reset'>,
   ): Promise<Configured> {
     const asked = { installId, versionId, ...change };
@@ -100,7 +100,10 @@ export function createInstallService(deps: InstallServiceDeps) {
       { tenantId, extensionId },
       { ...asked, kind: 'configure', digest },
       async ({ draftId }) => {
-        await workflows.configureInstall({ tenantId, extensionId, installId, draftId, requestedBy, digest });
+        await workflows.configureInstall({
+          ...{ tenantId, extensionId, extension, installId },
+          ...{ draftId, requestedBy, digest },
+        });
         return { draftId };
       },
     );
@@ -165,6 +168,7 @@ export function createInstallService(deps: InstallServiceDeps) {
                 ...ids,
                 tenantId,
                 extensionId,
+                extension: version.extension,
                 versionId,
                 contentHash: version.contentHash,
                 version: version.version,
@@ -246,13 +250,12 @@ export function createInstallService(deps: InstallServiceDeps) {
       const { versionId } = pending;
       const { manifest } = await versionById(versionId);
       const consented = capabilities && checkConsent(manifest, capabilities, 'capabilities');
-      const waiting = { tenantId, extensionId, installId, versionId };
       const decided: ConsentDecision = {
         decision,
         ...(consented && { capabilities: consented }),
         decidedBy,
       };
-      await workflows.decideConsent(waiting, decided).catch((err: unknown) => {
+      await workflows.decideConsent({ installId, versionId }, decided).catch((err: unknown) => {
         // The install shows what came of it.
         if (!isPlatformError(err) || err.code !== 'TEMPORAL_OUTCOME_UNKNOWN') throw err;
       });

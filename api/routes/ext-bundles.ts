@@ -89,7 +89,7 @@ export function createExtBundlesRouter(deps: ExtBundlesRouterDeps): Router {
     if (upload.status === 'uploading' && !upload.received) {
       throw new PlatformError('UPLOAD_INCOMPLETE', 'send the bytes to upload-proxy first');
     }
-    if (!hasEnded(upload)) await startOrJoin(workflows, tenantId, uploadId);
+    if (!hasEnded(upload)) await startOrJoin(workflows, principalOf(res), uploadId);
     const read = (): Promise<Upload> => findUpload(tenantId, uploadId);
     const watched = { tenantId, table: 'extension_upload', id: uploadId, read } as const;
     const settled = await onceBegun(waitAsPreferred(deps.changes, req, res, watched, hasEnded));
@@ -152,11 +152,11 @@ const TOLD_BY_ROW: readonly ErrorCode[] = ['STATE_CONFLICT', 'TEMPORAL_OUTCOME_U
 
 async function startOrJoin(
   workflows: Pick<WorkflowStarter, 'startPublish'>,
-  tenantId: string,
+  { tenantId, keyId: requestedBy }: Principal,
   uploadId: string,
 ): Promise<void> {
   try {
-    await workflows.startPublish({ tenantId, uploadId });
+    await workflows.startPublish({ tenantId, uploadId, requestedBy });
   } catch (err) {
     if (!isPlatformError(err) || !TOLD_BY_ROW.includes(err.code)) throw err;
   }

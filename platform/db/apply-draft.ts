@@ -3,6 +3,7 @@ import { PlatformError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 import { checkSecrets, defaultConfig, validateConfig } from '../../core/install-config.ts';
 import { stampsOf, takeDraft, wasApplied, type ConfigStamps, type InstallDraft } from './install-drafts.ts';
+import { showSteps, type ShownSteps } from './show-steps.ts';
 
 interface LockedInstall {
   active_version_id: string | null;
@@ -13,8 +14,8 @@ interface LockedInstall {
 export async function applyDraft(
   db: Knex,
   tenantId: string,
-  installId: string,
-  draftId: string,
+  { installId, draftId }: { installId: string; draftId: string },
+  shown?: ShownSteps,
 ): Promise<ConfigStamps> {
   return db.transaction(async (trx) => {
     const install = (await trx('tenant_extension_install')
@@ -38,6 +39,7 @@ export async function applyDraft(
     await trx('tenant_extension_install')
       .where({ tenant_id: tenantId, install_id: installId })
       .update({ updated_at: trx.fn.now() });
+    if (shown) await showSteps(trx, tenantId, installId, shown);
     const stamps = await readVersions(trx, tenantId, installId);
     await trx('install_draft_applied').insert({
       tenant_id: tenantId,

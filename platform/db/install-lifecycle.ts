@@ -7,15 +7,13 @@ import {
   type InstallStatus,
   type Step,
 } from '../../core/progress.ts';
+import { showSteps, type ShownSteps } from './show-steps.ts';
 
 /** How long an uninstalled install can be restored. */
 const GRACE = '7 days';
 
-/** An operation and the one run of its workflow that may write to the row. */
-export type OwnedOperation = InstallOperation & { runId: string };
-
 interface Opening {
-  operation: OwnedOperation;
+  operation: InstallOperation;
   from: readonly InstallStatus[];
   steps: Step[];
 }
@@ -70,8 +68,8 @@ export function createInstallLifecycleStore(db: Knex) {
     },
 
     /** Shows how the steps stand, while the row is this run's. */
-    async show(tenantId: string, installId: string, runId: string, steps: Step[]): Promise<void> {
-      await ownedBy(tenantId, installId, runId).update(shown(steps));
+    show(tenantId: string, installId: string, steps: ShownSteps): Promise<void> {
+      return showSteps(db, tenantId, installId, steps);
     },
 
     /** Takes the row from whatever runs, and has it say what is served from now on. */

@@ -10,6 +10,7 @@ import type {
 } from '../../core/progress.ts';
 import { applyDraft, clearSettings } from './apply-draft.ts';
 import type { ConfigStamps } from './install-drafts.ts';
+import { showSteps, type ShownSteps } from './show-steps.ts';
 
 type Steps = Step<InstallStepName>[];
 
@@ -69,29 +70,16 @@ export function createInstallOperationStore(db: Knex) {
       await dropOldAttempts(db, tenantId, extensionId);
     },
 
-    async saveProgress(
-      tenantId: string,
-      installId: string,
-      { status, steps }: { status: 'installing' | 'awaiting-consent'; steps: Steps },
-    ): Promise<void> {
-      await beginning(tenantId, installId).update({
-        status,
-        waiting_for: status === 'awaiting-consent' ? 'consent' : null,
-        steps: JSON.stringify(steps),
-        updated_at: db.fn.now(),
-      });
-    },
-
-    /** Leaves the pending version to wait, with no operation running. What is served stays. */
+    /** Leaves the pending version to wait, with no operation running. What is served stays. Throws STATE_CONFLICT if the row is another's. */
     async wait(
       tenantId: string,
       installId: string,
       versionId: string,
-      { waitingFor, steps }: { waitingFor: 'consent' | 'settings'; steps: Steps },
+      { waitingFor, runId, steps }: ShownSteps & { waitingFor: 'consent' | 'settings' },
     ): Promise<void> {
       const updated = await row(tenantId, installId)
         .where({ pending_version_id: versionId })
-        .whereNotNull('operation')
+        .whereRaw("operation->>'runId' = ?", [runId])
         .update({
           status: db.raw('case when active_version_id is null then ? else status end', [
             `awaiting-${waitingFor}`,
@@ -108,17 +96,19 @@ export function createInstallOperationStore(db: Knex) {
       if (!waits) throw ended('cannot wait');
     },
 
-    /** Replaces the grants of the pending version. */
+    /** Replaces the grants of the pending version, and shows the steps. */
     async grant(
       tenantId: string,
       installId: string,
       grants: readonly Grant[],
       grantedBy: string,
+      shown?: ShownSteps,
     ): Promise<void> {
       await db.transaction(async (trx) => {
         const versionId = await lockPending(trx, tenantId, installId);
         if (versionId === undefined) throw ended('takes no grants');
         const own = { tenant_id: tenantId, install_id: installId, version_id: versionId };
+        if (shown) await showSteps(trx, tenantId, installId, shown);
         await trx('tenant_extension_grant').where(own).delete();
         if (grants.length === 0) return;
         await trx('tenant_extension_grant').insert(
@@ -143,12 +133,17 @@ export function createInstallOperationStore(db: Knex) {
     },
 
     /**
-     * Applies config and secrets of a draft, after checking them against the version it is for. A repeat for the same draft answers
-     * the stamps it led to. Throws STATE_CONFLICT if the draft has expired or its version is no longer this install's,
+     * Applies config and secrets of a draft, after checking them against the version it is for, and shows the steps. A repeat for the
+     * same draft answers the stamps it led to. Throws STATE_CONFLICT if the draft has expired or its version is no longer this install's,
      * SETTINGS_INVALID.
      */
-    applyDraft(tenantId: string, installId: string, draftId: string): Promise<ConfigStamps> {
-      return applyDraft(db, tenantId, installId, draftId);
+    applyDraft(
+      tenantId: string,
+      installId: string,
+      draftId: string,
+      shown?: ShownSteps,
+    ): Promise<ConfigStamps> {
+      return applyDraft(db, tenantId, { installId, draftId }, shown);
     },
 
     /** Undo of `applyDraft` in an install that never served; nothing to clear is no error. */
@@ -234,8 +229,8 @@ async function takeUp(
   if (own.status !== 'installing' || own.pending_version_id !== versionId) {
     throw new PlatformError('STATE_CONFLICT', `the install is ${own.status}`);
   }
-  // Or housekeeping, which looked before this workflow had begun, could still end the row for want of one.
-  const touched = await row().where({ status: 'installing' }).update({ updated_at: running['updated_at'] });
+  // The row is this run's from here on; and housekeeping, which looked before it had begun, cannot end the row for want of one.
+  const touched = await row().where({ status: 'installing' }).update(running);
   if (touched === 0) throw new PlatformError('STATE_CONFLICT', 'the install has ended');
 }
 

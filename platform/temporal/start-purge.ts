@@ -1,5 +1,6 @@
 import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
 import { LIFECYCLE_TASK_QUEUE, purgeWorkflowId } from '../../core/ids.ts';
+import { purgeTitle } from '../../core/titles.ts';
 
 /** Starts the purge of an uninstalled install; one that runs is left to itself. */
 export type StartPurge = (install: { tenantId: string; installId: string }) => Promise<void>;
@@ -11,6 +12,7 @@ export function createStartPurge({ workflow }: Client): StartPurge {
         workflowId: purgeWorkflowId(installId),
         taskQueue: LIFECYCLE_TASK_QUEUE,
         args: [{ tenantId, installId }],
+        staticSummary: purgeTitle({ tenantId, installId }),
       });
     } catch (err) {
       if (!(err instanceof WorkflowExecutionAlreadyStartedError)) throw err;

@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { LIFECYCLE_TASK_QUEUE, recompileWorkflowId } from '../../core/ids.ts';
+import { recompileTitle } from '../../core/titles.ts';
 
 export interface RecompileGoal {
   target: string;
@@ -20,6 +21,7 @@ export async function startRecompile(client: Client, goal: RecompileGoal): Promi
     taskQueue: LIFECYCLE_TASK_QUEUE,
     workflowIdConflictPolicy: 'USE_EXISTING',
     args: [goal],
+    staticSummary: recompileTitle(goal),
   });
   return workflowId;
 }

@@ -15,8 +15,11 @@ const steps = [{ name: 'open' as const, status: 'done' as const, attempts: 1 }];
 const operation = {
   kind: 'install' as const,
   workflowId: 'install:explain',
+  runId: 'explain',
   startedAt: '2026-01-01T00:00:00.000Z',
 };
+
+const shown = { runId: operation.runId, steps };
 
 /** One row each of install, version, extension and config, three endpoints, two grants, a secret. */
 const HYDRATION = 10;
@@ -91,12 +94,12 @@ export function installQueries(): HotQuery[] {
       async run(db) {
         const { tenantId, installId } = usual;
         const lifecycle = createInstallLifecycleStore(db);
-        const owned = { ...operation, kind: 'enable' as const, runId: 'explain' };
+        const owned = { ...operation, kind: 'enable' as const };
         await lifecycle.turn(tenantId, installId, { from: 'active', to: 'paused', steps });
         await lifecycle.turn(tenantId, installId, { from: 'paused', to: 'active', steps });
         const stopping = { operation: owned, from: ['active' as const], to: 'disabled' as const, steps };
         await lifecycle.stop(tenantId, installId, stopping);
-        await lifecycle.show(tenantId, installId, owned.runId, steps);
+        await lifecycle.show(tenantId, installId, { runId: owned.runId, steps });
         await lifecycle.end(tenantId, installId, { runId: owned.runId, steps });
         const { versionId } = await lifecycle.open(tenantId, installId, {
           operation: owned,
@@ -113,7 +116,7 @@ export function installQueries(): HotQuery[] {
         const { tenantId, installId } = usual;
         const lifecycle = createInstallLifecycleStore(db);
         const purges = createPurgeStore(db);
-        const owned = { ...operation, kind: 'uninstall' as const, runId: 'explain' };
+        const owned = { ...operation, kind: 'uninstall' as const };
         const { runId } = owned;
         await lifecycle.stopForGood(tenantId, installId, { operation: owned, steps });
         await lifecycle.uninstall(tenantId, installId, { runId, purgeNow: false, steps });
@@ -156,15 +159,15 @@ export function installQueries(): HotQuery[] {
         await open(db, installId);
         await operations(db).wait(usual.tenantId, installId, unwanted.versionId, {
           waitingFor: 'consent',
-          steps,
+          ...shown,
         });
         await open(db, installId);
-        await operations(db).saveProgress(usual.tenantId, installId, { status: 'installing', steps });
         await operations(db).grant(
           usual.tenantId,
           installId,
           [{ capability: 'storage.kv', scope: {} }],
           'explain',
+          shown,
         );
         const draftId = randomUUID();
         await createInstallDraftStore(db).create(usual.tenantId, {
@@ -181,7 +184,7 @@ export function installQueries(): HotQuery[] {
         await createInstallDraftStore(db).findByDigest(usual.tenantId, draftId);
         await createInstallDraftStore(db).findInstall(usual.tenantId, installId);
         await createInstallDraftStore(db).stampsOf(usual.tenantId, draftId);
-        await operations(db).applyDraft(usual.tenantId, installId, draftId);
+        await operations(db).applyDraft(usual.tenantId, installId, draftId, shown);
         await operations(db).activate(usual.tenantId, installId, unwanted.versionId, steps);
         await operations(db).deactivate(usual.tenantId, installId);
         await operations(db).revokeGrants(usual.tenantId, installId);

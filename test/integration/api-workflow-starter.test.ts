@@ -45,7 +45,7 @@ describe('the workflow starter', () => {
 
   it('joins the same install that runs, under the id of the first, and refuses another', async () => {
     const warming = Promise.withResolvers<{ attempts: number }>();
-    fakes.script({ warmVersion: () => warming.promise });
+    fakes.script({ warmInstall: () => warming.promise });
     const input = installInput();
     await starter.startInstall(input);
     const again = { ...input, installId: randomUUID(), draftId: randomUUID() };

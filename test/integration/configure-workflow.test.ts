@@ -32,6 +32,7 @@ function configureInput(overrides: Partial<ConfigureInstallInput> = {}): Configu
   return {
     tenantId: randomUUID(),
     extensionId: randomUUID(),
+    extension: 'alga.hello',
     installId: randomUUID(),
     draftId: randomUUID(),
     requestedBy: 'key:admin',
@@ -65,7 +66,7 @@ describe('a change of settings', () => {
 
   it('is refused while the extension is being installed, and says so', async () => {
     const warming = Promise.withResolvers<{ attempts: number }>();
-    fakes.script({ warmVersion: () => warming.promise });
+    fakes.script({ warmInstall: () => warming.promise });
     const install = installInput();
     const handle = await beginInstall(client, install);
     const { tenantId, extensionId } = install;

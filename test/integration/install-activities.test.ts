@@ -151,6 +151,7 @@ describe('undo', () => {
       ...ref,
       grants: [{ capability: 'storage.kv', scope: {} }],
       grantedBy: 'key:admin',
+      steps,
     });
     await run('applyDraft', { ...ref, draftId: await draft({ greeting: 'Hello' }) });
     await run('activateInstall', { ...ref, versionId: version.versionId, steps });
@@ -175,7 +176,6 @@ describe('an install that has ended', () => {
     await expect(
       run('activateInstall', { ...ref, versionId: version.versionId, steps }),
     ).rejects.toMatchObject({ code: 'STATE_CONFLICT' });
-    await run('saveInstallProgress', { ...ref, status: 'installing', steps });
     expect((await find())?.status).toBe('declined');
   });
 });

@@ -35,7 +35,7 @@ beforeEach(() => fakes.reset());
 describe('two operations on one install', () => {
   it('joins the running one when the input is the same', async () => {
     const warming = Promise.withResolvers<{ attempts: number }>();
-    fakes.script({ warmVersion: () => warming.promise });
+    fakes.script({ warmInstall: () => warming.promise });
     const input = installInput();
     const first = await beginInstall(client, input);
     const second = await beginInstall(client, { ...input, draftId: randomUUID() });
@@ -47,7 +47,7 @@ describe('two operations on one install', () => {
 
   it('refuses another input, and says what is running', async () => {
     const warming = Promise.withResolvers<{ attempts: number }>();
-    fakes.script({ warmVersion: () => warming.promise });
+    fakes.script({ warmInstall: () => warming.promise });
     const input = installInput();
     const handle = await beginInstall(client, input);
     const refusal = await beginInstall(client, { ...input, digest: 'digest-2' }).then(
@@ -94,8 +94,9 @@ describe('consent', () => {
     const { input, waiting, decide } = await beginWaiting();
     expect(fakes.names()).toEqual(['openInstall', 'waitForConsent']);
     expect((await waiting.describe()).status.name).toBe('RUNNING');
-    const { tenantId, extensionId, installId, draftId } = input;
-    const configured = { tenantId, extensionId, installId, draftId, requestedBy: 'key', digest: 'other' };
+    const { tenantId, extensionId, extension, installId, draftId } = input;
+    const ids = { tenantId, extensionId, extension, installId };
+    const configured = { ...ids, draftId, requestedBy: 'key', digest: 'other' };
     await (await beginConfigure(client, configured)).result();
     await decide({ decision: 'decline' });
   });
@@ -135,8 +136,9 @@ describe('consent', () => {
     }>();
     const { input, decide, operation } = await beginWaiting();
     fakes.script({ applyDraft: () => applying.promise });
-    const { tenantId, extensionId, installId, draftId } = input;
-    const configured = { tenantId, extensionId, installId, draftId, requestedBy: 'key', digest: 'other' };
+    const { tenantId, extensionId, extension, installId, draftId } = input;
+    const ids = { tenantId, extensionId, extension, installId };
+    const configured = { ...ids, draftId, requestedBy: 'key', digest: 'other' };
     const configuring = beginConfigure(client, configured);
     await eventually(() => expect(fakes.names()).toContain('applyDraft'));
     const decided = decide({ decision: 'grant' });

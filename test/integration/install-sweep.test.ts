@@ -55,7 +55,10 @@ describe('installs', () => {
   /** As far as the warm-up, with all that the steps before it left. */
   async function begin(): Promise<void> {
     await operations().open(tenantId, openInput({ installId, ...version }));
-    await operations().grant(tenantId, installId, [{ capability: 'storage.kv', scope: {} }], 'admin');
+    await operations().grant(tenantId, installId, [{ capability: 'storage.kv', scope: {} }], 'admin', {
+      runId: 'run',
+      steps: steps(),
+    });
     const draftId = randomUUID();
     const draft = {
       draftId,
@@ -76,7 +79,6 @@ describe('installs', () => {
       reset: false,
       expiresAt,
     });
-    await operations().saveProgress(tenantId, installId, { status: 'installing', steps: steps() });
     await quiet();
   }
   const left = async () =>
@@ -123,6 +125,7 @@ describe('installs', () => {
     await operations().open(tenantId, openInput({ installId, ...version }));
     await operations().wait(tenantId, installId, version.versionId, {
       waitingFor: 'consent',
+      runId: 'run',
       steps: steps(),
     });
     await quiet();

@@ -39,12 +39,12 @@ describe('an install', () => {
     const result = await handle.result();
     expect(result.status).toBe('active');
     expect(stepStatuses(result)).toEqual(ALL_DONE);
-    expect(fakes.names().filter((name) => name !== 'saveInstallProgress')).toEqual([
+    expect(fakes.names()).toEqual([
       'openInstall',
       'grantCapabilities',
       'applyDraft',
-      'warmVersion',
-      'probeVersion',
+      'warmInstall',
+      'probeInstall',
       'activateInstall',
     ]);
     expect(fakes.inputOf('grantCapabilities')).toMatchObject({
@@ -54,7 +54,7 @@ describe('an install', () => {
       ],
       grantedBy: 'key:admin',
     });
-    expect(fakes.inputOf('probeVersion')).toEqual({
+    expect(fakes.inputOf('probeInstall')).toMatchObject({
       tenantId: input.tenantId,
       installId: input.installId,
       versionId: input.versionId,
@@ -62,30 +62,28 @@ describe('an install', () => {
     });
   });
 
-  it('writes the steps as they are when it becomes active', async () => {
+  it('hands each activity the steps as they stand, its own running', async () => {
     await (await beginInstall(client)).result();
-    expect(stepStatuses(fakes.inputOf('activateInstall') as never)).toEqual(ALL_DONE);
-  });
-
-  it('shows each transition in the row before the step runs', async () => {
-    await (await beginInstall(client)).result();
-    const saved = fakes.calls.filter(({ name }) => name === 'saveInstallProgress');
-    const running = saved.map(({ input }) =>
+    const running = fakes.calls.map(({ input }) =>
       (input as unknown as InstallProgress).steps
         .filter(({ status }) => status === 'running')
         .map(({ name }) => name),
     );
-    expect(running).toEqual([['configure'], ['warm'], ['probe'], ['activate']]);
+    expect(running).toEqual([['open'], ['consent'], ['configure'], ['warm'], ['probe'], ['activate']]);
+    expect(stepStatuses(fakes.inputOf('activateInstall') as never)).toEqual({
+      ...ALL_DONE,
+      activate: 'running',
+    });
   });
 
   it('takes the instantiation as the probe of a version without a health endpoint', async () => {
     fakes.script({ openInstall: () => ({ requested: [], attempts: 1 }) });
     const result = await (await beginInstall(client)).result();
     expect(stepStatuses(result)).toEqual(ALL_DONE);
-    expect(fakes.names()).not.toContain('probeVersion');
+    expect(fakes.names()).not.toContain('probeInstall');
   });
 
-  it('can be found by tenant, extension, version, hash and phase', async () => {
+  it('can be found by tenant, extension, version, hash, phase and who asked for it', async () => {
     const input = installInput();
     const handle = await beginInstall(client, input);
     await handle.result();
@@ -93,7 +91,9 @@ describe('an install', () => {
     const found = typedSearchAttributes.getAll().map(({ key, value }) => [key.name, value]);
     expect(Object.fromEntries(found)).toMatchObject({
       ExtTenantId: input.tenantId,
+      ExtName: 'alga.hello',
       ExtExtensionId: input.extensionId,
+      ExtRequestedBy: 'key:admin',
       ExtVersion: '1.2.3',
       ExtContentHash: input.contentHash,
       ExtPhase: 'active',
@@ -103,7 +103,7 @@ describe('an install', () => {
   it('counts the attempts a step took', async () => {
     let attempts = 0;
     fakes.script({
-      warmVersion: () => {
+      warmInstall: () => {
         attempts += 1;
         if (attempts < 2) throw new PlatformError('RUNNER_BUSY', 'no free sandbox');
         return { attempts };
@@ -131,11 +131,11 @@ describe('an install that fails', () => {
   const refused = () => Promise.reject(new PlatformError('HEALTH_CHECK_FAILED', 'answered 500'));
 
   it('undoes what it did, the last step first, and records why', async () => {
-    fakes.script({ probeVersion: refused });
+    fakes.script({ probeInstall: refused });
     const handle = await beginInstall(client);
     expect(await failureCode(handle.result())).toBe('HEALTH_CHECK_FAILED');
-    expect(fakes.names().slice(fakes.names().indexOf('probeVersion'))).toEqual([
-      'probeVersion',
+    expect(fakes.names().slice(fakes.names().indexOf('probeInstall'))).toEqual([
+      'probeInstall',
       'clearSettings',
       'revokeCapabilities',
       'discardDraft',
@@ -173,7 +173,7 @@ describe('an install that fails', () => {
 
   it('tries every undo even if one cannot be done', async () => {
     fakes.script({
-      probeVersion: refused,
+      probeInstall: refused,
       clearSettings: () => Promise.reject(new PlatformError('NOT_FOUND', 'no such row')),
     });
     expect(await failureCode((await beginInstall(client)).result())).toBe('HEALTH_CHECK_FAILED');
@@ -183,9 +183,9 @@ describe('an install that fails', () => {
 
   it('rolls back when it is cancelled', async () => {
     const warming = Promise.withResolvers<{ attempts: number }>();
-    fakes.script({ warmVersion: () => warming.promise });
+    fakes.script({ warmInstall: () => warming.promise });
     const handle = await beginInstall(client);
-    await eventually(() => expect(fakes.names()).toContain('warmVersion'));
+    await eventually(() => expect(fakes.names()).toContain('warmInstall'));
     await handle.cancel();
     await failureCode(handle.result());
     warming.resolve({ attempts: 1 });

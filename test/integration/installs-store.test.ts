@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createInstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
 import {
   createInstallOperationStore,
   type InstallOperationStore,
@@ -29,7 +30,8 @@ async function setup() {
   const find = (id = installId) => installs.find(tenantId, id);
   const activate = () => operations.activate(tenantId, installId, versionId, []);
   const fail = (id = installId) => operations.end(tenantId, id, failure);
-  const wait = () => operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', steps: [] });
+  const wait = (runId = 'run') =>
+    operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', runId, steps: [] });
   return { tenantId, installId, version, extensionId, versionId, open, find, activate, fail, wait };
 }
 
@@ -149,8 +151,24 @@ describe('an install', () => {
     await fail();
     await expect(activate()).rejects.toMatchObject({ code: 'STATE_CONFLICT' });
     await operations.end(tenantId, installId, { status: 'declined', steps: [] });
-    await operations.saveProgress(tenantId, installId, { status: 'installing', steps: [] });
     expect((await find())?.status).toBe('failed');
+  });
+
+  it('is not left to wait, nor are its steps shown, by a run that lost it to an uninstall', async () => {
+    const { tenantId, installId, open, find, wait } = await setup();
+    await open();
+    const operation = {
+      kind: 'uninstall',
+      workflowId: 'uninstall:x',
+      runId: 'other',
+      startedAt: '',
+    } as const;
+    const lifecycle = createInstallLifecycleStore(database.db);
+    await lifecycle.stopForGood(tenantId, installId, { operation, steps: [] });
+    await expect(wait()).rejects.toMatchObject({ code: 'STATE_CONFLICT' });
+    const steps = [{ name: 'consent', status: 'done', attempts: 1 } as const];
+    await operations.grant(tenantId, installId, [], 'key', { runId: 'run', steps });
+    expect(await find()).toMatchObject({ status: 'uninstalling', steps: [], operation });
   });
 
   it('is neither found nor listed nor changed by another tenant', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { WorkflowHandle } from '@temporalio/client';
 import { PlatformError } from '../../core/errors.ts';
 import type { InstallStatus, LifecycleKind } from '../../core/progress.ts';
 import { createExecutionStore } from '../../platform/db/executions.ts';
@@ -88,6 +89,13 @@ const CANCELLED: [LifecycleKind, InstallStatus, string, InstallStatus][] = [
   ['disable', 'active', 'drainInstall', 'disabled'],
 ];
 
+/** Or the activity's answer might reach the workflow together with the cancellation, and before it. */
+async function heardOfCancellation(workflow: WorkflowHandle): Promise<void> {
+  const events = (await workflow.fetchHistory()).events ?? [];
+  const at = events.findIndex((event) => event.workflowExecutionCancelRequestedEventAttributes);
+  expect(events.slice(at).some((event) => event.workflowTaskCompletedEventAttributes)).toBe(true);
+}
+
 it.each(CANCELLED)(
   '%s of an install that is %s, cancelled at %s, leaves it %s and says why',
   async (...given) => {
@@ -100,6 +108,7 @@ it.each(CANCELLED)(
       (await row())?.operation?.workflowId ?? `install:${install.tenantId}:${install.extensionId}`,
     );
     await workflow.cancel();
+    await eventually(() => heardOfCancellation(workflow));
     held.release();
     await (await handle).result().catch(() => undefined);
     const ended = await row();

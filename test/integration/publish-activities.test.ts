@@ -20,7 +20,7 @@ import { createObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import { buildComponent } from '../support/components.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { seedTenant } from '../support/seed.ts';
+import { seedTenant, seedUpload } from '../support/seed.ts';
 
 const keys = createObjectKeys('sha256/');
 const steps = pendingSteps(PUBLISH_STEPS);
@@ -46,11 +46,12 @@ beforeEach(async () => {
 
 function activities({ signingKey = newKey(), previousKeys = [] as KeyObject[] } = {}) {
   const registry = createRegistryStore(database.db);
+  const uploads = createUploadStore(database.db);
   return {
-    ...createUploadActivities({ uploads: createUploadStore(database.db), objects, keys }),
+    ...createUploadActivities({ uploads, objects, keys }),
     ...createVerificationActivities({ objects, keys, registry }),
-    ...createBundleActivities({ objects, keys }),
-    ...createRegistryActivities({ registry, objects, keys }),
+    ...createBundleActivities({ objects, keys, uploads }),
+    ...createRegistryActivities({ registry, uploads, objects, keys }),
     ...createPrecompileActivities({ objects, keys, signingKey, previousKeys, target: 'jco-test' }),
   };
 }
@@ -67,6 +68,15 @@ function run<Name extends keyof All>(
 ): ReturnType<All[Name]> {
   const activity = (given: Parameters<All[Name]>[0]) => all[name](given as never);
   return new MockActivityEnvironment().run(activity, input) as ReturnType<All[Name]>;
+}
+
+const announce = (size: number): Promise<void> => seedUpload(database.db, ref, size);
+
+/** The upload of what is in staging, as the gateway leaves it to a publish. */
+async function receive({ sizeBytes, contentHash }: Awaited<ReturnType<typeof stage>>): Promise<void> {
+  await announce(sizeBytes);
+  const received = { size: sizeBytes, sha256: contentHashHex(contentHash) };
+  await createUploadStore(database.db).markReceived(ref.tenantId, ref.uploadId, received);
 }
 
 /** The hello bundle in staging, with these manifest fields; answers its hash and size. */
@@ -172,8 +182,8 @@ describe('verifyBundle', () => {
 describe('promoteBundle', () => {
   it('finds the same objects the second time', async () => {
     const staged = await stage();
-    await run('promoteBundle', { ...ref, ...staged });
-    await run('promoteBundle', { ...ref, ...staged });
+    await run('promoteBundle', { ...ref, ...staged, steps, checks: [] });
+    await run('promoteBundle', { ...ref, ...staged, steps, checks: [] });
     expect((await objects.read(keys.bundle(staged.contentHash)))?.size).toBe(staged.sizeBytes);
     expect(await objects.read(keys.manifest(staged.contentHash))).toBeDefined();
     expect(await objects.read(keys.component(staged.contentHash))).toBeDefined();
@@ -182,7 +192,7 @@ describe('promoteBundle', () => {
   it('stores nothing when staging no longer holds the verified bytes', async () => {
     const verified = await stage({ description: 'verified' });
     await stage({ description: 'swapped in later' });
-    await expect(run('promoteBundle', { ...ref, ...verified })).rejects.toMatchObject({
+    await expect(run('promoteBundle', { ...ref, ...verified, steps, checks: [] })).rejects.toMatchObject({
       code: 'BUNDLE_CORRUPT',
     });
     expect(await objects.read(keys.bundle(verified.contentHash))).toBeUndefined();
@@ -206,10 +216,10 @@ describe('inspectComponent', () => {
 });
 
 describe('precompileBundle', () => {
-  async function promoted(): Promise<{ contentHash: string }> {
+  async function promoted(): Promise<{ contentHash: string; target: string }> {
     const staged = await stage();
-    await run('promoteBundle', { ...ref, ...staged });
-    return { contentHash: staged.contentHash };
+    await run('promoteBundle', { ...ref, ...staged, steps, checks: [] });
+    return { contentHash: staged.contentHash, target: 'jco-test' };
   }
   const signatures = async (contentHash: string): Promise<string[]> =>
     readdir(path.join(folder, 'sha256', contentHashHex(contentHash), 'signatures'));
@@ -268,16 +278,9 @@ describe('a version that an earlier release published', () => {
     await objects.put(keys.manifest(contentHash), bytes);
     const component = files.find(({ path: name }) => name === 'entry.wasm')?.bytes ?? new Uint8Array();
     await objects.put(keys.component(contentHash), component);
-    const { artifact } = await run('precompileBundle', { contentHash });
-    const uploads = createUploadStore(database.db);
-    await uploads.create(ref.tenantId, {
-      uploadId: ref.uploadId,
-      createdBy: 'key:publisher',
-      filename: 'bundle.tar.zst',
-      announcedSize: sizeBytes,
-      expiresAt: new Date(Date.now() + 60_000),
-    });
-    const input = { ...ref, contentHash, sizeBytes, checks: [], artifact };
+    const { artifact } = await run('precompileBundle', { contentHash, target: 'jco-test' });
+    await announce(sizeBytes);
+    const input = { ...ref, contentHash, sizeBytes, steps, checks: [], artifact };
     expect((await run('registerVersion', input)).version).toBe('1.0.0');
   });
 });
@@ -286,41 +289,44 @@ describe('registering', () => {
   it('answers the version it made, and ends the publish once', async () => {
     const staged = await stage({ version: '1.0.*' });
     const uploads = createUploadStore(database.db);
-    await uploads.create(ref.tenantId, {
-      uploadId: ref.uploadId,
-      createdBy: 'key:publisher',
-      filename: 'bundle.tar.zst',
-      announcedSize: staged.sizeBytes,
-      expiresAt: new Date(Date.now() + 60_000),
-    });
-    const received = { size: staged.sizeBytes, sha256: staged.contentHash.slice('sha256:'.length) };
-    await uploads.markReceived(ref.tenantId, ref.uploadId, received);
+    await receive(staged);
     expect(await run('openPublish', { ...ref, steps })).toEqual(staged);
     expect(await run('openPublish', { ...ref, steps })).toEqual(staged);
-    await run('promoteBundle', { ...ref, ...staged });
-    const input = { ...ref, ...staged, checks: [], artifact: ARTIFACT };
+    await run('promoteBundle', { ...ref, ...staged, steps, checks: [] });
+    const registering = pendingSteps(PUBLISH_STEPS).map((step) =>
+      step.name === 'register' ? { ...step, status: 'running' as const } : step,
+    );
+    const input = { ...ref, ...staged, steps: registering, checks: [], artifact: ARTIFACT };
     const first = await run('registerVersion', input);
     expect(first.version).toBe('1.0.0');
     expect(await run('registerVersion', input)).toEqual(first);
-    const end = { ...ref, status: 'published' as const, versionId: first.versionId, steps, checks: [] };
-    await run('endPublish', end);
     const error = { code: 'INTERNAL', message: 'late' } as const;
     await run('endPublish', { ...ref, status: 'failed', error, steps, checks: [] });
     expect(await uploads.find(ref.tenantId, ref.uploadId)).toMatchObject({
       status: 'published',
       versionId: first.versionId,
+      steps: expect.arrayContaining([expect.objectContaining({ name: 'register', status: 'done' })]),
+    });
+  });
+
+  it('shows in the row that the bundle was promoted and is being precompiled', async () => {
+    const staged = await stage();
+    const uploads = createUploadStore(database.db);
+    await receive(staged);
+    await run('openPublish', { ...ref, steps });
+    const promoting = steps.map((step) =>
+      step.name === 'promote' ? { ...step, status: 'running' as const } : step,
+    );
+    await run('promoteBundle', { ...ref, ...staged, steps: promoting, checks: [] });
+    expect(await uploads.find(ref.tenantId, ref.uploadId)).toMatchObject({
+      status: 'precompiling',
+      steps: [{}, { name: 'promote', status: 'done' }, { name: 'precompile', status: 'running' }, {}],
     });
   });
 
   it('refuses to open an upload whose bytes have not arrived, and leaves it open for them', async () => {
     const uploads = createUploadStore(database.db);
-    await uploads.create(ref.tenantId, {
-      uploadId: ref.uploadId,
-      createdBy: 'key:publisher',
-      filename: 'bundle.tar.zst',
-      announcedSize: 10,
-      expiresAt: new Date(Date.now() + 60_000),
-    });
+    await announce(10);
     await expect(run('openPublish', { ...ref, steps })).rejects.toMatchObject({
       code: 'UPLOAD_INCOMPLETE',
     });

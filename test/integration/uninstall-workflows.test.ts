@@ -133,7 +133,7 @@ describe('an uninstall', () => {
     const { tenantId, extensionId, installId, versionId } = install;
     const operations = createInstallOperationStore(on.db);
     await operations.open(tenantId, openInput({ installId, extensionId, versionId }));
-    await operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', steps: [] });
+    await operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', runId: 'run', steps: [] });
     const consent = await on.client.workflow.start('awaitConsent', {
       workflowId: consentWorkflowId(installId, versionId),
       taskQueue: LIFECYCLE_TASK_QUEUE,

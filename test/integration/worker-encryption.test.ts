@@ -19,8 +19,8 @@ afterAll(() => environment.stop());
 describe('what the Temporal server holds', () => {
   it('shows neither inputs and results nor failure messages and stacks', async () => {
     const message = 'the health endpoint said peculiar-words';
-    fakes.script({ probeVersion: () => Promise.reject(new PlatformError('HEALTH_CHECK_FAILED', message)) });
-    const input = installInput({ requestedBy: 'key:somebody-in-particular' });
+    fakes.script({ probeInstall: () => Promise.reject(new PlatformError('HEALTH_CHECK_FAILED', message)) });
+    const input = installInput({ digest: 'digest-in-particular' });
     const handle = await beginInstall(environment.client, input);
     expect(await failureCode(handle.result())).toBe('HEALTH_CHECK_FAILED');
     const raw = historyToJSON(await handle.fetchHistory());
@@ -29,7 +29,8 @@ describe('what the Temporal server holds', () => {
       Buffer.from(data ?? '', 'base64'),
     );
     expect(payloads.length).toBeGreaterThan(10);
-    for (const text of ['somebody-in-particular', input.draftId, 'peculiar-words', 'worker-encryption']) {
+    const summary = 'Grant storage.kv';
+    for (const text of [input.digest, input.draftId, 'peculiar-words', summary, 'worker-encryption']) {
       expect(raw).not.toContain(text);
       expect(payloads.filter((data) => data.includes(text))).toEqual([]);
     }

@@ -98,7 +98,7 @@ async function prepare(): Promise<InstallExtensionInput> {
     digest: draftId,
     expiresAt: new Date(Date.now() + 600_000),
   });
-  const ids = { tenantId, extensionId, installId, versionId, draftId };
+  const ids = { tenantId, extensionId, extension: 'alga.hello', installId, versionId, draftId };
   return { ...ids, contentHash, version, consent: 'all', requestedBy: 'key:admin', digest: 'd' };
 }
 

@@ -12,7 +12,7 @@ import type { publishBundle } from '../../workflows/publish-bundle.ts';
 import { buildWorkflows } from '../../scripts/build-workflows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
-import { seedTenant } from '../support/seed.ts';
+import { seedTenant, seedUpload } from '../support/seed.ts';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
 import { createTestNamespace, TEST_CODEC_KEY, type TestNamespace } from '../support/workflow-environment.ts';
 
@@ -99,15 +99,9 @@ afterAll(async () => {
 async function publish(tenantId: string) {
   const uploads = createUploadStore(database.db);
   const uploadId = randomUUID();
-  await uploads.create(tenantId, {
-    uploadId,
-    createdBy: 'key:publisher',
-    filename: 'bundle.tar.zst',
-    announcedSize: NO_BUNDLE.length,
-    expiresAt: new Date(Date.now() + 3_600_000),
-  });
+  await seedUpload(database.db, { tenantId, uploadId }, NO_BUNDLE.length);
   await uploads.markReceived(tenantId, uploadId, { size: NO_BUNDLE.length, sha256: '0'.repeat(64) });
-  await createWorkflowStarter(temporal.client).startPublish({ tenantId, uploadId });
+  await createWorkflowStarter(temporal.client).startPublish({ tenantId, uploadId, requestedBy: 'key' });
   const handle = temporal.client.workflow.getHandle<typeof publishBundle>(publishWorkflowId(uploadId));
   await eventually(async () => expect((await handle.describe()).raw.pendingActivities).toHaveLength(1));
   return { uploadId, handle };

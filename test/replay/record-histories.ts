@@ -119,7 +119,7 @@ try {
   });
   await record('install-extension-active', (on) => beginInstall(on));
   await record('install-extension-rolled-back', (on) => {
-    install.script({ probeVersion: failedProbe });
+    install.script({ probeInstall: failedProbe });
     return beginInstall(on);
   });
   await record('install-extension-awaits-consent', (on) => beginInstall(on, installInput({ consent: [] })));
@@ -131,8 +131,11 @@ try {
     return waiting;
   });
   await record('configure-install-applied', (on) => {
-    const { tenantId, extensionId, installId, draftId, requestedBy, digest } = installInput();
-    return beginConfigure(on, { tenantId, extensionId, installId, draftId, requestedBy, digest });
+    const { tenantId, extensionId, extension, installId, draftId, requestedBy, digest } = installInput();
+    return beginConfigure(on, {
+      ...{ tenantId, extensionId, extension, installId },
+      ...{ draftId, requestedBy, digest },
+    });
   });
   for (const kind of ['enable', 'disable', 'pause', 'resume'] as const) {
     await record(`${kind}-install-done`, (on) => beginOperation(on, kind, installInput()));

@@ -53,7 +53,7 @@ describe('recorded histories', () => {
 
   it('are refused when they disagree with the code', async () => {
     const name = files.find((file) => file.startsWith('install-extension-active')) ?? '';
-    const other = read(name).replaceAll('"warmVersion"', '"coolVersion"');
+    const other = read(name).replaceAll('"warmInstall"', '"coolInstall"');
     await expect(Worker.runReplayHistory(options, JSON.parse(other))).rejects.toMatchObject({
       name: 'DeterminismViolationError',
     });

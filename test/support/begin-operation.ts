@@ -7,12 +7,12 @@ import { installOpenedUpdate, type OperateInstallInput } from '../../workflows/m
 export async function beginOperation(
   client: Client,
   kind: LifecycleKind,
-  { tenantId, extensionId, installId, requestedBy }: OperateInstallInput,
+  { tenantId, extensionId, extension, installId, requestedBy }: OperateInstallInput,
 ): Promise<WorkflowHandle> {
   const startWorkflowOperation = new WithStartWorkflowOperation(`${kind}Install`, {
     workflowId: operationWorkflowId(kind, { tenantId, extensionId, installId }),
     taskQueue: LIFECYCLE_TASK_QUEUE,
-    args: [{ tenantId, extensionId, installId, requestedBy }],
+    args: [{ tenantId, extensionId, extension, installId, requestedBy }],
     workflowIdConflictPolicy: 'USE_EXISTING',
   });
   await client.workflow.executeUpdateWithStart(installOpenedUpdate, {

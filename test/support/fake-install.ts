@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { WithStartWorkflowOperation, type Client, type WorkflowHandle } from '@temporalio/client';
 import type { InstallActivities } from '../../activities/installs.ts';
-import type { RunnerActivities } from '../../activities/runners.ts';
+import type { LifecycleActivities } from '../../activities/install-lifecycle.ts';
 import { installWorkflowId, LIFECYCLE_TASK_QUEUE } from '../../core/ids.ts';
 import type { configureInstall } from '../../workflows/configure-install.ts';
 import type { installExtension } from '../../workflows/install-extension.ts';
@@ -12,9 +12,11 @@ import {
 } from '../../workflows/messages.ts';
 import { scriptActivities, type ActivityScript } from './activity-script.ts';
 
+type Fakes = InstallActivities & Pick<LifecycleActivities, 'warmInstall' | 'probeInstall'>;
+
 /** Activities of an install that goes well: one required capability, one optional, and a health endpoint. */
-export function fakeInstallActivities(): ActivityScript<InstallActivities & RunnerActivities> {
-  return scriptActivities<InstallActivities & RunnerActivities>({
+export function fakeInstallActivities(): ActivityScript<Fakes> {
+  return scriptActivities<Fakes>({
     openInstall: () => ({
       requested: [
         { capability: 'storage.kv', scope: { namespaces: ['notes'] }, optional: false },
@@ -23,15 +25,14 @@ export function fakeInstallActivities(): ActivityScript<InstallActivities & Runn
       health: '/health',
       attempts: 1,
     }),
-    saveInstallProgress: () => undefined,
     waitForConsent: () => undefined,
     grantCapabilities: () => ({ attempts: 1 }),
     revokeCapabilities: () => undefined,
     applyDraft: () => ({ configVersion: 1, secretsVersion: 0, attempts: 1 }),
     clearSettings: () => undefined,
     discardDraft: () => undefined,
-    warmVersion: () => ({ attempts: 1 }),
-    probeVersion: () => ({ attempts: 1 }),
+    warmInstall: () => ({ attempts: 1 }),
+    probeInstall: () => ({ attempts: 1 }),
     activateInstall: () => ({ attempts: 1 }),
     deactivateInstall: () => undefined,
     endInstall: () => undefined,
@@ -42,6 +43,7 @@ export function installInput(overrides: Partial<InstallExtensionInput> = {}): In
   return {
     tenantId: randomUUID(),
     extensionId: randomUUID(),
+    extension: 'alga.hello',
     installId: randomUUID(),
     versionId: randomUUID(),
     contentHash: `sha256:${'ab'.repeat(32)}`,

@@ -39,10 +39,13 @@ export const passed = (name: string): Check => ({ name, result: 'passed', requir
 export function fakePublishActivities(): ActivityScript<PublishActivities> {
   return scriptActivities<PublishActivities>({
     openPublish: () => ({ contentHash: CONTENT_HASH, sizeBytes: 1000 }),
-    savePublishProgress: () => undefined,
     endPublish: () => undefined,
     removeStaging: () => undefined,
-    verifyBundle: () => ({ checks: [passed('archive'), passed('version')], attempts: 1 }),
+    verifyBundle: () => ({
+      checks: [passed('archive'), passed('version')],
+      found: { extension: 'alga.hello', version: '1.0.*' },
+      attempts: 1,
+    }),
     inspectComponent: () => ({ checks: [passed('component')], target: ARTIFACT.target, attempts: 1 }),
     promoteBundle: () => ({ attempts: 1 }),
     precompileBundle: () => ({ artifact: ARTIFACT, attempts: 1 }),
@@ -56,7 +59,7 @@ export function fakePublishActivities(): ActivityScript<PublishActivities> {
 /** As the gateway does: begins the publish and waits until its row is taken. */
 export async function beginPublish(
   client: Client,
-  input: PublishBundleInput = { tenantId: randomUUID(), uploadId: randomUUID() },
+  input: PublishBundleInput = { tenantId: randomUUID(), uploadId: randomUUID(), requestedBy: 'key' },
 ): Promise<WorkflowHandle<typeof publishBundle>> {
   const startWorkflowOperation = new WithStartWorkflowOperation<typeof publishBundle>('publishBundle', {
     workflowId: publishWorkflowId(input.uploadId),

@@ -86,11 +86,12 @@ export class FakeWorkflowStarter implements WorkflowStarter {
     const steps = pendingSteps(INSTALL_STEPS);
     const { operations } = this.#stores;
     const workflowId = installWorkflowId(tenantId, extensionId);
-    const operation = { kind: 'install', workflowId, startedAt: new Date().toISOString() } as const;
+    const runId = randomUUID();
+    const operation = { kind: 'install', workflowId, runId, startedAt: new Date().toISOString() } as const;
     await operations.open(tenantId, { installId, extensionId, versionId, digest, operation, steps });
     await this.begun();
     if (this.installEnd.status === 'awaiting-consent') {
-      await operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', steps });
+      await operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', runId, steps });
       return { installId, draftId };
     }
     await operations.applyDraft(tenantId, installId, draftId);

@@ -3,7 +3,7 @@ import type { Client, WorkflowHandle } from '@temporalio/client';
 import { createLifecycleActivities, type LifecycleActivities } from '../../activities/install-lifecycle.ts';
 import { createInstallActivities, type InstallActivities } from '../../activities/installs.ts';
 import { createPurgeActivities, type PurgeActivities } from '../../activities/purge.ts';
-import type { RunnerActivities } from '../../activities/runners.ts';
+import type { RunnerExecutions } from '../../activities/runners.ts';
 import { PlatformError } from '../../core/errors.ts';
 import type { LifecycleKind } from '../../core/progress.ts';
 import { createExecutionStore } from '../../platform/db/executions.ts';
@@ -31,7 +31,7 @@ export interface LifecycleEnvironment {
   /** Names of the activities that were run, each attempt. */
   calls: string[];
   /** What runners say; a test says what differs. */
-  runners: Pick<RunnerActivities, 'warmVersion' | 'probeVersion'>;
+  runners: Pick<RunnerExecutions, 'warmVersion' | 'probeVersion'>;
   /** Called before an activity does anything. */
   before: (name: string) => void | Promise<void>;
   /** Of these the first answer is lost: the activity has done its work, and its worker cannot say so. */
@@ -117,7 +117,7 @@ export async function startLifecycleEnvironment(name: string): Promise<Lifecycle
       const operations = createInstallOperationStore(db);
       await operations.open(tenantId, openInput({ installId, extensionId, versionId }));
       await operations.activate(tenantId, installId, versionId, []);
-      return { tenantId, extensionId, installId, versionId, requestedBy: 'key:admin' };
+      return { tenantId, extensionId, extension: 'a.b', installId, versionId, requestedBy: 'key:admin' };
     },
     begin: (kind, input) => beginOperation(client, kind, input),
     find: ({ tenantId, installId }) => createInstallStore(db).find(tenantId, installId),

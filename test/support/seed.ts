@@ -5,6 +5,7 @@ import type { Manifest } from '../../core/manifest/manifest.ts';
 import { createExecutionStore, type NewExecution } from '../../platform/db/executions.ts';
 import type { OpenInstall } from '../../platform/db/install-operations.ts';
 import { createRegistryStore, type Registration } from '../../platform/db/registry.ts';
+import { createUploadStore } from '../../platform/db/uploads.ts';
 
 /** A tenant row; answers its id. */
 export async function seedTenant(db: Knex, name = 'Tenant'): Promise<string> {
@@ -39,6 +40,7 @@ export function openInput(ids: Pick<OpenInstall, 'installId' | 'extensionId' | '
   const operation = {
     kind: 'install',
     workflowId: 'install:test',
+    runId: 'run',
     startedAt: new Date().toISOString(),
   } as const;
   return { ...ids, digest: 'digest', operation, steps: [] };
@@ -59,6 +61,21 @@ export function registrationOf(
     artifact: { target: 'jco-test', sha256: 'a'.repeat(64), sizeBytes: 2048 },
     ...overrides,
   };
+}
+
+/** An upload whose bytes have not arrived. */
+export async function seedUpload(
+  db: Knex,
+  { tenantId, uploadId }: { tenantId: string; uploadId: string },
+  announcedSize: number,
+): Promise<void> {
+  await createUploadStore(db).create(tenantId, {
+    uploadId,
+    createdBy: 'key:publisher',
+    filename: 'bundle.tar.zst',
+    announcedSize,
+    expiresAt: new Date(Date.now() + 3_600_000),
+  });
 }
 
 /** A published version of the sample extension. */

@@ -1,0 +1,31 @@
+import type { CapabilityName, CapabilityScope, Grant } from './capabilities.ts';
+
+const PREPOSITIONS: Readonly<Record<string, string>> = {
+  hosts: 'to',
+  namespaces: 'in',
+  names: 'of',
+  routes: 'to',
+  topics: 'of',
+};
+const NAMED = 3;
+
+/** A grant in a few words, such as `http.fetch to api.example.com`. */
+function grantText({ capability, scope }: Pick<Grant, 'capability' | 'scope'>): string {
+  return `${capability}${scopeText(scope)}`;
+}
+
+/** Grants in a few words; `nothing` if there are none. */
+export function grantsText(
+  grants: readonly { capability: CapabilityName; scope: CapabilityScope }[],
+): string {
+  return grants.length === 0 ? 'nothing' : grants.map(grantText).join(', ');
+}
+
+function scopeText(scope: CapabilityScope): string {
+  return Object.entries(scope)
+    .map(([key, values]) => {
+      const more = values.length > NAMED ? ` and ${values.length - NAMED} more` : '';
+      return ` ${PREPOSITIONS[key] ?? key} ${values.slice(0, NAMED).join(', ')}${more}`;
+    })
+    .join('');
+}

@@ -1,0 +1,89 @@
+import type { ArtifactActivities } from '../activities/artifacts.ts';
+import type { BundleActivities } from '../activities/bundles.ts';
+import type { HousekeepingActivities } from '../activities/housekeeping.ts';
+import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
+import type { InstallActivities } from '../activities/installs.ts';
+import type { PrecompileActivities } from '../activities/precompile.ts';
+import type { PurgeActivities } from '../activities/purge.ts';
+import type { RegistryActivities } from '../activities/registry.ts';
+import type { SweepActivities } from '../activities/sweeps.ts';
+import type { UploadActivities } from '../activities/uploads.ts';
+import type { VerificationActivities } from '../activities/verification.ts';
+import { grantsText } from '../core/grant-text.ts';
+import { consentTitle, precompileTitle } from '../core/titles.ts';
+
+/** Every activity of ours. */
+export type Activities = InstallActivities &
+  LifecycleActivities &
+  PurgeActivities &
+  UploadActivities &
+  VerificationActivities &
+  BundleActivities &
+  PrecompileActivities &
+  ArtifactActivities &
+  RegistryActivities &
+  HousekeepingActivities &
+  SweepActivities;
+
+type Titles = {
+  [Name in keyof Activities]: string | ((input: Parameters<Activities[Name]>[0] & object) => string);
+};
+
+const probe = (health: string | undefined): string =>
+  health === undefined ? 'No health endpoint to ask: being instantiated was the probe' : `Ask GET ${health}`;
+
+/** What an operator reads beside each activity in the Temporal UI: what it does, in words of the story. */
+export const ACTIVITY_TITLES: Titles = {
+  openInstall: 'Write the row of the install',
+  waitForConsent: ({ requested }) => consentTitle(requested),
+  grantCapabilities: ({ grants }) => `Grant ${grantsText(grants)}`,
+  revokeCapabilities: 'Undo consent: revoke what was granted',
+  applyDraft: 'Apply config and secrets',
+  clearSettings: 'Undo configure: remove config and secrets',
+  discardDraft: 'Discard the config and secrets that were sent along',
+  activateInstall: 'Let the version serve',
+  deactivateInstall: 'Undo activate: stop serving',
+  endInstall: ({ status }) => `Show in the row that the install is ${status}`,
+
+  openOperation: ({ kind }) => `Take the row for ${kind}`,
+  warmInstall: 'Load the version into a runner and instantiate it',
+  probeInstall: ({ health }) => probe(health),
+  enableInstall: 'Let the version serve again',
+  pauseInstall: 'Refuse calls until an admin resumes',
+  resumeInstall: 'Take calls again',
+  disableInstall: 'Stop calls, whatever else runs',
+  stopInstall: 'Stop calls for good, whatever else runs',
+  cancelOperation: 'Have what runs on the install undo itself',
+  drainInstall: 'Wait for the calls that had begun',
+  uninstallInstall: 'Show that it is uninstalled, and until when it can be restored',
+  restoreInstall: 'Take the uninstall back',
+  endOperation: ({ kind }) => `Show in the row that ${kind} failed`,
+
+  readPurge: 'Read when the grace is over',
+  hastenPurge: 'End the grace now',
+  beginPurge: 'Take the install: from here on it cannot be restored',
+  purgeExecutions: 'Remove its executions',
+  purgeRecords: 'Remove its records',
+  finishPurge: 'Remove its config, secrets, grants and drafts',
+
+  openPublish: 'Take the upload',
+  verifyBundle: 'Verify digest, archive, manifest and publisher',
+  inspectComponent: 'Check the component against the host world',
+  promoteBundle: 'Put the bundle where its hash says',
+  precompileBundle: (input) => precompileTitle(input),
+  recordArtifact: 'Write the artifact down in the registry',
+  registerVersion: 'Register the version',
+  endPublish: ({ status }) => `Show in the row that the publish is ${status}`,
+  removeStaging: 'Remove the bytes from staging',
+
+  countOutdatedBundles: 'Count the bundles without the artifact',
+  listOutdatedBundles: 'List the next of them',
+
+  prepareExecutionPartitions: 'Make the days of the execution log ahead of time',
+  sweepInstalls: 'End installs whose workflow is lost',
+  sweepPublishes: 'End publishes whose workflow is lost',
+  sweepUploads: 'Remove abandoned uploads',
+  sweepObjects: 'Remove objects that nothing names',
+  sweepDrafts: 'Remove expired drafts',
+  sweepExecutions: 'Remove executions past their retention',
+};
