@@ -23,7 +23,7 @@ import type { InstallLifecycle } from './installs/install-lifecycle.ts';
 import type { InstallService } from './installs/install-service.ts';
 import { createInternalRouter } from './internal/internal-router.ts';
 import type { ServiceCredentials } from './internal/service-credential.ts';
-import { createAuthenticate } from './principal.ts';
+import { createAuthenticate, requirePermission } from './principal.ts';
 import { assignRequestId } from './request-id.ts';
 import { createApiKeysRouter } from './routes/api-keys.ts';
 import { createCheckUpgradeRouter } from './routes/check-upgrade.ts';
@@ -38,6 +38,8 @@ import { createInstallLifecycleRouter } from './routes/install-lifecycle.ts';
 import { createInstallsRouter } from './routes/installs.ts';
 import { createPublishesRouter } from './routes/publishes.ts';
 import { createTenantsRouter } from './routes/tenants.ts';
+import { createDecodeRouter } from './temporal/decode-payloads.ts';
+import { allowUi, createCapabilityRouter, type TemporalUi } from './temporal/temporal-ui.ts';
 import type { WorkflowStarter } from './workflow-starter.ts';
 
 export interface AppDeps {
@@ -64,6 +66,7 @@ export interface AppDeps {
   executionTokens: Pick<ExecutionTokens, 'check'>;
   secretsKeyId: string;
   runnerPublicBase: string;
+  temporalUi: TemporalUi;
   maxTimeoutMs: number;
   /** Rejects while the database does not answer. */
   checkDatabase: () => Promise<void>;
@@ -72,7 +75,7 @@ export interface AppDeps {
 export interface Apps {
   /** Everything. */
   public: Express;
-  /** What runners and workers ask, and health. */
+  /** What runners and workers ask, health, and on one machine what the Temporal UI asks. */
   internal: Express;
 }
 
@@ -81,18 +84,21 @@ export function createApps(deps: AppDeps): Apps {
   const internal = createInternalRouter(deps);
   return {
     public: createApp(deps, internal, (app) => addPublicRoutes(app, deps)),
-    internal: createApp(deps, internal),
+    internal: createApp(deps, internal, (app) => {
+      const codec = createCapabilityRouter(deps.temporalUi, deps.logger);
+      if (codec) app.use('/api/temporal', codec);
+    }),
   };
 }
 
-function createApp(deps: AppDeps, internal: Router, addRoutes?: (app: Express) => void): Express {
+function createApp(deps: AppDeps, internal: Router, addRoutes: (app: Express) => void): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(assignRequestId);
   app.use(createHealthRouter(deps));
   app.use('/api/internal', internal);
-  addRoutes?.(app);
+  addRoutes(app);
   app.use(refuseUnknownRoute);
   app.use(createErrorHandler(deps.logger));
   return app;
@@ -101,7 +107,9 @@ function createApp(deps: AppDeps, internal: Router, addRoutes?: (app: Express) =
 function addPublicRoutes(app: Express, deps: AppDeps): void {
   const { installService: service, installLifecycle: lifecycle } = deps;
   const sendEvents = createSendEvents({ changes: deps.changes });
+  app.use('/api/temporal', allowUi(deps.temporalUi.origins));
   app.use(['/api', '/ext-ui'], createAuthenticate(deps));
+  app.use('/api/temporal', requirePermission('platform:operate'), createDecodeRouter(deps.temporalUi.codec));
   app.use('/api/ext', createExecuteExtensionRouter(deps, 'http'));
   app.use('/api/ext-proxy', createExecuteExtensionRouter(deps, 'ui-proxy'));
   app.use('/api/ext-bundles', createExtBundlesRouter(deps));

@@ -18,6 +18,7 @@ import { createObjectStore } from '../platform/objects/create-object-store.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
 import { secretsKeyId as keyIdOf } from '../platform/secrets/sealing-suite.ts';
 import { connectTemporal } from '../platform/temporal/client.ts';
+import { createPayloadCodec } from '../platform/temporal/payload-codec.ts';
 import { readPrivateKey } from '../platform/tokens/ed25519.ts';
 import { createApps, type AppDeps } from './app.ts';
 import { createExecutionTokens } from './execution/execution-tokens.ts';
@@ -120,6 +121,7 @@ export function createGateway(
     executionTokens,
     secretsKeyId,
     runnerPublicBase: config.runner.publicBase,
+    temporalUi: { ...config.temporalUi, codec: createPayloadCodec(config.temporal.codecKey) },
     maxTimeoutMs: config.executionTimeoutMs,
     checkDatabase: async () => {
       await db.raw('select 1');

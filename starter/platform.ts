@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createApiClient } from '../core/api/client.ts';
@@ -70,6 +71,7 @@ export async function startPlatform(options: StartOptions): Promise<StartedPlatf
       addresses: {
         databaseUrl: database.url,
         temporal: temporal.connection,
+        temporalUi: temporal.codec,
         ports: {
           gateway: ports.GATEWAY_PORT,
           gatewayInternal: ports.GATEWAY_INTERNAL_PORT,
@@ -153,6 +155,7 @@ async function provideTemporal(
 ): Promise<{
   connection: { address: string; namespace: string };
   ui: string | undefined;
+  codec?: { origins: string[]; capability: string };
   processes: Process[];
 }> {
   const { address, namespace, ui } = config.temporal;
@@ -162,17 +165,24 @@ async function provideTemporal(
   }
   const cli = await findTemporalCli({ environment: config.environment, log, during, signal });
   const dataDir = path.join(config.dataDir, 'temporal');
+  // Of this start alone: the UI tells it to whoever asks on this machine, who could ask Temporal for everything as well.
+  const capability = randomBytes(32).toString('base64url');
   const server = await startTemporal({
     cli,
     dataDir,
     namespace,
     port: ports.TEMPORAL_PORT,
     uiPort: ports.TEMPORAL_UI_PORT,
+    codecEndpoint: `http://127.0.0.1:${ports.GATEWAY_INTERNAL_PORT}/api/temporal/${capability}`,
     supervisor,
   });
   return {
     connection: { address: server.address, namespace },
     ui: server.ui,
+    codec: {
+      origins: ['127.0.0.1', 'localhost'].map((host) => `http://${host}:${ports.TEMPORAL_UI_PORT}`),
+      capability,
+    },
     processes: [{ name: 'temporal', pid: server.pid }],
   };
 }

@@ -15,6 +15,8 @@ import { workerPolls } from './services/temporal-server.ts';
 export interface Addresses {
   databaseUrl: string;
   temporal: { address: string; namespace: string };
+  /** Of the UI that was started here, and what opens the codec endpoint to it. */
+  temporalUi?: { origins: readonly string[]; capability: string } | undefined;
   ports: { gateway: number; gatewayInternal: number; runner: number; runnerUi: number };
 }
 
@@ -47,7 +49,7 @@ export function credentialsFolder(dataDir: string): string {
 /** The four processes of the platform. The runner's has no database and no Temporal in it. */
 export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
   const { environment, dataDir, secrets, addresses, workflowBundle } = options;
-  const { databaseUrl, temporal, ports } = addresses;
+  const { databaseUrl, temporal, temporalUi, ports } = addresses;
   const gateway = `http://127.0.0.1:${ports.gateway}`;
   const gatewayInternal = `http://127.0.0.1:${ports.gatewayInternal}`;
   const runner = `http://127.0.0.1:${ports.runner}`;
@@ -120,6 +122,10 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         RUNNER_GATEWAY_TOKEN: secrets.tokens.runnerToGateway,
         WORKER_GATEWAY_TOKEN: secrets.tokens.workerToGateway,
         SECRETS_PUBLIC_KEY: secrets.secretsSealing.publicKey,
+        ...(temporalUi && {
+          TEMPORAL_UI_ORIGINS: temporalUi.origins.join(','),
+          TEMPORAL_CODEC_CAPABILITY: temporalUi.capability,
+        }),
       },
       {
         ready: () => answersOk(`${gateway}/readyz`),

@@ -58,22 +58,35 @@ export const credential = z
   .string()
   .regex(/^[\x21-\x7e]+$/, 'must be visible ASCII without spaces')
   .transform((value) => new SecretValue(value));
+/** A secret as part of an address: whoever has that needs nothing else. */
+export const capability = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{32,}$/, 'at least 32 of A-Z a-z 0-9 _ -')
+  .transform((value) => new SecretValue(value));
 /** Base64 of a key; the adapters that use it check what is inside. */
 export const keySecret = z.base64().transform((value) => new SecretValue(value));
 
 /** Ed25519 public key: base64 of its SPKI DER. */
 export const publicKey = z.base64().refine(isEd25519PublicKey, 'no Ed25519 public key as base64 of SPKI DER');
-/** Several, separated by commas. */
-export const publicKeyList = z
+/** Several values, separated by commas. */
+const list = z
   .string()
   .default('')
-  .transform((list) =>
-    list
+  .transform((text) =>
+    text
       .split(',')
-      .map((key) => key.trim())
+      .map((value) => value.trim())
       .filter(Boolean),
-  )
-  .pipe(z.array(publicKey));
+  );
+export const publicKeyList = list.pipe(z.array(publicKey));
+/** As browsers send them in `Origin`. */
+export const originList = list.pipe(
+  z.array(
+    z
+      .string()
+      .refine((origin) => URL.parse(origin)?.origin === origin, 'no origin, such as https://ui.example.com'),
+  ),
+);
 
 function isEd25519PublicKey(base64: string): boolean {
   try {
@@ -180,6 +193,7 @@ export const SECRET_VARIABLES = [
   'DATABASE_URL',
   'STORAGE_S3_SECRET_KEY',
   'PAYLOAD_CODEC_KEY',
+  'TEMPORAL_CODEC_CAPABILITY',
   'EXECUTION_TOKEN_PRIVATE_KEY',
   'EXECUTION_TOKEN_PREVIOUS_PRIVATE_KEY',
   'RUNNER_SERVICE_TOKEN',

@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { MAX_TIMEOUT_MS } from '../../core/execute.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import {
+  capability,
   credential,
   database,
   databaseConfig,
   keySecret,
   loadObjectStoreConfig,
   logging,
+  originList,
   parseEnvironment,
   port,
   temporal,
@@ -29,6 +31,10 @@ export const gatewayEnv = z.object({
   /** Connections for the host calls of guests, beside DATABASE_POOL_MAX. */
   DATABASE_HOST_POOL_MAX: z.coerce.number().int().min(1).default(10),
   ...temporal.shape,
+  /** Pages that may read what the codec endpoint decodes: origins of the Temporal UI, separated by commas. */
+  TEMPORAL_UI_ORIGINS: originList,
+  /** Opens the codec endpoint of the internal listener to those pages without a key, on this machine alone. */
+  TEMPORAL_CODEC_CAPABILITY: capability.optional(),
   GATEWAY_HOST: z.string().default('127.0.0.1'),
   GATEWAY_PORT: port.default(8080),
   /** Where runners and workers ask; nothing outside needs to reach it. */
@@ -62,6 +68,7 @@ export interface GatewayConfig {
   database: DatabaseConfig;
   hostPoolMax: number;
   temporal: TemporalConfig;
+  temporalUi: { origins: string[]; capability?: SecretValue | undefined };
   objects: ObjectStoreConfig;
   runner: { baseUrl: string; publicBase: string; serviceToken: SecretValue };
   executionTimeoutMs: number;
@@ -84,6 +91,7 @@ export function loadGatewayConfig(env: Environment): GatewayConfig {
     database: databaseConfig(v),
     hostPoolMax: v.DATABASE_HOST_POOL_MAX,
     temporal: temporalConfig(v),
+    temporalUi: { origins: v.TEMPORAL_UI_ORIGINS, capability: v.TEMPORAL_CODEC_CAPABILITY },
     objects: loadObjectStoreConfig(env),
     runner: {
       baseUrl: v.RUNNER_BASE_URL,

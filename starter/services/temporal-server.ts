@@ -18,6 +18,8 @@ export interface TemporalOptions {
   namespace: string;
   port: number;
   uiPort: number;
+  /** What the UI has payloads decoded by; without one it shows ciphertext. */
+  codecEndpoint?: string;
   supervisor: Supervisor;
 }
 
@@ -36,7 +38,7 @@ export function temporalMark(dataDir: string): readonly string[] {
 
 /** Starts the dev server on 127.0.0.1; workflows survive its restart. */
 export async function startTemporal(options: TemporalOptions): Promise<LocalTemporal> {
-  const { cli, port, uiPort, namespace, supervisor } = options;
+  const { cli, port, uiPort, codecEndpoint, namespace, supervisor } = options;
   const dataDir = path.resolve(options.dataDir);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const address = `127.0.0.1:${port}`;
@@ -45,6 +47,7 @@ export async function startTemporal(options: TemporalOptions): Promise<LocalTemp
     command: cli,
     args: [
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--ui-port', String(uiPort)],
+      ...(codecEndpoint === undefined ? [] : ['--ui-codec-endpoint', codecEndpoint]),
       ...[...temporalMark(dataDir), '--log-level', 'warn', '--namespace', namespace],
       ...SEARCH_ATTRIBUTES.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
       // The one history shard is polled 20 times a second by default, which costs each task about 45 ms.

@@ -3,7 +3,9 @@ import { promisify } from 'node:util';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
+import { Connection } from '@temporalio/client';
 import { z } from 'zod';
+import { installWorkflowId } from '../../core/ids.ts';
 import { processIdentity } from '../../starter/processes/identity.ts';
 import { waitFor } from '../../starter/wait-for.ts';
 import {
@@ -20,6 +22,9 @@ const run = promisify(execFile);
 const secrets = z.object({ tokens: z.record(z.string(), z.string()) });
 const counted = z.object({ count: z.int() });
 const printed = z.object({ level: z.string(), process: z.string(), call: z.string().optional() });
+const uiSettings = z.object({ Codec: z.object({ Endpoint: z.url() }) });
+const listed = z.object({ items: z.array(z.object({ extensionId: z.string() })) });
+const decodedPayloads = z.object({ payloads: z.array(z.object({ data: z.string() })) });
 const NAMES = ['gateway', 'lifecycle-worker', 'postgres', 'precompile-worker', 'runner', 'temporal'];
 
 // One story in the order a person lives it; each test begins where the one before ended.
@@ -73,6 +78,32 @@ describe('npm start', () => {
       .map((line) => printed.parse(JSON.parse(line)));
     const { stdout } = await run('bash', ['-c', lines.find(({ call }) => call !== undefined)?.call ?? '']);
     expect(JSON.parse(stdout)).toMatchObject({ greeting: 'Hello, world!' });
+  });
+
+  it('has the Temporal UI show what workflows hold in plain text, with no setting to make', async () => {
+    const { ui = '', address, namespace } = local.temporal;
+    const { Codec: codec } = uiSettings.parse((await send(`${ui}/api/v1/settings`, 'GET')).json);
+    const installs = await send(`${local.gateway}/api/v1/installs`, 'GET', { key: local.keys.admin });
+    const [install] = listed.parse(installs.json).items;
+    const connection = await Connection.connect({ address });
+    const { workflowExecutionInfo: info, executionConfig } =
+      await connection.workflowService.describeWorkflowExecution({
+        namespace,
+        execution: { workflowId: installWorkflowId(local.tenantId, install?.extensionId ?? '') },
+      });
+    await connection.close();
+    const { metadata, data } = executionConfig?.userMetadata?.summary ?? {};
+    const base64 = (bytes?: Uint8Array | null): string => Buffer.from(bytes ?? []).toString('base64');
+    const named = Object.entries(metadata ?? {}).map(([name, value]) => [name, base64(value)]);
+    const json = { payloads: [{ metadata: Object.fromEntries(named) as object, data: base64(data) }] };
+    const decode = (origin: string) =>
+      send(`${codec.Endpoint}/decode`, 'POST', { json, headers: { origin } });
+    expect(info?.type?.name).toBe('installExtension');
+    const decoded = decodedPayloads.parse((await decode(ui)).json).payloads[0]?.data ?? '';
+    expect(JSON.parse(Buffer.from(decoded, 'base64').toString())).toBe(
+      `Install alga.hello 1.0.0 for tenant ${local.tenantId}`,
+    );
+    expect((await decode('https://elsewhere.example')).status).toBe(403);
   });
 
   it('gives the runner no database and no Temporal, and what is secret in files', () => {
