@@ -23,7 +23,7 @@ const CATALOGUE = {
     interfaces: ['user', 'user-v2'],
     provided: true,
     always: true,
-    summary: 'Know which user called it',
+    summary: 'Know which user called it: id, name, e-mail address, type and client',
   },
   'config.read': { interfaces: ['context-v2'], provided: true, summary: 'Read its settings' },
   /** Asked for by `instance: "shared"` in a manifest. */
@@ -79,6 +79,14 @@ export function capabilityEntry(name: CapabilityName): CapabilityEntry {
 export const ALWAYS_GRANTED: readonly CapabilityName[] = CAPABILITY_NAMES.filter(
   (name) => capabilityEntry(name).always,
 );
+
+/** A runner has these for every execution, whatever it is sent: they tell a guest what it is, and take its log lines. */
+const INHERENT: readonly CapabilityName[] = ['context.read', 'log.emit'];
+
+/** Whether an operator can keep it from a tenant. */
+export function canBeSwitchedOff(name: CapabilityName): boolean {
+  return !INHERENT.includes(name);
+}
 
 /** The capability that a WIT interface of `alga:extension` needs, by the interface's bare name; undefined for `types`. */
 export function capabilityOfInterface(interfaceName: string): CapabilityName | undefined {

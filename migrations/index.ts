@@ -18,6 +18,7 @@ import * as tellPublishersApart from './20261121T234000-tell-publishers-apart.ts
 import * as findOperatedInstalls from './20261129T110000-find-operated-installs.ts';
 import * as uninstallWithGrace from './20261129T120000-uninstall-with-grace.ts';
 import * as findKeysByMaker from './20261129T123000-find-keys-by-maker.ts';
+import * as switchCapabilitiesOff from './20261129T170000-switch-capabilities-off.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -43,4 +44,5 @@ export const migrations: Migrations = {
   '20261129T110000-find-operated-installs': findOperatedInstalls,
   '20261129T120000-uninstall-with-grace': uninstallWithGrace,
   '20261129T123000-find-keys-by-maker': findKeysByMaker,
+  '20261129T170000-switch-capabilities-off': switchCapabilitiesOff,
 };

@@ -36,7 +36,9 @@ export function executeRequestOf(
 ): ExecuteRequest {
   const isKnown = ({ capability }: Grant): boolean => announced.capabilities.includes(capability);
   const install = { ...hydrated, grants: hydrated.grants.filter(isKnown) };
-  const providers = withAlwaysGranted(install.grants).filter(isKnown);
+  const providers = withAlwaysGranted(install.grants).filter(
+    (grant) => isKnown(grant) && !install.off.includes(grant.capability),
+  );
   const { memoryMb, responseBytes, fuel } = install.limits;
   const expiresAt = now + START_WITHIN_MS + input.timeoutMs + ENVELOPE_GRACE_MS;
   const envelope = secretEnvelopeOf(install, { secretsKeyId, expiresAt });

@@ -25,6 +25,8 @@ export const install = z.object({
   configVersion: z.int().nonnegative(),
   secretsVersion: z.int().nonnegative(),
   grants: z.array(grant),
+  /** What of these, and of what every install has, the operator has switched off for the tenant; absent if nothing is. */
+  switchedOff: z.array(z.string()).optional(),
   operation: z
     .object({ kind: z.string(), workflowId: z.string(), steps: z.array(step), startedAt: time })
     .optional(),

@@ -48,6 +48,8 @@ export const publicRoutes = {
   readExecution: executions.readExecution,
   createTenant: tenants.createTenant,
   listTenants: tenants.listTenants,
+  readTenantCapabilities: tenants.readTenantCapabilities,
+  switchTenantCapabilities: tenants.switchTenantCapabilities,
   createApiKey: apiKeys.createApiKey,
   listApiKeys: apiKeys.listApiKeys,
   revokeApiKey: apiKeys.revokeApiKey,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CAPABILITY_NAMES, capabilityName, type CapabilityName } from '../capabilities.ts';
 
 /** RFC 3339 on the wire, a Date in code. */
 export const time = z.codec(z.iso.datetime({ offset: true }), z.date(), {
@@ -34,6 +35,17 @@ export const check = z.object({
 });
 
 const scope = z.record(z.string(), z.array(z.string()).readonly());
+
+/** A capability's name, with or without `cap:`, as the bare name. */
+export const capability = z.string().transform((text, ctx): CapabilityName => {
+  const name = capabilityName(text);
+  if (name !== undefined) return name;
+  ctx.addIssue({
+    code: 'custom',
+    message: `is not a capability; choose from ${CAPABILITY_NAMES.join(', ')}`,
+  });
+  return z.NEVER;
+});
 
 /** A capability allowed to an install; an empty scope means all of it. The catalogue grows: a client takes any name. */
 export const grant = z.object({ capability: z.string(), scope });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Knex } from 'knex';
-import type { Grant } from '../../core/capabilities.ts';
+import type { CapabilityName, Grant } from '../../core/capabilities.ts';
 import { isExtensionRef, isUuid } from '../../core/ids.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 import type { InstallStatus } from '../../core/progress.ts';
@@ -28,7 +28,10 @@ export interface HydratedInstall {
   endpoints: HydratedEndpoint[];
   config: Record<string, unknown>;
   configVersion: number;
+  /** Without those that are switched off. */
   grants: Grant[];
+  /** Capabilities that are switched off for the tenant. */
+  off: readonly CapabilityName[];
   secrets: { name: string; sealed: string; keyId: string }[];
   secretsVersion: number;
 }
@@ -48,6 +51,7 @@ interface HydrationRow {
   config_version: number | null;
   endpoints: HydratedEndpoint[] | null;
   grants: Grant[] | null;
+  off: CapabilityName[];
   secrets: HydratedInstall['secrets'] | null;
 }
 
@@ -61,6 +65,7 @@ const SELECT = `
     (select jsonb_agg(jsonb_build_object('capability', g.capability, 'scope', g.scope) order by g.capability)
        from tenant_extension_grant g
       where g.tenant_id = i.tenant_id and g.install_id = i.install_id and g.version_id = v.version_id) as grants,
+    (select t.capabilities_off from tenant t where t.tenant_id = i.tenant_id) as off,
     (select jsonb_agg(jsonb_build_object('name', s.name, 'sealed', s.sealed, 'keyId', s.key_id) order by s.name)
        from tenant_extension_install_secrets s
       where s.tenant_id = i.tenant_id and s.install_id = i.install_id) as secrets
@@ -150,7 +155,8 @@ function toHydrated(row: HydrationRow): HydratedInstall {
     endpoints: row.endpoints ?? [],
     config: row.config ?? {},
     configVersion: row.config_version ?? 0,
-    grants: row.grants ?? [],
+    grants: (row.grants ?? []).filter(({ capability }) => !row.off.includes(capability)),
+    off: row.off,
     secrets: row.secrets ?? [],
     secretsVersion: row.secrets_version,
   };

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { Grant } from '../../core/capabilities.ts';
+import { ALWAYS_GRANTED, type CapabilityName, type Grant } from '../../core/capabilities.ts';
 import { extensionAddress } from '../../core/ids.ts';
 import {
   INSTALL_ENDED,
@@ -52,6 +52,8 @@ export interface Install {
   configVersion: number;
   secretsVersion: number;
   grants: Grant[];
+  /** Of these, and of what every install has, the ones that the operator has switched off for the tenant; absent if there are none. */
+  switchedOff?: CapabilityName[];
   /** The latest ones that are not applied, newest first; absent if there are none. */
   changes?: ConfigChange[];
   /** Of an uninstalled one: when what it holds is removed; absent once that is done. */
@@ -83,6 +85,7 @@ interface InstallRow {
   config_stamp: number | null;
   secrets_version: number;
   grants: Grant[] | null;
+  off: CapabilityName[];
   changes: { changeId: string; requestedAt: string; expired: boolean; error: FailureReason | null }[] | null;
   purge_at: Date | null;
   created_at: Date;
@@ -125,6 +128,7 @@ export function createInstallStore(db: Knex) {
             db.raw(`(select jsonb_agg(jsonb_build_object('capability', g.capability, 'scope', g.scope) order by g.capability)
           from tenant_extension_grant g
           where g.tenant_id = i.tenant_id and g.install_id = i.install_id and g.version_id = v.version_id)`),
+          off: db.raw('(select t.capabilities_off from tenant t where t.tenant_id = i.tenant_id)'),
           changes: db.raw(
             `(select jsonb_agg(jsonb_build_object('changeId', d.draft_id, 'requestedAt', d.created_at, 'error', d.error,
                                                   'expired', d.expires_at <= now()) order by d.created_at desc)
@@ -169,6 +173,10 @@ export function createInstallStore(db: Knex) {
 
 function toInstall(row: InstallRow): Install {
   const { pending_version_id: pendingId, pending_version: pending, waiting_for: waitingFor } = row;
+  const grants = row.grants ?? [];
+  const has = (name: CapabilityName): boolean =>
+    ALWAYS_GRANTED.includes(name) || grants.some(({ capability }) => capability === name);
+  const switchedOff = row.off.filter(has);
   const ended = (INSTALL_ENDED as readonly InstallStatus[]).includes(row.status);
   return {
     tenantId: row.tenant_id,
@@ -193,7 +201,8 @@ function toInstall(row: InstallRow): Install {
     ...(row.config && { config: row.config }),
     configVersion: row.config_stamp ?? 0,
     secretsVersion: row.secrets_version,
-    grants: row.grants ?? [],
+    grants,
+    ...(switchedOff.length > 0 && { switchedOff }),
     ...(row.changes && { changes: row.changes.map(toChange) }),
     ...(row.purge_at && { purgeAt: row.purge_at }),
     createdAt: row.created_at,

@@ -56,7 +56,9 @@ const PERMISSION = `
              and install_id = :installId and status = 'running') as running,
   (select scope from tenant_extension_grant
     where tenant_id = :tenantId and install_id = :installId and version_id = :versionId
-      and capability = 'storage.kv') as scope`;
+      and capability = 'storage.kv'
+      and not exists (select from tenant
+                       where tenant_id = :tenantId and 'storage.kv' = any(capabilities_off))) as scope`;
 
 // Values are read of the rows that are answered alone: how long one is, is known without it.
 const PIECE = `

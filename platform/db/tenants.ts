@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { CapabilityName } from '../../core/capabilities.ts';
 import { fetchPage, type Page, type PageRequest } from './page.ts';
 
 export interface Tenant {
@@ -32,6 +33,21 @@ export function createTenantStore(db: Knex) {
     async find(tenantId: string): Promise<Tenant | undefined> {
       const row = (await tenants().where({ tenant_id: tenantId }).first()) as TenantRow | undefined;
       return row && toTenant(row);
+    },
+
+    /** Capabilities that are switched off for the tenant; undefined if there is none. */
+    async capabilitiesOff(tenantId: string): Promise<CapabilityName[] | undefined> {
+      const row = (await db('tenant').where({ tenant_id: tenantId }).first('capabilities_off')) as
+        { capabilities_off: CapabilityName[] } | undefined;
+      return row?.capabilities_off;
+    },
+
+    /** Switches these off, and all others on, from the next call and the next host call on. Answers whether there is such a tenant. */
+    async switchCapabilitiesOff(tenantId: string, names: readonly CapabilityName[]): Promise<boolean> {
+      const updated = await db('tenant')
+        .where({ tenant_id: tenantId })
+        .update({ capabilities_off: [...names] });
+      return updated > 0;
     },
 
     list(page: PageRequest): Promise<Page<Tenant>> {

@@ -21,8 +21,8 @@ const operation = {
 
 const shown = { runId: operation.runId, steps };
 
-/** One row each of install, version, extension and config, three endpoints, two grants, a secret. */
-const HYDRATION = 10;
+/** One row each of install, version, extension, config and tenant, three endpoints, two grants, a secret. */
+const HYDRATION = 11;
 
 export function installQueries(): HotQuery[] {
   const operations = createInstallOperationStore;
@@ -74,12 +74,12 @@ export function installQueries(): HotQuery[] {
     },
     {
       name: 'install: by id',
-      rows: 8,
+      rows: 9,
       run: (db) => createInstallStore(db).find(usual.tenantId, usual.installId),
     },
     {
       name: 'install: by extension',
-      rows: 8,
+      rows: 9,
       run: (db) => createInstallStore(db).findByExtension(usual.tenantId, everywhere.extensionId),
     },
     {
@@ -87,7 +87,7 @@ export function installQueries(): HotQuery[] {
       rows: 1,
       run: (db) => createInstallStore(db).secretNames(usual.tenantId, usual.installId),
     },
-    ...pages('installs of a tenant', 7, (db, page) => createInstallStore(db).list(usual.tenantId, page)),
+    ...pages('installs of a tenant', 8, (db, page) => createInstallStore(db).list(usual.tenantId, page)),
     {
       name: 'install: pause, resume, disable, enable',
       rows: 24,

@@ -15,12 +15,12 @@ export function recordQueries(): HotQuery[] {
   return [
     {
       name: 'record: may it be used',
-      rows: 2,
+      rows: 3,
       run: async (db) => createStorageRecordStore(db).check(await callerIn(db), 'notes'),
     },
     {
       name: 'record: get',
-      rows: 3,
+      rows: 4,
       run: async (db) => createStorageRecordStore(db).get(await callerIn(db), 'notes', 'note-000123'),
     },
     {

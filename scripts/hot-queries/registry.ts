@@ -164,6 +164,14 @@ export function accessQueries(): HotQuery[] {
     },
     ...pages('keys of a tenant', 1, (db, page) => createApiKeyStore(db).list(busy.tenantId, page)),
     { name: 'tenant: by id', rows: 1, run: (db) => createTenantStore(db).find(usual.tenantId) },
+    {
+      name: 'tenant: capabilities that are switched off',
+      rows: 3,
+      async run(db) {
+        await createTenantStore(db).switchCapabilitiesOff(usual.tenantId, ['http.fetch']);
+        await createTenantStore(db).capabilitiesOff(usual.tenantId);
+      },
+    },
     ...pages('tenants', 1, (db, page) => createTenantStore(db).list(page)),
   ];
 }

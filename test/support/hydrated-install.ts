@@ -18,6 +18,7 @@ export function hydratedInstall(overrides: Partial<HydratedInstall> = {}): Hydra
     config: {},
     configVersion: 1,
     grants: [],
+    off: [],
     secrets: [],
     secretsVersion: 0,
     ...overrides,
