@@ -90,6 +90,8 @@ export function createWorkflowStarter(
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       staticSummary: operationTitle(kind, input),
       args: [input],
+      // Its activities and the workflows it begins have it too.
+      priority: { fairnessKey: input.tenantId },
       ...sharedOptions(installAttributes(input)),
     });
 
@@ -153,6 +155,7 @@ export function createWorkflowStarter(
       signal: purgeNowSignal,
       staticSummary: purgeTitle(install),
       typedSearchAttributes: installAttributes(install),
+      priority: { fairnessKey: input.tenantId },
     });
   }
 

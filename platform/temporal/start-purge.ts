@@ -13,6 +13,7 @@ export function createStartPurge({ workflow }: Client): StartPurge {
         taskQueue: LIFECYCLE_TASK_QUEUE,
         args: [{ tenantId, installId }],
         staticSummary: purgeTitle({ tenantId, installId }),
+        priority: { fairnessKey: tenantId },
       });
     } catch (err) {
       if (!(err instanceof WorkflowExecutionAlreadyStartedError)) throw err;
