@@ -116,6 +116,14 @@ describe('what the starter gives the roles', () => {
     expect(runner.gateway.token.reveal()).toBe(secrets().tokens.runnerToGateway);
   });
 
+  it('lets metrics be read with a token of its own, or with the one that a person has set', () => {
+    expect(loaded({}).runner.metricsToken?.reveal()).toBe(secrets().tokens.metrics);
+    expect(loaded({ RUNNER_METRICS_TOKEN: 'of-mine' }).runner.metricsToken?.reveal()).toBe('of-mine');
+    const file = path.join(folder, 'token');
+    writeFileSync(file, 'in-a-file\n');
+    expect(loaded({ RUNNER_METRICS_TOKEN_FILE: file }).runner.metricsToken?.reveal()).toBe('in-a-file');
+  });
+
   it("passes the key of a person's object store on as it was given: a file stays a file", () => {
     const file = path.join(folder, 'key');
     writeFileSync(file, 'of the bucket\n');

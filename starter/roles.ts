@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { LIFECYCLE_TASK_QUEUE, PRECOMPILE_TASK_QUEUE } from '../core/ids.ts';
-import { parseEnvironment, type Environment } from '../platform/config/environment.ts';
+import { parseEnvironment, withSecretFiles, type Environment } from '../platform/config/environment.ts';
 import { gatewayEnv } from '../platform/config/gateway.ts';
 import { runnerEnv } from '../platform/config/runner.ts';
 import { lifecycleWorkerEnv, precompileWorkerEnv } from '../platform/config/worker.ts';
@@ -60,6 +60,10 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
     PAYLOAD_CODEC_KEY: secrets.payloadCodecKey,
   };
   const storage = storageEnv(environment, dataDir);
+  // The one secret that is a person's to choose.
+  const { RUNNER_METRICS_TOKEN: metricsToken = secrets.tokens.metrics } = withSecretFiles(environment, [
+    'RUNNER_METRICS_TOKEN',
+  ]);
   const role = (
     name: string,
     main: string,
@@ -97,6 +101,7 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         ARTIFACT_SIGNING_PUBLIC_KEY: secrets.artifactSigning.publicKey,
         ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: secrets.artifactSigning.previous.join(','),
         SECRETS_PRIVATE_KEY: secrets.secretsSealing.privateKey,
+        RUNNER_METRICS_TOKEN: metricsToken,
         RUNNER_CACHE_DIR: environment['RUNNER_CACHE_DIR'] ?? path.join(dataDir, 'runner-cache'),
         // A developer's machine need not have bubblewrap; a runner that is not started by us demands it.
         SANDBOX_ISOLATION: environment['SANDBOX_ISOLATION'] || 'auto',

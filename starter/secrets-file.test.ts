@@ -42,6 +42,16 @@ describe('loadLocalSecrets', () => {
     for (const key of Object.values(apiKeys)) expect(key).toMatch(/^alga_[0-9a-f]{16}_[\w-]{43}$/);
   });
 
+  it('adds what an earlier release did not make, once, and leaves the rest', () => {
+    const made = loadLocalSecrets(file, log);
+    const { metrics, ...tokens } = made.tokens;
+    writeFileSync(file, JSON.stringify({ ...made, tokens }));
+    const completed = loadLocalSecrets(file, log);
+    expect(completed).toEqual({ ...made, tokens: { ...tokens, metrics: completed.tokens.metrics } });
+    expect(completed.tokens.metrics).not.toBe(metrics);
+    expect(loadLocalSecrets(file, log)).toEqual(completed);
+  });
+
   it('takes the file away from other users and says so', () => {
     loadLocalSecrets(file, log);
     chmodSync(file, 0o644);

@@ -11,7 +11,13 @@ const schema = z.object({
   tenantId: z.uuid(),
   postgresPassword: z.string().min(1),
   /** What processes present to each other. */
-  tokens: z.object({ gatewayToRunner: z.string(), runnerToGateway: z.string(), workerToGateway: z.string() }),
+  tokens: z.object({
+    gatewayToRunner: z.string(),
+    runnerToGateway: z.string(),
+    workerToGateway: z.string(),
+    /** What scrapes presents; files of earlier releases hold none. */
+    metrics: z.string().optional(),
+  }),
   /** Ed25519, base64 of DER: PKCS#8 and SPKI. */
   executionToken: pair,
   /** `previous`: public halves of the keys before this one, the newest first. */
@@ -23,8 +29,12 @@ const schema = z.object({
   apiKeys: z.object({ operator: z.string(), admin: z.string(), user: z.string() }),
 });
 
+type StoredSecrets = z.infer<typeof schema>;
+
 /** Everything on one machine that must be secret and stay the same from start to start. */
-export type LocalSecrets = z.infer<typeof schema>;
+export type LocalSecrets = Omit<StoredSecrets, 'tokens'> & {
+  tokens: Record<keyof StoredSecrets['tokens'], string>;
+};
 
 /** Reads the file, or makes it once. Its mode is put right, aloud, when others could read it. */
 export function loadLocalSecrets(file: string, log: (line: string) => void): LocalSecrets {
@@ -38,7 +48,12 @@ export function loadLocalSecrets(file: string, log: (line: string) => void): Loc
     chmodSync(file, 0o600);
     log(`${file} could be read by other users (mode ${mode.toString(8)}); it is 600 now`);
   }
-  return parse(file);
+  const stored = parse(file);
+  const { metrics } = stored.tokens;
+  if (metrics !== undefined) return { ...stored, tokens: { ...stored.tokens, metrics } };
+  const completed = { ...stored, tokens: { ...stored.tokens, metrics: newToken() } };
+  write(file, completed);
+  return completed;
 }
 
 /** A new key signs artifacts from the next start on; the one before stays trusted. Throws if there is no such file. */
@@ -59,13 +74,13 @@ export function forgetPreviousArtifactKeys(file: string): number {
   return previous.length;
 }
 
-function write(file: string, secrets: LocalSecrets): void {
+function write(file: string, secrets: StoredSecrets): void {
   rmSync(`${file}.new`, { force: true });
   writeFileSync(`${file}.new`, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }
 
-function parse(file: string): LocalSecrets {
+function parse(file: string): StoredSecrets {
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(file, 'utf8'));
@@ -81,13 +96,21 @@ function parse(file: string): LocalSecrets {
   throw new Error(`${file} lacks or misspells ${paths}; restore it, or remove the data folder to begin anew`);
 }
 
+function newToken(): string {
+  return randomBytes(32).toString('base64url');
+}
+
 function generateLocalSecrets(): LocalSecrets {
-  const token = (): string => randomBytes(32).toString('base64url');
   const sealing = generateSecretsKeyPair();
   return {
     tenantId: randomUUID(),
-    postgresPassword: token(),
-    tokens: { gatewayToRunner: token(), runnerToGateway: token(), workerToGateway: token() },
+    postgresPassword: newToken(),
+    tokens: {
+      gatewayToRunner: newToken(),
+      runnerToGateway: newToken(),
+      workerToGateway: newToken(),
+      metrics: newToken(),
+    },
     executionToken: generateSigningPair(),
     artifactSigning: { ...generateSigningPair(), previous: [] },
     secretsSealing: { publicKey: sealing.publicKey, privateKey: sealing.privateKey.reveal() },

@@ -72,7 +72,7 @@ describe.each(isolations)('a sandbox (%s)', (isolation) => {
     await sandbox.run(job('/storage')); // the first one of a kind takes more
     const waiting = sandbox.run(job('/storage', { onCall }));
     // Fuel ends it, not the clock: however busy the machine is, it computes as much.
-    const loop = await sandbox.run(job('/loop', { limits: { ...LIMITS, timeoutMs: 30_000, fuel: 1e9 } }));
+    const loop = await sandbox.run(job('/loop', { limits: { ...LIMITS, timeoutMs: 30_000, fuel: 3e8 } }));
     looped.resolve(undefined);
     const waited = await waiting;
     expect([loop, waited]).toMatchObject([{ ok: false, code: 'GUEST_OUT_OF_FUEL' }, { ok: true }]);
