@@ -1,6 +1,7 @@
 import { MAX_TIMEOUT_MS, START_WITHIN_MS } from '../core/execute.ts';
 import { consentWorkflowId, installWorkflowId, publishWorkflowId, purgeWorkflowId } from '../core/ids.ts';
 import { stepsWhenLost, type FailureReason } from '../core/progress.ts';
+import type { ApiKeySweepStore } from '../platform/db/api-key-sweep.ts';
 import type { DraftSweepStore } from '../platform/db/draft-sweep.ts';
 import type { ExecutionSweepStore } from '../platform/db/execution-sweep.ts';
 import type { InstallSweepStore, QuietInstall } from '../platform/db/install-sweep.ts';
@@ -20,6 +21,7 @@ const OBJECTS_AT_ONCE = 500;
 const QUIET_MS = 10 * 60 * 1000;
 
 export interface SweepDeps {
+  apiKeys: ApiKeySweepStore;
   executions: ExecutionSweepStore;
   drafts: DraftSweepStore;
   uploads: UploadSweepStore;
@@ -46,7 +48,7 @@ export type SweepActivities = ReturnType<typeof createSweepActivities>;
 
 /** What nobody else ends or removes any more. Each may run at any time, also beside itself. */
 export function createSweepActivities(deps: SweepDeps) {
-  const { executions, drafts, uploads, installs, workflowState, objects, keys } = deps;
+  const { apiKeys, executions, drafts, uploads, installs, workflowState, objects, keys } = deps;
 
   return {
     /** Executions that are `running` past any deadline: their gateway was lost, or could not write their end. */
@@ -68,11 +70,18 @@ export function createSweepActivities(deps: SweepDeps) {
       return untilNone(() => drafts.clear());
     },
 
-    /** Uploads that expired without being finalized. */
+    /** Uploads that expired without being finalized are ended; those that ended long ago are removed. */
     async sweepUploads({ dryRun }: SweepInput): Promise<SweepResult> {
-      if (dryRun) return { count: await uploads.countUnfinalized() };
+      if (dryRun) return { count: (await uploads.countUnfinalized()) + (await uploads.countEnded()) };
       const message = 'the upload was not finalized before it expired; begin a new one';
-      return untilNone(() => uploads.endUnfinalized({ code: 'OPERATION_EXPIRED', message }));
+      const error = { code: 'OPERATION_EXPIRED', message } as const;
+      return untilNone(async () => (await uploads.endUnfinalized(error)) + (await uploads.removeEnded()));
+    },
+
+    /** API keys that were revoked or expired long ago. */
+    async sweepApiKeys({ dryRun }: SweepInput): Promise<SweepResult> {
+      if (dryRun) return { count: await apiKeys.count() };
+      return untilNone(() => apiKeys.remove());
     },
 
     /** Publishes whose workflow is no more. */

@@ -19,6 +19,7 @@ import * as findOperatedInstalls from './20261129T110000-find-operated-installs.
 import * as uninstallWithGrace from './20261129T120000-uninstall-with-grace.ts';
 import * as findKeysByMaker from './20261129T123000-find-keys-by-maker.ts';
 import * as switchCapabilitiesOff from './20261129T170000-switch-capabilities-off.ts';
+import * as findWhatIsOver from './20261129T171000-find-what-is-over.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -45,4 +46,5 @@ export const migrations: Migrations = {
   '20261129T120000-uninstall-with-grace': uninstallWithGrace,
   '20261129T123000-find-keys-by-maker': findKeysByMaker,
   '20261129T170000-switch-capabilities-off': switchCapabilitiesOff,
+  '20261129T171000-find-what-is-over': findWhatIsOver,
 };

@@ -15,6 +15,7 @@ import { LIFECYCLE_TASK_QUEUE, PROBE_TASK_QUEUE, VERIFY_TASK_QUEUE } from '../co
 import type { LifecycleWorkerConfig } from '../platform/config/worker.ts';
 import { createArtifactStore } from '../platform/db/artifacts.ts';
 import { openDatabase } from '../platform/db/database.ts';
+import { createApiKeySweepStore } from '../platform/db/api-key-sweep.ts';
 import { createDraftSweepStore } from '../platform/db/draft-sweep.ts';
 import { createExecutionPartitionStore } from '../platform/db/execution-partitions.ts';
 import { createExecutionSweepStore } from '../platform/db/execution-sweep.ts';
@@ -95,6 +96,7 @@ export async function createLifecycleWorker(
       ...createPurgeActivities({ purges }),
       ...createHousekeepingActivities({ partitions: createExecutionPartitionStore(db) }),
       ...createSweepActivities({
+        apiKeys: createApiKeySweepStore(db),
         executions: createExecutionSweepStore(db),
         drafts: createDraftSweepStore(db),
         uploads: createUploadSweepStore(db),

@@ -82,8 +82,9 @@ export const ACTIVITY_TITLES: Titles = {
   prepareExecutionPartitions: 'Make the days of the execution log ahead of time',
   sweepInstalls: 'End installs whose workflow is lost',
   sweepPublishes: 'End publishes whose workflow is lost',
-  sweepUploads: 'Remove abandoned uploads',
-  sweepObjects: 'Remove objects that nothing names',
-  sweepDrafts: 'Remove expired drafts',
-  sweepExecutions: 'Remove executions past their retention',
+  sweepUploads: 'End abandoned uploads, and remove those that ended long ago',
+  sweepObjects: 'Remove staged objects that nobody waits for',
+  sweepDrafts: 'Empty expired drafts, and remove those that are told no longer',
+  sweepExecutions: 'Interrupt executions that nobody will end',
+  sweepApiKeys: 'Remove API keys that are long over',
 };

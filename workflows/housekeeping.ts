@@ -48,6 +48,7 @@ export async function housekeeping({ dryRun = false }: HousekeepingInput = {}): 
   await attempt('objects', () => sweeps.sweepObjects({ dryRun }));
   await attempt('drafts', () => sweeps.sweepDrafts({ dryRun }));
   await attempt('executions', () => sweeps.sweepExecutions({ dryRun }));
+  await attempt('api-keys', () => sweeps.sweepApiKeys({ dryRun }));
 
   describeWorkflow({ ExtPhase: phaseOf(swept, dryRun) });
   setCurrentDetails(outcomeText(swept));

@@ -155,7 +155,7 @@ export interface HousekeepingInput {
 }
 
 export type SweepName =
-  'partitions' | 'installs' | 'publishes' | 'uploads' | 'objects' | 'drafts' | 'executions';
+  'partitions' | 'installs' | 'publishes' | 'uploads' | 'objects' | 'drafts' | 'executions' | 'api-keys';
 
 /** How much it ended or removed (of a dry run: would), or why it could not. */
 export type SweepOutcome = { count: number } | { error: FailureReason };

@@ -2,7 +2,14 @@ import type { Knex } from 'knex';
 import { PlatformError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 import { checkSecrets, defaultConfig, validateConfig } from '../../core/install-config.ts';
-import { stampsOf, takeDraft, wasApplied, type ConfigStamps, type InstallDraft } from './install-drafts.ts';
+import {
+  removeInstallDrafts,
+  stampsOf,
+  takeDraft,
+  wasApplied,
+  type ConfigStamps,
+  type InstallDraft,
+} from './install-drafts.ts';
 import { showSteps, type ShownSteps } from './show-steps.ts';
 
 interface LockedInstall {
@@ -10,7 +17,7 @@ interface LockedInstall {
   pending_version_id: string | null;
 }
 
-/** See InstallOperationStore.applyDraft. All or nothing; the draft is gone in the same transaction. */
+/** See InstallOperationStore.applyDraft. All or nothing; the draft is gone in the same transaction, and with the one it begins with every other of an install. */
 export async function applyDraft(
   db: Knex,
   tenantId: string,
@@ -35,7 +42,9 @@ export async function applyDraft(
     const manifest = await manifestOf(trx, draft.versionId);
     await applyConfig(trx, tenantId, draft, manifest);
     await applySecrets(trx, tenantId, draft, manifest);
-    await trx('install_draft').where({ tenant_id: tenantId, draft_id: draftId }).delete();
+    await (draft.kind === 'install'
+      ? removeInstallDrafts(trx, tenantId, installId)
+      : trx('install_draft').where({ tenant_id: tenantId, draft_id: draftId }).delete());
     await trx('tenant_extension_install')
       .where({ tenant_id: tenantId, install_id: installId })
       .update({ updated_at: trx.fn.now() });

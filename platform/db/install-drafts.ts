@@ -194,6 +194,18 @@ export async function stampsOf(
     ConfigStamps | undefined;
 }
 
+/**
+ * What an install was to begin with, once it has or never will: also what a repeat of its request brought that joined it after the
+ * first draft was gone.
+ */
+export async function removeInstallDrafts(
+  trx: Knex.Transaction,
+  tenantId: string,
+  installId: string,
+): Promise<void> {
+  await trx('install_draft').where({ tenant_id: tenantId, install_id: installId, kind: 'install' }).delete();
+}
+
 /** The draft if it is there and has not expired, locked for the transaction. */
 export async function takeDraft(
   trx: Knex.Transaction,

@@ -9,7 +9,7 @@ import type {
   Step,
 } from '../../core/progress.ts';
 import { applyDraft, clearSettings } from './apply-draft.ts';
-import type { ConfigStamps } from './install-drafts.ts';
+import { removeInstallDrafts, type ConfigStamps } from './install-drafts.ts';
 import { showSteps, type ShownSteps } from './show-steps.ts';
 
 type Steps = Step<InstallStepName>[];
@@ -185,7 +185,7 @@ export function createInstallOperationStore(db: Knex) {
         });
     },
 
-    /** Ends an install that never served; records that its probe may have written go with it. The first end stays. */
+    /** Ends an install that never served; its drafts go with it, and records that its probe may have written. The first end stays. */
     async end(
       tenantId: string,
       installId: string,
@@ -204,6 +204,7 @@ export function createInstallOperationStore(db: Knex) {
           });
         if (updated === 0) return;
         await trx('extension_storage_record').where({ tenant_id: tenantId, install_id: installId }).delete();
+        await removeInstallDrafts(trx, tenantId, installId);
       });
     },
   };

@@ -3,6 +3,8 @@ import type { FailureReason, PublishStepName, Step } from '../../core/progress.t
 
 /** A request that was under way when its upload expired has long ended. */
 const GRACE = '1 hour';
+/** How an upload ended can be read this long. */
+const ENDED_FOR = '30 days';
 const BATCH = 1_000;
 
 /** A publish that has not changed for a while. */
@@ -22,12 +24,19 @@ export function createUploadSweepStore(db: Knex) {
     db('extension_upload')
       .where({ status: 'uploading' })
       .whereRaw('expires_at < now() - ?::interval', [GRACE]);
+  const ended = (): Knex.QueryBuilder =>
+    db('extension_upload')
+      .whereIn('status', ['published', 'rejected', 'aborted', 'failed'])
+      .whereRaw('updated_at < now() - ?::interval', [ENDED_FOR]);
+  const count = async (rows: Knex.QueryBuilder): Promise<number> => {
+    const [row] = (await rows.count({ count: '*' })) as [{ count: number }];
+    return row.count;
+  };
 
   return {
     /** Uploads that expired without being finalized. */
     async countUnfinalized(): Promise<number> {
-      const [row] = (await unfinalized().count({ count: '*' })) as [{ count: number }];
-      return row.count;
+      return count(unfinalized());
     },
 
     /** Ends some of them and answers how many. */
@@ -35,6 +44,18 @@ export function createUploadSweepStore(db: Knex) {
       return unfinalized()
         .whereIn(['tenant_id', 'upload_id'], unfinalized().select('tenant_id', 'upload_id').limit(BATCH))
         .update({ status: 'aborted', error: JSON.stringify(reason), updated_at: db.fn.now() });
+    },
+
+    /** Uploads that ended so long ago that nobody asks how. */
+    async countEnded(): Promise<number> {
+      return count(ended());
+    },
+
+    /** Removes some of them and answers how many; a version that one has become does not need it. */
+    async removeEnded(): Promise<number> {
+      return db('extension_upload')
+        .whereIn(['tenant_id', 'upload_id'], ended().select('tenant_id', 'upload_id').limit(BATCH))
+        .delete();
     },
 
     /** A page of publishes that last changed `quietMs` ago or earlier, the quietest first. */

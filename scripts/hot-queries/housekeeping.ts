@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { createApiKeySweepStore } from '../../platform/db/api-key-sweep.ts';
 import { createDraftSweepStore } from '../../platform/db/draft-sweep.ts';
 import { createExecutionSweepStore } from '../../platform/db/execution-sweep.ts';
 import { createInstallSweepStore } from '../../platform/db/install-sweep.ts';
@@ -56,6 +57,18 @@ export function housekeepingQueries(): HotQuery[] {
       rows: NONE,
       run: (db) => createUploadSweepStore(db).endUnfinalized(reason),
     },
+    {
+      name: 'sweep of uploads: those that ended, dry',
+      rows: NONE,
+      run: (db) => createUploadSweepStore(db).countEnded(),
+    },
+    {
+      name: 'sweep of uploads: those that ended',
+      rows: NONE,
+      run: (db) => createUploadSweepStore(db).removeEnded(),
+    },
+    { name: 'sweep of API keys, dry', rows: NONE, run: (db) => createApiKeySweepStore(db).count() },
+    { name: 'sweep of API keys', rows: NONE, run: (db) => createApiKeySweepStore(db).remove() },
     {
       name: 'sweep of publishes: a page',
       rows: NONE,

@@ -93,6 +93,19 @@ describe('a draft', () => {
     expect(await database.db('install_draft').where({ draft_id: draftId })).toEqual([]);
   });
 
+  it('takes with it what a repeat of the install brought, and what has ended keeps none', async () => {
+    const { tenantId, installId, draft } = await setup();
+    const left = () => database.db('install_draft').where({ install_id: installId }).pluck('digest');
+    const [first] = [await draft({ kind: 'install' }), await draft({ kind: 'install' })];
+    await draft({ digest: 'of a change' });
+    await operations.applyDraft(tenantId, installId, first);
+    expect(await left()).toEqual(['of a change']);
+    const other = await setup();
+    await other.draft({ kind: 'install' });
+    await operations.end(other.tenantId, other.installId, { status: 'declined', steps: [] });
+    expect(await database.db('install_draft').where({ install_id: other.installId })).toEqual([]);
+  });
+
   it('changes only what it holds: null removes a secret, absent leaves the rest', async () => {
     const { apply, secretNames } = await setup();
     await apply({ config: { times: 1 }, secrets: { A: SEALED, B: SEALED } });

@@ -19,6 +19,7 @@ const fakes = scriptActivities<HousekeepingActivities & SweepActivities>({
   sweepObjects: () => ({ count: 0 }),
   sweepDrafts: () => ({ count: 3 }),
   sweepExecutions: () => ({ count: 125 }),
+  sweepApiKeys: () => ({ count: 7 }),
 });
 let environment: WorkflowEnvironment;
 beforeAll(async () => {
@@ -51,8 +52,9 @@ describe('housekeeping', () => {
         objects: { count: 0 },
         drafts: { count: 3 },
         executions: { count: 125 },
+        'api-keys': { count: 7 },
       },
-      phase: 'done: partitions 1, installs 1, uploads 2, drafts 3, executions 125',
+      phase: 'done: partitions 1, installs 1, uploads 2, drafts 3, executions 125, api-keys 7',
     });
     expect(fakes.inputOf('sweepInstalls')).toEqual({ dryRun: false });
   });
@@ -60,7 +62,7 @@ describe('housekeeping', () => {
   it('passes a dry run on to every sweep, and makes no partition', async () => {
     expect(await run({ dryRun: true })).toMatchObject({
       swept: { partitions: { count: 0 }, executions: { count: 125 } },
-      phase: 'dry run: installs 1, uploads 2, drafts 3, executions 125',
+      phase: 'dry run: installs 1, uploads 2, drafts 3, executions 125, api-keys 7',
     });
     expect(fakes.names()).not.toContain('prepareExecutionPartitions');
     for (const { input } of fakes.calls) expect(input).toEqual({ dryRun: true });
@@ -80,7 +82,8 @@ describe('housekeeping', () => {
         uploads: { error: { code: 'STATE_CONFLICT' } },
         executions: { count: 125 },
       },
-      phase: 'incomplete: partitions failed, installs 1, uploads failed, drafts 3, executions 125',
+      phase:
+        'incomplete: partitions failed, installs 1, uploads failed, drafts 3, executions 125, api-keys 7',
     });
   });
 });

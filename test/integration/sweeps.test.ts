@@ -5,11 +5,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { createUploadActivities } from '../../activities/uploads.ts';
 import { publishWorkflowId } from '../../core/ids.ts';
 import { pendingSteps, PUBLISH_STEPS } from '../../core/progress.ts';
+import { createApiKeyStore } from '../../platform/db/api-keys.ts';
 import { createExecutionStore } from '../../platform/db/executions.ts';
 import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { createRegistryStore } from '../../platform/db/registry.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
+import { generateApiKey } from '../../platform/tokens/api-key.ts';
 import { openInput, registrationOf, seedManifest, seedTenant, seedVersion } from '../support/seed.ts';
 import { ago, createSweeper, DAY_MS, HOUR_MS, MINUTE_MS, type Sweeper } from '../support/sweeper.ts';
 import { uuidAt } from '../support/uuid-at.ts';
@@ -117,15 +119,51 @@ describe('drafts that nobody will apply', () => {
     expect(await sweeper.db('install_draft_applied').where({ tenant_id: tenantId })).toHaveLength(1);
   });
 
-  it('go with an install that ended while they were held for it', async () => {
+  it('go when their install has ended', async () => {
     const installId = randomUUID();
     const operations = createInstallOperationStore(sweeper.db);
     await operations.open(tenantId, openInput({ installId, ...version }));
-    await write(new Date(Date.now() + 8 * DAY_MS), installId);
     expect(await sweeper.sweep('sweepDrafts')).toBe(0);
     await operations.end(tenantId, installId, { status: 'declined', steps: [] });
+    // By a request that had read the install before its end.
+    await write(new Date(Date.now() + 8 * DAY_MS), installId);
     expect(await sweeper.sweepThrice('sweepDrafts')).toEqual([1, 1, 0]);
     expect(await drafts()).toEqual([]);
+  });
+});
+
+describe('API keys', () => {
+  async function key(fields: { expires_at?: Date; revoked_at?: Date; created_by?: string }): Promise<string> {
+    const { keyId, digest } = generateApiKey();
+    const made = { keyId, digest, name: 'k', permissions: ['extension:read'], createdBy: 'test' } as const;
+    await createApiKeyStore(sweeper.db).create(tenantId, made);
+    await sweeper
+      .db('api_key')
+      .where({ key_id: keyId })
+      .update({ created_by: 'test', ...fields });
+    return keyId;
+  }
+  const left = () => sweeper.db('api_key').where({ tenant_id: tenantId }).pluck('key_id');
+  const long = ago(90 * DAY_MS + MINUTE_MS);
+
+  it('go ninety days after they were revoked or expired, those that made others after these', async () => {
+    await key({ revoked_at: long });
+    await key({ expires_at: long, revoked_at: ago(DAY_MS) });
+    const maker = await key({ revoked_at: long });
+    const made = await key({ revoked_at: long, created_by: maker });
+    const stays = [
+      await key({}),
+      await key({ revoked_at: ago(89 * DAY_MS) }),
+      await key({ revoked_at: long, created_by: 'starter' }),
+      await key({ expires_at: new Date(Date.now() + DAY_MS) }),
+    ];
+    const needed = await key({ expires_at: long });
+    stays.push(needed, await key({ created_by: needed }));
+    expect(await sweeper.sweep('sweepApiKeys', true)).toBe(3);
+    expect(await left()).toContain(made);
+    expect(await sweeper.sweep('sweepApiKeys')).toBe(4);
+    expect((await left()).toSorted()).toEqual(stays.toSorted());
+    expect(await sweeper.sweep('sweepApiKeys')).toBe(0);
   });
 });
 
@@ -160,6 +198,26 @@ describe('uploads', () => {
     expect(await sweeper.sweepThrice('sweepUploads')).toEqual([1, 1, 0]);
     expect(await find(expired)).toMatchObject({ status: 'aborted', error: { code: 'OPERATION_EXPIRED' } });
     for (const id of [open, justNow]) expect(await find(id)).toMatchObject({ status: 'uploading' });
+  });
+
+  it('go thirty days after they ended, however they did', async () => {
+    const gone = [await upload(), await publishing(0)];
+    await uploads().abort(tenantId, gone[0] ?? '');
+    const manifest = seedManifest({ publisher: tenantId });
+    const { versionId } = await createRegistryStore(sweeper.db).register(
+      registrationOf(tenantId, manifest, { uploadId: gone[1] ?? '' }),
+    );
+    await uploads().end(tenantId, gone[1] ?? '', { status: 'published', versionId, steps: [], checks: [] });
+    const rows = () => sweeper.db('extension_upload').where({ tenant_id: tenantId });
+    await rows().update({ updated_at: ago(30 * DAY_MS + MINUTE_MS) });
+    const [open, ended] = [await upload(), await upload()];
+    await uploads().abort(tenantId, ended);
+    await rows()
+      .where({ upload_id: ended })
+      .update({ updated_at: ago(29 * DAY_MS) });
+    expect(await sweeper.sweepThrice('sweepUploads')).toEqual([2, 2, 0]);
+    expect((await rows().pluck('upload_id')).toSorted()).toEqual([open, ended].toSorted());
+    expect(await sweeper.db('extension_version').where({ version_id: versionId })).toHaveLength(1);
   });
 
   it('whose publish was terminated, or is unknown to Temporal, fail and say why; one that runs goes on', async () => {

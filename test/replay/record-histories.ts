@@ -54,6 +54,7 @@ const SWEEPS = [
   'sweepObjects',
   'sweepDrafts',
   'sweepExecutions',
+  'sweepApiKeys',
 ] as const satisfies readonly (keyof SweepActivities)[];
 
 const install = fakeInstallActivities();

@@ -5,6 +5,7 @@ import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createSweepActivities, type SweepActivities, type SweepResult } from '../../activities/sweeps.ts';
 import { LIFECYCLE_TASK_QUEUE } from '../../core/ids.ts';
+import { createApiKeySweepStore } from '../../platform/db/api-key-sweep.ts';
 import { createDraftSweepStore } from '../../platform/db/draft-sweep.ts';
 import { createExecutionSweepStore } from '../../platform/db/execution-sweep.ts';
 import { createInstallSweepStore } from '../../platform/db/install-sweep.ts';
@@ -44,6 +45,7 @@ export async function createSweeper(name: string): Promise<Sweeper> {
   const keys = createObjectKeys('sha256/');
   const readState = createReadWorkflowState(temporal.client);
   const activities = createSweepActivities({
+    apiKeys: createApiKeySweepStore(db),
     executions: createExecutionSweepStore(db),
     drafts: createDraftSweepStore(db),
     uploads: createUploadSweepStore(db),
