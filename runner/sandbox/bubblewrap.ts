@@ -20,7 +20,6 @@ export function bubblewrap(readable: readonly string[]): string[] {
     ...['--uid', NOBODY, '--gid', NOBODY, '--hostname', 'sandbox'],
     ...['--cap-drop', 'ALL'],
     '--clearenv',
-    '--new-session',
     '--die-with-parent',
     '--as-pid-1', // else a process of bubblewrap's would stand between, whose end takes longer to be known
     ...readable.flatMap((file) => ['--ro-bind', file, file]),

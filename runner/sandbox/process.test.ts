@@ -1,24 +1,59 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { eventually } from '../../test/support/eventually.ts';
+import { testedIsolations } from '../../test/support/isolations.ts';
+import { NICENESS } from './priority.ts';
 import { startSandboxProcess } from './process.ts';
 
 // What a sandbox process may not do is in test/integration/escape.test.ts.
 
-it('is told to take one thread for V8’s background work', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'sandbox-'));
-  try {
-    const script = join(folder, 'probe.mjs');
-    await writeFile(
-      script,
-      `import { Socket } from 'node:net';
-       new Socket({ fd: 3, readable: true, writable: true }).end(JSON.stringify(process.execArgv));`,
-    );
-    const { channel } = startSandboxProcess('process', { script, readable: [script] });
-    expect(JSON.parse(await text(channel))).toContain('--v8-pool-size=1');
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sandbox-'));
 });
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Of a script that has the channel as `channel`. */
+async function program(text: string): Promise<{ script: string; readable: string[] }> {
+  const script = join(folder, `${Date.now()}.mjs`);
+  const prelude = `import { Socket } from 'node:net'; const channel = new Socket({ fd: 3, readable: true, writable: true });`;
+  await writeFile(script, prelude + text);
+  return { script, readable: [script] };
+}
+
+it('is told to take one thread for V8’s background work', async () => {
+  const { channel } = startSandboxProcess(
+    'process',
+    await program('channel.end(JSON.stringify(process.execArgv))'),
+  );
+  expect(JSON.parse(await text(channel))).toContain('--v8-pool-size=1');
+});
+
+it.each(await testedIsolations())(
+  'comes after the processes that serve everybody (%s)',
+  async (isolation) => {
+    const sandbox = startSandboxProcess(
+      isolation,
+      await program(`channel.write('ready'); channel.resume();`),
+    );
+    try {
+      await once(sandbox.channel, 'data');
+      const { pid } = sandbox;
+      if (pid === undefined) throw new Error('its pid is not known');
+      expect(getPriority(pid)).toBe(getPriority() + NICENESS);
+      const group = `/proc/${pid}/autogroup`;
+      // One that shares its supervisor's group is told apart within it.
+      if (isolation === 'process' || !existsSync(group)) return;
+      await eventually(async () =>
+        expect(await readFile(group, 'utf8')).toMatch(new RegExp(`nice ${NICENESS}\\n$`)),
+      );
+    } finally {
+      sandbox.kill();
+    }
+  },
+);

@@ -1,6 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { lowerGroup, NICENESS } from './priority.ts';
 import { bubblewrap, INFO_FD, nodeFiles, sandboxPid, SECCOMP_FD } from './bubblewrap.ts';
 import { seccompFilter, type Machine } from './seccomp.ts';
 
@@ -72,9 +73,9 @@ export function deathLauncher(): readonly string[] {
 
 /**
  * Before everything else: no core dump, no file ever written, few descriptors. A service manager or a terminal that tells the whole group to stop must not stop what
- * stands before the sandbox either: the supervisor drains first. Never RLIMIT_AS: each memory of a guest reserves 8 GiB of addresses.
+ * stands before the sandbox either: the supervisor drains first. After what serves everybody when cores are short. Never RLIMIT_AS: each memory of a guest reserves 8 GiB of addresses.
  */
-const SHELL = 'trap "" TERM INT; ulimit -c 0; ulimit -f 0; ulimit -n 256; unset PWD; exec "$@"';
+const SHELL = `trap "" TERM INT; ulimit -c 0; ulimit -f 0; ulimit -n 256; unset PWD; exec nice -n ${NICENESS} "$@"`;
 
 /** A child started with a channel at descriptor 3. */
 export interface SandboxProcess {
@@ -122,8 +123,10 @@ export function startBehindWalls(
   const child = spawn('/bin/sh', ['-c', SHELL, 'sh', ...walled], {
     cwd: '/',
     env: {}, // the shell looks in the system's own folders
+    detached: true, // a session of its own: no terminal is within its reach
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
   });
+  if (child.pid !== undefined) void lowerGroup(child.pid);
   const stdio: readonly unknown[] = child.stdio; // longer than its type
   const filter = stdio[SECCOMP_FD] as Writable;
   const info = stdio[INFO_FD] as Readable;
