@@ -4,7 +4,7 @@ import type { Converters } from './converters.ts';
 import { trap } from './guest-memory.ts';
 import type { AnyFunction } from './host-function.ts';
 
-/** Closed while the host makes room in the guest, which may call nothing then. */
+/** Closed while the host makes room in the guest, and while that frees its answer: it may call nothing then (`may_leave` of the canonical ABI). */
 export interface Border {
   open: boolean;
 }
@@ -32,6 +32,13 @@ export function signatureOf({ params, result }: FuncType, converters: Converters
   };
 }
 
+/** Throws where the guest may not leave. */
+export function checkOpen(border: Border): void {
+  if (!border.open) {
+    throw trap('the guest calls out while the host makes room in it, or when it has answered');
+  }
+}
+
 /** A host function as a core function of the guest; it answers with a promise where the host does. */
 export function lowerFunction(
   { params, paramsInMemory, result, resultInMemory, throws }: Signature,
@@ -57,7 +64,7 @@ export function lowerFunction(
   };
 
   return (...args) => {
-    if (!border.open) throw trap('the guest calls the host while the host makes room in it');
+    checkOpen(border);
     chargeCall();
     place().memory.beginValues();
     const values = (

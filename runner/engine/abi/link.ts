@@ -7,6 +7,7 @@ import type {
   Lower,
 } from '../../../core/component/plan.ts';
 import {
+  checkOpen,
   lowerArguments,
   lowerFunction,
   liftResult,
@@ -110,7 +111,7 @@ export function linkComponent(
         const { target } = lower;
         const call =
           'lift' in target
-            ? betweenComponents(() => liftedOf(target.lift), hooks)
+            ? betweenComponents(() => liftedOf(target.lift), { border, hooks })
             : hostFunction(host, target);
         let place: Place | undefined;
         const run = lowerFunction(signatureFor(lower.type), call, () => (place ??= placeOf(lower)), {
@@ -133,6 +134,7 @@ export function linkComponent(
           };
         }
         return (handle: CoreValue): void => {
+          checkOpen(border);
           table.drop((handle as number) >>> 0);
         };
       };
@@ -157,7 +159,12 @@ export function linkComponent(
           return liftResult(signature, place, answer);
         },
         async freeAnswer() {
-          await freeing?.(answer);
+          border.open = false;
+          try {
+            await freeing?.(answer);
+          } finally {
+            border.open = true;
+          }
         },
         holdsOnly: (isSuch) => tables.every((table) => table.holdsOnly(isSuch)),
         dropHandles() {
@@ -177,7 +184,10 @@ interface Lifted {
 }
 
 /** From one component within the guest to another. The one that is called cannot wait for the host: a frame of ours lies below it. */
-function betweenComponents(lifted: () => Lifted, { withoutWaiting }: LinkHooks): AnyFunction {
+function betweenComponents(
+  lifted: () => Lifted,
+  { border, hooks: { withoutWaiting } }: Omit<Around, 'exportOf'>,
+): AnyFunction {
   return (...values) => {
     const { signature, place, run, free } = lifted();
     const { borrows } = place.handles;
@@ -187,7 +197,7 @@ function betweenComponents(lifted: () => Lifted, { withoutWaiting }: LinkHooks):
     const value = answered === undefined ? undefined : liftResult(signature, place, answered);
     if (place.handles.borrows > borrows) throw trap('a borrowed handle is kept beyond the call');
     if (answered === undefined) return undefined;
-    if (free) withoutWaiting(() => free(answered));
+    if (free) withClosed(border, () => withoutWaiting(() => free(answered)));
     if (!signature.throws) return value;
     const { tag, val } = value as { tag: 'ok' | 'err'; val: unknown };
     if (tag === 'ok') return val;
@@ -213,16 +223,20 @@ function memoryOf(
     linear,
     (...args) => {
       if (!allocate) throw trap('a value needs room and there is no realloc');
-      border.open = false;
-      try {
-        return hooks.withoutWaiting(() => allocate(...args));
-      } finally {
-        border.open = true;
-      }
+      return withClosed(border, () => hooks.withoutWaiting(() => allocate(...args)));
     },
     memory ? hooks.written(linear) : () => undefined,
     hooks.charge,
   );
+}
+
+function withClosed<T>(border: Border, run: () => T): T {
+  border.open = false;
+  try {
+    return run();
+  } finally {
+    border.open = true;
+  }
 }
 
 /** Without a prototype: names are the publisher's. */
