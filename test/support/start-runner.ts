@@ -4,6 +4,7 @@ import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { HOST_FRAME_TYPE } from '../../core/api/host-storage.ts';
 import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
 import type { CapabilityName, CapabilityScope } from '../../core/capabilities.ts';
@@ -18,7 +19,7 @@ import {
 } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import { SecretValue } from '../../core/secret-value.ts';
-import { packArtifact, type PrecompiledArtifact } from '../../platform/component/artifact.ts';
+import { packArtifact, sha256Hex, type PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import { signArtifact, statementDigest } from '../../platform/component/artifact-signature.ts';
 import { loadRunnerConfig } from '../../platform/config/runner.ts';
 import { createHttpServer } from '../../platform/http/http-server.ts';
@@ -33,6 +34,8 @@ import type { Isolation } from '../../runner/sandbox/process.ts';
 
 const AUDIENCE = 'http://runner.test';
 const KEYS = createObjectKeys('sha256/');
+/** As long as the digits of a hash. */
+const MARK = 'feedc0de'.repeat(8);
 
 export interface ExecuteOptions {
   tenantId?: string;
@@ -60,7 +63,11 @@ export interface TestRunner {
   /** Lines of the runner's log. */
   log: Record<string, unknown>[];
   publish(artifact: PrecompiledArtifact): Promise<void>;
+  /** As often as asked for, each time under another hash and with core modules of other bytes; answers the hashes. */
+  publishCopies(artifact: PrecompiledArtifact, count: number): Promise<string[]>;
   execute(options: ExecuteOptions): Promise<Execution>;
+  /** What it tells at /metrics, by name and labels as they are written there. */
+  metrics(): Promise<Record<string, number>>;
   /** What it says of itself at /readyz. */
   announcement(): Promise<RunnerAnnouncement>;
   warm(
@@ -71,8 +78,14 @@ export interface TestRunner {
   close(): Promise<void>;
 }
 
-/** The real runner with real sandboxes, in this process, and a gateway that keeps records by token. */
-export async function startRunner(isolation: 'auto' | Isolation = 'auto'): Promise<TestRunner> {
+/** Fewer sandboxes and places than a runner has by default, so that tests meet their bounds soon. */
+const SMALL = { SANDBOX_MAX: '8', RUNNER_TENANT_CONCURRENCY: '8' };
+
+/** The real runner with real sandboxes, in this process, and a gateway that keeps records by token. `settings` complete what it needs. */
+export async function startRunner(
+  isolation: 'auto' | Isolation = 'auto',
+  settings: Readonly<Record<string, string>> = SMALL,
+): Promise<TestRunner> {
   const folder = await mkdtemp(join(tmpdir(), 'runner-'));
   const signing = generateKeyPairSync('ed25519');
   const log: Record<string, unknown>[] = [];
@@ -95,8 +108,8 @@ export async function startRunner(isolation: 'auto' | Isolation = 'auto'): Promi
     STORAGE_FOLDER: join(folder, 'objects'),
     RUNNER_CACHE_DIR: join(folder, 'cache'),
     SANDBOX_ISOLATION: isolation,
-    SANDBOX_MAX: '8',
-    RUNNER_TENANT_CONCURRENCY: '8',
+    RUNNER_METRICS_TOKEN: 'metrics',
+    ...settings,
   });
   const runner = await createRunner(config, logger);
   const { port } = await runner.start();
@@ -119,17 +132,35 @@ export async function startRunner(isolation: 'auto' | Isolation = 'auto'): Promi
     });
   };
 
+  const store = async (contentHash: string, bytes: Uint8Array): Promise<void> => {
+    const facts = { contentHash, target: ARTIFACT_TARGET, sha256: sha256Hex(bytes) };
+    const { keyId, envelope } = signArtifact(signing.privateKey, facts);
+    await objects.put(KEYS.artifact(contentHash, ARTIFACT_TARGET), bytes);
+    await objects.put(KEYS.signature(contentHash, statementDigest(facts, keyId)), Buffer.from(envelope));
+  };
+
   return {
     objects,
     port,
     log,
     async publish(artifact) {
-      const { contentHash } = artifact;
-      const { bytes, sha256 } = await packArtifact({ ...artifact, target: ARTIFACT_TARGET });
-      const facts = { contentHash, target: ARTIFACT_TARGET, sha256 };
-      const { keyId, envelope } = signArtifact(signing.privateKey, facts);
-      await objects.put(KEYS.artifact(contentHash, ARTIFACT_TARGET), bytes);
-      await objects.put(KEYS.signature(contentHash, statementDigest(facts, keyId)), Buffer.from(envelope));
+      const { bytes } = await packArtifact({ ...artifact, target: ARTIFACT_TARGET });
+      await store(artifact.contentHash, bytes);
+    },
+    async publishCopies(artifact, count) {
+      const { bytes } = await packArtifact(markedArtifact(artifact));
+      // To compress it as hard for each would take seconds.
+      const archive = zstdDecompressSync(bytes).toString('latin1');
+      const hashes: string[] = [];
+      for (let number = 0; number < count; number += 1) {
+        const mark = number.toString(16).padStart(MARK.length, '0');
+        await store(
+          `sha256:${mark}`,
+          zstdCompressSync(Buffer.from(archive.replaceAll(MARK, mark), 'latin1')),
+        );
+        hashes.push(`sha256:${mark}`);
+      }
+      return hashes;
     },
     async execute(options) {
       const request = (options.form ?? ((ours) => ours))(executeRequest(options));
@@ -147,6 +178,17 @@ export async function startRunner(isolation: 'auto' | Isolation = 'auto'): Promi
         body: Buffer.from(answer?.body ?? []).toString(),
       };
     },
+    async metrics() {
+      const headers = { authorization: 'Bearer metrics' };
+      const text = await (await fetch(`${base}/metrics`, { headers })).text();
+      const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+      return Object.fromEntries(
+        lines.map((line) => {
+          const end = line.lastIndexOf(' ');
+          return [line.slice(0, end), Number(line.slice(end + 1))];
+        }),
+      );
+    },
     announcement,
     async warm(tenantId, contentHash, limits) {
       const body = JSON.stringify({ tenant_id: tenantId, content_hash: contentHash, limits });
@@ -159,6 +201,17 @@ export async function startRunner(isolation: 'auto' | Isolation = 'auto'): Promi
       await rm(folder, { recursive: true });
     },
   };
+}
+
+/** Under a hash, and with a custom section in each module, that are to be replaced. */
+function markedArtifact({ coreModules, ...artifact }: PrecompiledArtifact) {
+  const section = Buffer.concat([Buffer.from([0, MARK.length + 1, MARK.length]), Buffer.from(MARK)]);
+  const modules = Object.entries(coreModules).map(([file, bytes]): [string, Uint8Array] => [
+    file,
+    Buffer.concat([bytes, section]),
+  ]);
+  const contentHash = `sha256:${MARK}`;
+  return { ...artifact, contentHash, coreModules: Object.fromEntries(modules), target: ARTIFACT_TARGET };
 }
 
 function spki(key: KeyObject): string {
