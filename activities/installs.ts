@@ -6,6 +6,7 @@ import {
   type Grant,
 } from '../core/capabilities.ts';
 import { PlatformError } from '../core/errors.ts';
+import type { NarrowedGrant } from '../core/grants.ts';
 import { requestedCapabilities } from '../core/manifest/permissions.ts';
 import type { FailureReason, InstallStepName, Step } from '../core/progress.ts';
 import type { InstallDraftStore } from '../platform/db/install-drafts.ts';
@@ -56,6 +57,11 @@ export interface WaitForConsentInput extends InstallStepRef {
 
 export interface GrantCapabilitiesInput extends InstallStepRef {
   grants: Grant[];
+  grantedBy: string;
+}
+
+export interface NarrowGrantsStep extends InstallRef {
+  grants: readonly NarrowedGrant[];
   grantedBy: string;
 }
 
@@ -126,6 +132,11 @@ export function createInstallActivities({ operations, drafts, registry }: Instal
       const { tenantId, installId, grants, grantedBy, steps } = input;
       await operations.grant(tenantId, installId, grants, grantedBy, shownDone(steps));
       return attempts();
+    },
+
+    /** Replaces the grants of the version that the install has by what is left of them. */
+    async narrowGrants({ tenantId, installId, ...kept }: NarrowGrantsStep): Promise<{ grants: Grant[] }> {
+      return { grants: await operations.narrowGrants(tenantId, installId, kept) };
     },
 
     /** Undo of `grantCapabilities`; nothing to revoke is no error. */

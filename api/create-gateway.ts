@@ -89,12 +89,13 @@ export function createGateway(
     logger,
   });
   const writeDraft = createDraftWriter({ drafts, secretsPublicKey, secretsKeyId });
+  const inputDigest = createInputDigest(tokenKey);
   const installService = createInstallService({
     registry,
     installs,
     drafts,
     draftedOperation: createDraftedOperation({ writeDraft, drafts, installs }),
-    inputDigest: createInputDigest(tokenKey),
+    inputDigest,
     workflows,
   });
   const apps = createApps({
@@ -114,6 +115,7 @@ export function createGateway(
     workflows,
     changes,
     installService,
+    inputDigest,
     installLifecycle: createInstallLifecycle({ service: installService, installs, workflows }),
     executor,
     runners,

@@ -31,6 +31,7 @@ import {
   type ConsentDecision,
   type InstallExtensionInput,
   type InstallOpened,
+  type NarrowGrantsInput,
   type OperateInstallInput,
   type PrecompileInput,
   type PublishBundleInput,
@@ -65,6 +66,8 @@ export interface WorkflowStarter {
     kind: LifecycleKind,
     input: OperateInstallInput | UninstallInstallInput,
   ): Promise<InstallOpened>;
+  /** Answers once less is granted; joins a narrowing to the same. */
+  narrowGrants(input: NarrowGrantsInput): Promise<void>;
   /** Ends the grace of an uninstalled install. */
   purgeNow(install: OperateInstallInput): Promise<void>;
   /** Throws STATE_CONFLICT if the install does not wait for consent. */
@@ -227,6 +230,15 @@ export function createWorkflowStarter(
         if ('purgeNow' in input && input.purgeNow) await endGrace(workflowId, input);
         return opened;
       });
+    },
+
+    async narrowGrants(input) {
+      await begin(() =>
+        client.workflow.executeUpdateWithStart(installOpenedUpdate, {
+          args: [{ operation: 'narrow', digest: input.digest }],
+          startWorkflowOperation: installOperation('narrow', 'narrowGrants', input),
+        }),
+      );
     },
 
     purgeNow: (install) => begin(() => purgeNow(install)),

@@ -43,3 +43,17 @@ const NO_SCOPE: z.ZodType<CapabilityScope> = z
 export function scopeSchema(capability: CapabilityName): z.ZodType<CapabilityScope> {
   return SCOPES[capability] ?? NO_SCOPE;
 }
+
+/** Whether a scope allows all that another does. An absent key means all of it. */
+export function scopeCovers(wide: CapabilityScope, narrow: CapabilityScope): boolean {
+  return Object.entries(wide).every(([key, allowed]) => {
+    const covers = key === 'hosts' ? hostCovers : (one: string, other: string): boolean => one === other;
+    return narrow[key]?.every((value) => allowed.some((one) => covers(one, value))) ?? false;
+  });
+}
+
+/** `*.example.com` is every host below that one, and no port but its own. */
+function hostCovers(allowed: string, host: string): boolean {
+  if (allowed === host) return true;
+  return allowed.startsWith('*.') && host.replace(/^\*\./, '').endsWith(allowed.slice(1));
+}

@@ -69,7 +69,7 @@ export const INSTALL_ENDED = [
 ] as const satisfies readonly InstallStatus[];
 
 /** What can run on an install; one at a time, under its workflow id. What ends others has an id of its own. */
-export type InstallOperationKind = 'install' | 'configure' | LifecycleKind;
+export type InstallOperationKind = 'install' | 'configure' | 'narrow' | LifecycleKind;
 
 /** What runs on an install, as its row and its routes show it beside `status`, which says what is served. */
 export interface InstallOperation {

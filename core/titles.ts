@@ -18,7 +18,7 @@ export function operationTitle(
   kind: InstallOperationKind,
   { extension, version, tenantId }: { extension: string; version?: string; tenantId: string },
 ): string {
-  const verb = kind.slice(0, 1).toUpperCase() + kind.slice(1);
+  const verb = kind === 'narrow' ? 'Narrow grants of' : kind.slice(0, 1).toUpperCase() + kind.slice(1);
   return summary(`${verb} ${extension}${version === undefined ? '' : ` ${version}`} for tenant ${tenantId}`);
 }
 

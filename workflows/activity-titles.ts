@@ -37,6 +37,8 @@ export const ACTIVITY_TITLES: Titles = {
   openInstall: 'Write the row of the install',
   waitForConsent: ({ requested }) => consentTitle(requested),
   grantCapabilities: ({ grants }) => `Grant ${grantsText(grants)}`,
+  narrowGrants: ({ grants }) =>
+    `Leave of the grants ${grantsText(grants.map(({ capability, scope = {} }) => ({ capability, scope })))}`,
   revokeCapabilities: 'Undo consent: revoke what was granted',
   applyDraft: 'Apply config and secrets',
   clearSettings: 'Undo configure: remove config and secrets',

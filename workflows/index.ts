@@ -5,6 +5,7 @@ export { disableInstall } from './disable-install.ts';
 export { enableInstall } from './enable-install.ts';
 export { housekeeping } from './housekeeping.ts';
 export { installExtension } from './install-extension.ts';
+export { narrowGrants } from './narrow-grants.ts';
 export { pauseInstall } from './pause-install.ts';
 export { precompile } from './precompile.ts';
 export { publishBundle } from './publish-bundle.ts';

@@ -1,5 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { RequestedCapability } from '../activities/installs.ts';
+import type { NarrowedGrant } from '../core/grants.ts';
 import type { Artifact } from '../core/artifact.ts';
 import type {
   Check,
@@ -115,6 +116,12 @@ export interface ConfigureInstallInput {
 export interface ConfigureInstallResult {
   configVersion: number;
   secretsVersion: number;
+}
+
+/** Input of `narrowGrants`, under `install:{tenant}:{extension}`: what is left of the grants of the version that the install has. */
+export interface NarrowGrantsInput extends OperateInstallInput {
+  grants: readonly NarrowedGrant[];
+  digest: string;
 }
 
 /**

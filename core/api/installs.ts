@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CAPABILITY_NAMES } from '../capabilities.ts';
 import { isExtensionRef } from '../ids.ts';
 import { INSTALL_STATUSES } from '../progress.ts';
 import { isExactVersion, isWildcardVersion } from '../version.ts';
@@ -6,7 +7,17 @@ import { listQuery, pageOf } from './page.ts';
 import { problem } from './problem.ts';
 import { nothing, type Route } from './route.ts';
 import { secretValue } from './install-config.ts';
-import { configChange, failureReason, grant, installRef, step, time, uuid, workUnderWay } from './values.ts';
+import {
+  capability,
+  configChange,
+  failureReason,
+  grant,
+  installRef,
+  step,
+  time,
+  uuid,
+  workUnderWay,
+} from './values.ts';
 
 /** `status` says what is served; `operation` what changes it now; `pending` what waits to be served. */
 export const install = z.object({
@@ -90,6 +101,19 @@ export const watchInstall = {
   params: installRef,
   events: install,
   answers: { 204: nothing },
+} satisfies Route;
+
+/** The whole of what is left: what is not named is gone. Binds from the next call on. 202: Temporal may have taken it. */
+export const narrowGrants = {
+  method: 'PUT',
+  path: '/api/v1/installs/{installId}/grants',
+  params: installRef,
+  body: z.strictObject({
+    grants: z
+      .array(z.strictObject({ capability, scope: z.record(z.string(), z.array(z.string())).optional() }))
+      .max(CAPABILITY_NAMES.length),
+  }),
+  answers: { 200: install, 202: z.object({ installId: uuid, ...workUnderWay.shape }) },
 } satisfies Route;
 
 export const decideConsent = {

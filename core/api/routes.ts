@@ -30,6 +30,7 @@ export const publicRoutes = {
   listInstalls: installs.listInstalls,
   readInstall: installs.readInstall,
   watchInstall: installs.watchInstall,
+  narrowGrants: installs.narrowGrants,
   decideConsent: installs.decideConsent,
   enableInstall: lifecycle.enableInstall,
   disableInstall: lifecycle.disableInstall,

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { Grant } from '../../core/capabilities.ts';
 import { PlatformError } from '../../core/errors.ts';
+import type { NarrowedGrant } from '../../core/grants.ts';
 import type {
   FailureReason,
   InstallOperation,
@@ -10,6 +11,7 @@ import type {
 } from '../../core/progress.ts';
 import { applyDraft, clearSettings } from './apply-draft.ts';
 import { removeInstallDrafts, type ConfigStamps } from './install-drafts.ts';
+import { narrowGrants } from './narrow-grants.ts';
 import { showSteps, type ShownSteps } from './show-steps.ts';
 
 type Steps = Step<InstallStepName>[];
@@ -120,6 +122,18 @@ export function createInstallOperationStore(db: Knex) {
           })),
         );
       });
+    },
+
+    /**
+     * Leaves less of the grants of the version that the install has; a repeat changes nothing. Answers what is left. Throws
+     * CONSENT_INVALID if that would be more, or less than the version requires.
+     */
+    narrowGrants(
+      tenantId: string,
+      installId: string,
+      kept: { grants: readonly NarrowedGrant[]; grantedBy: string },
+    ): Promise<Grant[]> {
+      return narrowGrants(db, tenantId, installId, kept);
     },
 
     /** Undo of `grant`; nothing to revoke is no error. */

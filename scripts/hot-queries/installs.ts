@@ -110,6 +110,15 @@ export function installQueries(): HotQuery[] {
       },
     },
     {
+      name: 'install: narrow its grants',
+      rows: 10,
+      run: (db) =>
+        operations(db).narrowGrants(usual.tenantId, usual.installId, {
+          grants: [{ capability: 'storage.kv' }],
+          grantedBy: 'explain',
+        }),
+    },
+    {
       name: 'install: uninstall, restore, uninstall, purge',
       rows: 40,
       async run(db) {

@@ -140,6 +140,41 @@ describe('an install', () => {
   });
 });
 
+describe('a narrowing of grants', () => {
+  const { tenantId, extensionId, extension, installId } = installInput();
+  const input = { tenantId, extensionId, extension, installId, requestedBy: 'key-1', digest: 'd' };
+  const notes = [{ capability: 'storage.kv' as const, scope: { namespaces: ['notes'] } }];
+  const handle = () => client.workflow.getHandle(installWorkflowId(tenantId, extensionId));
+
+  it('says what is left', async () => {
+    fakes.script({ narrowGrants: () => ({ grants: notes }) });
+    await starter.narrowGrants({ ...input, grants: notes });
+    await handle().result();
+    expect(await (await handle().describe()).staticSummary()).toBe(
+      `Narrow grants of alga.hello for tenant ${tenantId}`,
+    );
+    expect(await summariesOf(handle())).toEqual(['Leave of the grants storage.kv in notes']);
+    expect(await detailsOf(handle())).toBe('**Done:** what is left is storage.kv in notes.');
+  });
+
+  it('is refused with what is wrong with it, and while another operation runs', async () => {
+    fakes.script({ narrowGrants: () => Promise.reject(new PlatformError('CONSENT_INVALID', 'wider')) });
+    await expect(starter.narrowGrants({ ...input, grants: notes })).rejects.toMatchObject({
+      code: 'CONSENT_INVALID',
+    });
+    expect(await detailsOf(handle())).toContain('**Failed:** wider (CONSENT_INVALID). Nothing was changed.');
+    const warming = Promise.withResolvers<{ attempts: number }>();
+    fakes.script({ warmInstall: () => warming.promise });
+    await starter.startInstall(installInput({ tenantId, extensionId }));
+    await expect(starter.narrowGrants({ ...input, grants: notes })).rejects.toMatchObject({
+      code: 'OPERATION_RUNNING',
+      details: { operation: 'install' },
+    });
+    warming.resolve({ attempts: 1 });
+    await handle().result();
+  });
+});
+
 describe('an operation', () => {
   it('has a title, is found by who asked for it, and fails with its story', async () => {
     lifecycle.script({ probeInstall: () => Promise.reject(new PlatformError('HEALTH_CHECK_FAILED', 'no')) });

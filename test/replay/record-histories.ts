@@ -5,9 +5,11 @@ import { parseArgs } from 'node:util';
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { SweepActivities } from '../../activities/sweeps.ts';
+import { createWorkflowStarter } from '../../api/workflow-starter.ts';
 import { PlatformError } from '../../core/errors.ts';
 import {
   consentWorkflowId,
+  installWorkflowId,
   LIFECYCLE_TASK_QUEUE,
   precompileWorkflowId,
   purgeWorkflowId,
@@ -141,6 +143,12 @@ try {
   for (const kind of ['enable', 'disable', 'pause', 'resume'] as const) {
     await record(`${kind}-install-done`, (on) => beginOperation(on, kind, installInput()));
   }
+  await record('narrow-grants-done', async (on) => {
+    const { tenantId, extensionId, extension, installId, requestedBy, digest } = installInput();
+    const input = { tenantId, extensionId, extension, installId, requestedBy, digest, grants: [] };
+    await createWorkflowStarter(on).narrowGrants(input);
+    return on.workflow.getHandle(installWorkflowId(tenantId, extensionId));
+  });
   await record('uninstall-install-done', (on) => beginOperation(on, 'uninstall', installInput()));
   await record('restore-install-done', (on) => beginOperation(on, 'restore', installInput()));
   await record('purge-install-purged', async (on) => {

@@ -42,6 +42,7 @@ describe('recorded histories', () => {
       'disable-install-done',
       'pause-install-done',
       'resume-install-done',
+      'narrow-grants-done',
       'uninstall-install-done',
       'restore-install-done',
       'purge-install-purged',

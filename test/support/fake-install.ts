@@ -28,6 +28,7 @@ export function fakeInstallActivities(): ActivityScript<Fakes> {
     waitForConsent: () => undefined,
     grantCapabilities: () => ({ attempts: 1 }),
     revokeCapabilities: () => undefined,
+    narrowGrants: () => ({ grants: [] }),
     applyDraft: () => ({ configVersion: 1, secretsVersion: 0, attempts: 1 }),
     clearSettings: () => undefined,
     discardDraft: () => undefined,

@@ -19,6 +19,7 @@ import type {
   InstallExtensionInput,
   InstallOpened,
   OperateInstallInput,
+  NarrowGrantsInput,
   PurgeInstallInput,
   UninstallInstallInput,
   PrecompileInput,
@@ -160,6 +161,13 @@ export class FakeWorkflowStarter implements WorkflowStarter {
     await this.#stores.purges.hasten(tenantId, installId);
     await this.#stores.purges.begin(tenantId, installId);
     await this.#stores.purges.finish(tenantId, installId);
+  }
+
+  async narrowGrants({ tenantId, installId, grants, requestedBy }: NarrowGrantsInput): Promise<void> {
+    this.#throwIfAsked();
+    const kept = { grants, grantedBy: requestedBy };
+    await this.#stores.operations.narrowGrants(tenantId, installId, kept);
+    await this.begun();
   }
 
   decideConsent(_install: unknown, decision: ConsentDecision): Promise<{ status: 'active' }> {

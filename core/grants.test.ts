@@ -1,0 +1,81 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Grant } from './capabilities.ts';
+import { scopeCovers } from './capability-scope.ts';
+import { isPlatformError } from './errors.ts';
+import { narrowGrants, type NarrowedGrant } from './grants.ts';
+
+const GRANTS: Grant[] = [
+  { capability: 'storage.kv', scope: { namespaces: ['notes', 'drafts'] } },
+  { capability: 'secrets.get', scope: {} },
+];
+const REQUESTED = [
+  { name: 'storage.kv' as const, scope: { namespaces: ['notes', 'drafts'] }, optional: false },
+  { name: 'secrets.get' as const, scope: {}, optional: true },
+];
+const narrow = (kept: NarrowedGrant[]) => narrowGrants(GRANTS, REQUESTED, kept);
+
+function faults(kept: NarrowedGrant[]): [string, string][] {
+  try {
+    narrow(kept);
+    return [];
+  } catch (err) {
+    if (!isPlatformError(err) || err.code !== 'CONSENT_INVALID') throw err;
+    return err.issues.map(({ path, code }) => [path, code]);
+  }
+}
+
+describe('narrowing grants', () => {
+  it('keeps what is named, as it is or with less', () => {
+    expect(narrow([{ capability: 'storage.kv' }, { capability: 'secrets.get' }])).toEqual(GRANTS);
+    const less = [
+      { capability: 'storage.kv' as const, scope: { namespaces: ['notes'] } },
+      { capability: 'secrets.get' as const, scope: { names: ['TOKEN'] } },
+    ];
+    expect(narrow(less)).toEqual(less);
+  });
+
+  it('takes away an optional one that is not named, and no required one', () => {
+    expect(narrow([{ capability: 'storage.kv' }])).toEqual([GRANTS[0]]);
+    expect(faults([{ capability: 'secrets.get' }])).toEqual([['grants', 'required']]);
+  });
+
+  it('names every fault: what is not granted, wider, twice, or no scope of the capability', () => {
+    expect(
+      faults([
+        { capability: 'storage.kv', scope: { namespaces: ['notes', 'other'] } },
+        { capability: 'config.read' },
+        { capability: 'secrets.get', scope: { hosts: ['a.example'] } },
+        { capability: 'secrets.get' },
+      ]),
+    ).toEqual([
+      ['grants[0].scope', 'wider'],
+      ['grants[1]', 'not_granted'],
+      ['grants[2].scope', 'scope_invalid'],
+      ['grants[3]', 'duplicate'],
+    ]);
+    expect(faults([{ capability: 'storage.kv', scope: {} }])).toEqual([['grants[0].scope', 'wider']]);
+    expect(faults([{ capability: 'storage.kv', scope: { namespaces: [] } }])).toEqual([
+      ['grants[0].scope.namespaces', 'scope_invalid'],
+    ]);
+  });
+});
+
+describe('a scope of hosts', () => {
+  it.each([
+    ['*.example.com', 'api.example.com', true],
+    ['*.example.com', '*.api.example.com', true],
+    ['*.example.com', '*.example.com', true],
+    ['*.example.com', 'example.com', false],
+    ['*.example.com', 'badexample.com', false],
+    ['*.example.com', 'api.example.com:8443', false],
+    ['*.example.com:8443', 'api.example.com:8443', true],
+    ['api.example.com', '*.example.com', false],
+  ])('%s covers %s: %s', (allowed, host, covers) => {
+    expect(scopeCovers({ hosts: [allowed] }, { hosts: [host] })).toBe(covers);
+  });
+
+  it('of all hosts is covered by no list', () => {
+    expect(scopeCovers({ hosts: ['*.example.com'] }, {})).toBe(false);
+    expect(scopeCovers({}, { hosts: ['api.example.com'] })).toBe(true);
+  });
+});

@@ -1,0 +1,58 @@
+import type { CapabilityName, CapabilityScope, Grant } from './capabilities.ts';
+import { scopeCovers, scopeSchema } from './capability-scope.ts';
+import { PlatformError, type Issue } from './errors.ts';
+import type { CapabilityRequest } from './manifest/capability-request.ts';
+
+/** What an admin leaves of a grant; without a scope all of it. */
+export interface NarrowedGrant {
+  capability: CapabilityName;
+  scope?: CapabilityScope | undefined;
+}
+
+/**
+ * The grants that are left of `current` when an admin keeps only these, each perhaps with a narrower scope. Throws CONSENT_INVALID with
+ * every fault: what is not granted or allows more than what is, and what is required and would be gone.
+ */
+export function narrowGrants(
+  current: readonly Grant[],
+  requested: readonly CapabilityRequest[],
+  kept: readonly NarrowedGrant[],
+): Grant[] {
+  const issues: Issue[] = [];
+  const narrowed = kept.map(({ capability, scope }, at): Grant => {
+    const path = `grants[${at}]`;
+    const granted = current.find((grant) => grant.capability === capability);
+    if (kept.findIndex((other) => other.capability === capability) !== at) {
+      issues.push({ path, code: 'duplicate', message: `${capability} is there twice` });
+    } else if (!granted) {
+      issues.push({
+        path,
+        code: 'not_granted',
+        message: `${capability} is not granted; grants can only be narrowed`,
+      });
+    } else if (scope) issues.push(...scopeIssues(granted, scope, `${path}.scope`));
+    return { capability, scope: scope ?? granted?.scope ?? {} };
+  });
+  for (const { name, optional } of requested) {
+    if (optional || narrowed.some(({ capability }) => capability === name)) continue;
+    if (!current.some(({ capability }) => capability === name)) continue;
+    const message = `the version requires ${name}: it can be narrowed and not taken away`;
+    issues.push({ path: 'grants', code: 'required', message });
+  }
+  if (issues.length > 0)
+    throw new PlatformError('CONSENT_INVALID', 'these grants cannot be what is left', { issues });
+  return narrowed;
+}
+
+function scopeIssues({ capability, scope: granted }: Grant, scope: CapabilityScope, path: string): Issue[] {
+  const parsed = scopeSchema(capability).safeParse(scope);
+  const faults = parsed.error?.issues.map((issue) => ({
+    path: [path, ...issue.path].join('.'),
+    code: 'scope_invalid',
+    message: issue.message,
+  }));
+  if (faults) return faults;
+  return scopeCovers(granted, scope)
+    ? []
+    : [{ path, code: 'wider', message: 'allows more than what is granted' }];
+}
