@@ -55,10 +55,10 @@ const json = (body: unknown): Call => ({
 });
 
 /** Calls of the heavy extension. */
-function callers(clients: number, path: string): Attack {
+function callers(clients: number, path: string, proof: readonly string[] = ['200']): Attack {
   return {
     clients,
-    proof: ['200'],
+    proof,
     async step(attacker) {
       attacker.tally(String((await ask(attacker, `/api/ext/${HEAVY}${path}`)).status));
     },
@@ -94,6 +94,7 @@ const small = Buffer.alloc(1_000);
 
 /** By the name in the table. A new row is a new member here. */
 export const ATTACKS: Readonly<Record<string, Attack>> = {
+  'short calls over the concurrency limit, 96 callers': callers(96, '/nothing', ['200', '429']),
   'guests list 100 records of 64 KiB, 8 callers': callers(8, '/list'),
   'guests write near the limit of keys, 150,000 records, 8 callers': callers(8, '/write'),
   'a stranger asks for UIs of random hashes, 32 connections': {

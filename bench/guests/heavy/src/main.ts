@@ -9,6 +9,7 @@ const LINES = 300;
 
 /** What each route does and answers a count of. */
 const routes: Record<string, () => number> = {
+  '/nothing': () => 0,
   '/list': () => listEntries('large', undefined).length,
   '/write': () => {
     const namespace = `full-${String(Math.floor(Math.random() * 29))}`;
