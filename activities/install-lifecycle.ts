@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { PlatformError } from '../core/errors.ts';
 import { MAX_TIMEOUT_MS, START_WITHIN_MS } from '../core/execute.ts';
-import { consentWorkflowId, installWorkflowId } from '../core/ids.ts';
+import { consentWorkflowId, installWorkflowId, settingsWorkflowId } from '../core/ids.ts';
 import type {
   FailureReason,
   InstallOperationKind,
@@ -9,10 +9,12 @@ import type {
   LifecycleKind,
   OperationStepName,
   Step,
+  VersionChangeKind,
 } from '../core/progress.ts';
 import type { ExecutionStore } from '../platform/db/executions.ts';
 import type { InstallLifecycleStore } from '../platform/db/install-lifecycle.ts';
 import type { RegistryStore } from '../platform/db/registry.ts';
+import type { VersionChangeStore } from '../platform/db/version-changes.ts';
 import type { CancelWorkflow } from '../platform/temporal/cancel-workflow.ts';
 import { withHeartbeat } from './heartbeat.ts';
 import type { InstallRef } from './installs.ts';
@@ -25,6 +27,7 @@ const LOOK_AGAIN_MS = 250;
 
 export interface LifecycleDeps {
   lifecycle: InstallLifecycleStore;
+  changes: Pick<VersionChangeStore, 'undoLeft'>;
   registry: Pick<RegistryStore, 'findVersionById'>;
   executions: Pick<ExecutionStore, 'listRunning' | 'anyRunning'>;
   runners: Pick<RunnerExecutions, 'warmVersion' | 'probeVersion'>;
@@ -38,7 +41,7 @@ export interface ShownInstall extends InstallRef {
 }
 
 export interface OperationRef extends ShownInstall {
-  kind: LifecycleKind;
+  kind: LifecycleKind | VersionChangeKind;
   steps: Step<OperationStepName>[];
 }
 
@@ -60,8 +63,8 @@ export interface RestoreInstallResult extends OpenOperationResult {
 }
 
 export interface StopInstallResult {
-  /** The version that a person was to decide on, perhaps. */
-  waits: { consentFor?: string };
+  /** The version that waited for a person, perhaps. */
+  waits: { waitsFor?: string };
   attempts: number;
 }
 
@@ -179,23 +182,27 @@ export function createLifecycleActivities(deps: LifecycleDeps) {
         operation,
         steps: done(steps),
       });
-      return { waits: pendingVersionId === undefined ? {} : { consentFor: pendingVersionId }, ...attempts() };
+      return { waits: pendingVersionId === undefined ? {} : { waitsFor: pendingVersionId }, ...attempts() };
     },
 
     /** Answers once what ran on the install, or waited for a person, has undone itself; nothing that runs is no error. */
     async cancelOperation({
       extensionId,
-      consentFor,
+      waitsFor,
       ...ref
-    }: OperationRef & { extensionId: string; consentFor?: string }): Promise<Done> {
+    }: OperationRef & { extensionId: string; waitsFor?: string }): Promise<Done> {
       await show(ref);
       const { tenantId, installId } = ref;
       await withHeartbeat(async (signal) => {
         // The wait first: a decision begins the operation anew.
-        if (consentFor !== undefined)
-          await deps.cancelWorkflow(consentWorkflowId(installId, consentFor), signal);
+        if (waitsFor !== undefined) {
+          await deps.cancelWorkflow(consentWorkflowId(installId, waitsFor), signal);
+          await deps.cancelWorkflow(settingsWorkflowId(installId, waitsFor), signal);
+        }
         await deps.cancelWorkflow(installWorkflowId(tenantId, extensionId), signal);
       });
+      // Of one whose workflow was terminated and undoes nothing.
+      await deps.changes.undoLeft(tenantId, installId, runId());
       return attempts();
     },
 

@@ -55,6 +55,12 @@ export interface WaitForConsentInput extends InstallStepRef {
   requested: RequestedCapability[];
 }
 
+export interface WaitForSettingsInput extends InstallStepRef {
+  versionId: string;
+  /** Paths of those that have to be given. */
+  needed: string[];
+}
+
 export interface GrantCapabilitiesInput extends InstallStepRef {
   grants: Grant[];
   grantedBy: string;
@@ -82,6 +88,8 @@ export interface ApplyDraftInput extends DraftRef {
 export interface ApplyDraftResult {
   configVersion: number;
   secretsVersion: number;
+  /** Nothing was applied: paths of settings that have to be given first. Of the draft of an install only. */
+  needed?: string[];
   attempts: number;
 }
 
@@ -128,6 +136,15 @@ export function createInstallActivities({ operations, drafts, registry }: Instal
       });
     },
 
+    /** The same for settings that it needs and that nobody gave. */
+    async waitForSettings({ tenantId, installId, versionId, steps }: WaitForSettingsInput): Promise<void> {
+      await operations.wait(tenantId, installId, versionId, {
+        waitingFor: 'settings',
+        runId: runId(),
+        steps,
+      });
+    },
+
     async grantCapabilities(input: GrantCapabilitiesInput): Promise<Done> {
       const { tenantId, installId, grants, grantedBy, steps } = input;
       await operations.grant(tenantId, installId, grants, grantedBy, shownDone(steps));
@@ -144,7 +161,10 @@ export function createInstallActivities({ operations, drafts, registry }: Instal
       await operations.revokeGrants(tenantId, installId);
     },
 
-    /** Moves config and sealed secrets out of the draft; the draft is gone in the same transaction. */
+    /**
+     * Moves config and sealed secrets out of the draft; the draft is gone in the same transaction. One of an install that lacks settings
+     * stays, and nothing is shown.
+     */
     async applyDraft({ tenantId, installId, draftId, steps }: ApplyDraftInput): Promise<ApplyDraftResult> {
       const shown = steps && shownDone(steps);
       return { ...(await operations.applyDraft(tenantId, installId, draftId, shown)), ...attempts() };

@@ -26,7 +26,8 @@ export interface RunnerDeps {
 export interface WarmVersionInput {
   tenantId: string;
   installId: string;
-  versionId: string;
+  /** Absent: the one that serves, as calls find it. */
+  versionId?: string;
 }
 
 export interface ProbeVersionInput extends WarmVersionInput {
@@ -78,7 +79,8 @@ export function createRunnerExecutions({ gateway, pauseMs = PAUSE_MS }: RunnerDe
   return {
     /** Has a runner load and instantiate the version. A second time finds it loaded. */
     async warmVersion({ tenantId, installId, versionId }: WarmVersionInput): Promise<{ attempts: number }> {
-      const warm = { tenantId, installId, versionId, trigger: 'warm' } as const;
+      const version = versionId !== undefined && { versionId };
+      const warm = { tenantId, installId, ...version, trigger: 'warm' } as const;
       await withHeartbeat((signal) =>
         undisturbed(['GUEST_TIMEOUT', 'SANDBOX_LOST'], signal, () => execute(warm, WARM_DEADLINE_MS, signal)),
       );
@@ -97,7 +99,8 @@ export function createRunnerExecutions({ gateway, pauseMs = PAUSE_MS }: RunnerDe
           cause,
         });
       const http = { method: 'GET', path: health };
-      const probe = { tenantId, installId, versionId, trigger: 'probe', http } as const;
+      const version = versionId !== undefined && { versionId };
+      const probe = { tenantId, installId, ...version, trigger: 'probe', http } as const;
       try {
         const { status } = await withHeartbeat((signal) =>
           undisturbed(['GUEST_TIMEOUT', 'GUEST_TRAPPED', 'SANDBOX_LOST'], signal, () =>

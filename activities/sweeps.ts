@@ -1,5 +1,11 @@
 import { MAX_TIMEOUT_MS, START_WITHIN_MS } from '../core/execute.ts';
-import { consentWorkflowId, installWorkflowId, publishWorkflowId, purgeWorkflowId } from '../core/ids.ts';
+import {
+  consentWorkflowId,
+  installWorkflowId,
+  publishWorkflowId,
+  purgeWorkflowId,
+  settingsWorkflowId,
+} from '../core/ids.ts';
 import { stepsWhenLost, type FailureReason } from '../core/progress.ts';
 import type { ApiKeySweepStore } from '../platform/db/api-key-sweep.ts';
 import type { DraftSweepStore } from '../platform/db/draft-sweep.ts';
@@ -7,6 +13,7 @@ import type { ExecutionSweepStore } from '../platform/db/execution-sweep.ts';
 import type { InstallSweepStore, QuietInstall } from '../platform/db/install-sweep.ts';
 import type { DuePurge, PurgeStore } from '../platform/db/purge.ts';
 import type { QuietPublish, UploadSweepStore } from '../platform/db/upload-sweep.ts';
+import type { VersionSweepStore } from '../platform/db/version-sweep.ts';
 import type { ObjectKeys } from '../platform/objects/keys.ts';
 import type { ObjectStore } from '../platform/objects/object-store.ts';
 import type { ReadWorkflowState, WorkflowState } from '../platform/temporal/workflow-state.ts';
@@ -26,6 +33,7 @@ export interface SweepDeps {
   drafts: DraftSweepStore;
   uploads: UploadSweepStore;
   installs: InstallSweepStore;
+  versions: VersionSweepStore;
   purges: Pick<PurgeStore, 'listOverdue'>;
   /** Starts the purge of an install that has none. */
   startPurge: (install: DuePurge) => Promise<void>;
@@ -70,6 +78,12 @@ export function createSweepActivities(deps: SweepDeps) {
       return untilNone(() => drafts.clear());
     },
 
+    /** Versions that installs served before and need not keep any longer. */
+    async sweepVersions({ dryRun }: SweepInput): Promise<SweepResult> {
+      if (dryRun) return { count: await deps.versions.count() };
+      return untilNone(() => deps.versions.clear());
+    },
+
     /** Uploads that expired without being finalized are ended; those that ended long ago are removed. */
     async sweepUploads({ dryRun }: SweepInput): Promise<SweepResult> {
       if (dryRun) return { count: (await uploads.countUnfinalized()) + (await uploads.countEnded()) };
@@ -104,7 +118,7 @@ export function createSweepActivities(deps: SweepDeps) {
 
     /**
      * Installs whose purge was lost with its workflow: it begins anew. Then those on their way, or operated on, whose workflow is no more,
-     * nor the one that waits for consent.
+     * nor the one that waits for a person.
      */
     async sweepInstalls({ dryRun }: SweepInput): Promise<SweepResult> {
       const purges = await beginPurges(dryRun);
@@ -114,14 +128,10 @@ export function createSweepActivities(deps: SweepDeps) {
         (install, error) => {
           if (dryRun) return Promise.resolve(true);
           const at = new Date().toISOString();
-          if (!isBeginning(install)) {
-            return installs.endQuietOperation(install, {
-              steps: stepsWhenLost(install.steps, { error, at }),
-              error,
-            });
-          }
           const steps = stepsWhenLost(install.steps, { error, at, undone: UNDONE });
-          return installs.endQuiet(install, { steps, error });
+          if (isBeginning(install)) return installs.endQuiet(install, { steps, error });
+          if (install.operation) return installs.endQuietOperation(install, { steps, error });
+          return installs.endQuietWait(install, { steps, error });
         },
         (install) => (isBeginning(install) ? 'nothing of it stays, install it again' : 'ask for it again'),
       );
@@ -191,21 +201,21 @@ export function createSweepActivities(deps: SweepDeps) {
   }
 }
 
-const UNDONE: readonly string[] = ['open', 'consent', 'configure', 'activate'];
+/** Steps that leave something which is gone with a lost workflow. Opening an operation on an install that is there leaves nothing. */
+const UNDONE: readonly string[] = ['open', 'consent', 'configure', 'activate', 'switch'];
 
 /** Of one that never served nothing stays. */
 function isBeginning({ status }: QuietInstall): boolean {
-  return status === 'installing' || status === 'awaiting-consent';
+  return status === 'installing' || status === 'awaiting-consent' || status === 'awaiting-settings';
 }
 
 function workflowsOfInstall(install: QuietInstall): string[] {
-  const { tenantId, extensionId, installId, versionId, status, operation } = install;
+  const { tenantId, extensionId, installId, versionId, waitingFor, operation } = install;
   if (!isBeginning(install) && operation) return [operation.workflowId];
-  const waits = status === 'awaiting-consent' && versionId !== null;
-  return [
-    installWorkflowId(tenantId, extensionId),
-    ...(waits ? [consentWorkflowId(installId, versionId)] : []),
-  ];
+  const own = installWorkflowId(tenantId, extensionId);
+  if (waitingFor === null || versionId === null) return [own];
+  const wait = waitingFor === 'consent' ? consentWorkflowId : settingsWorkflowId;
+  return [own, wait(installId, versionId)];
 }
 
 function whyLost(states: readonly WorkflowState[]): string {

@@ -22,6 +22,8 @@ import type { Runners } from './execution/runners.ts';
 import type { InputDigest } from './installs/input-digest.ts';
 import type { InstallLifecycle } from './installs/install-lifecycle.ts';
 import type { InstallService } from './installs/install-service.ts';
+import type { SettingsOfPending } from './installs/pending-settings.ts';
+import type { VersionChanges } from './installs/version-changes.ts';
 import { createInternalRouter } from './internal/internal-router.ts';
 import type { ServiceCredentials } from './internal/service-credential.ts';
 import { createAuthenticate, requirePermission } from './principal.ts';
@@ -42,6 +44,7 @@ import { createPublishesRouter } from './routes/publishes.ts';
 import { createTenantsRouter } from './routes/tenants.ts';
 import { createDecodeRouter } from './temporal/decode-payloads.ts';
 import { allowUi, createCapabilityRouter, type TemporalUi } from './temporal/temporal-ui.ts';
+import { createVersionChangesRouter } from './routes/version-changes.ts';
 import type { WorkflowStarter } from './workflow-starter.ts';
 
 export interface AppDeps {
@@ -63,6 +66,8 @@ export interface AppDeps {
   installService: InstallService;
   inputDigest: InputDigest;
   installLifecycle: InstallLifecycle;
+  settingsOfPending: SettingsOfPending;
+  versionChanges: VersionChanges;
   executor: Executor;
   runners: Runners;
   credentials: ServiceCredentials;
@@ -108,7 +113,7 @@ function createApp(deps: AppDeps, internal: Router, addRoutes: (app: Express) =>
 }
 
 function addPublicRoutes(app: Express, deps: AppDeps): void {
-  const { installService: service, installLifecycle: lifecycle } = deps;
+  const { installService: service, installLifecycle: lifecycle, settingsOfPending: settings } = deps;
   const sendEvents = createSendEvents({ changes: deps.changes });
   app.use('/api/temporal', allowUi(deps.temporalUi.origins));
   app.use(['/api', '/ext-ui'], createAuthenticate(deps));
@@ -121,9 +126,10 @@ function addPublicRoutes(app: Express, deps: AppDeps): void {
   app.use('/api/v1/extensions/install', createInstallExtensionRouter({ ...deps, service }));
   app.use('/api/v1/extensions', createExtensionsRouter(deps));
   app.use('/api/v1/installs', createInstallLifecycleRouter({ ...deps, service, lifecycle }));
+  app.use('/api/v1/installs', createVersionChangesRouter({ ...deps, service }));
   app.use('/api/v1/installs', createExportInstallRouter({ ...deps, service }));
   app.use('/api/v1/installs', createNarrowGrantsRouter({ ...deps, service }));
-  app.use('/api/v1/installs', createInstallsRouter({ ...deps, service, sendEvents }));
+  app.use('/api/v1/installs', createInstallsRouter({ ...deps, service, settings, sendEvents }));
   app.use('/api/v1/executions', createExecutionsRouter(deps));
   app.use('/api/v1/tenants', createTenantsRouter(deps));
   app.use('/api/v1/api-keys', createApiKeysRouter(deps));

@@ -12,6 +12,7 @@ import { createStorageExportStore } from '../platform/db/storage-export.ts';
 import { createStorageRecordStore } from '../platform/db/storage-records.ts';
 import { createTenantStore } from '../platform/db/tenants.ts';
 import { createUploadStore } from '../platform/db/uploads.ts';
+import { createVersionChangeStore } from '../platform/db/version-changes.ts';
 import { createHttpServer } from '../platform/http/http-server.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
@@ -24,11 +25,14 @@ import { createApps, type AppDeps } from './app.ts';
 import { createExecutionTokens } from './execution/execution-tokens.ts';
 import { createExecutor } from './execution/executor.ts';
 import { createSingleRunner } from './execution/runners.ts';
-import { createDraftWriter } from './installs/write-draft.ts';
+import { createDraftWriter, createSealSecrets } from './installs/write-draft.ts';
 import { createDraftedOperation } from './installs/drafted-operation.ts';
 import { createInputDigest } from './installs/input-digest.ts';
 import { createInstallLifecycle } from './installs/install-lifecycle.ts';
 import { createInstallService } from './installs/install-service.ts';
+import { createOnceSettled } from './installs/once-settled.ts';
+import { createPendingSettings } from './installs/pending-settings.ts';
+import { createVersionChanges } from './installs/version-changes.ts';
 import { createWorkflowStarter } from './workflow-starter.ts';
 
 /** Far over any statement of ours; a client is told that the database does not answer. */
@@ -88,13 +92,15 @@ export function createGateway(
     installConcurrency: config.installConcurrency,
     logger,
   });
-  const writeDraft = createDraftWriter({ drafts, secretsPublicKey, secretsKeyId });
+  const sealSecrets = createSealSecrets({ publicKey: secretsPublicKey, keyId: secretsKeyId });
+  const writeDraft = createDraftWriter({ drafts, sealSecrets });
+  const draftedOperation = createDraftedOperation({ writeDraft, drafts, installs });
   const inputDigest = createInputDigest(tokenKey);
   const installService = createInstallService({
     registry,
     installs,
     drafts,
-    draftedOperation: createDraftedOperation({ writeDraft, drafts, installs }),
+    draftedOperation,
     inputDigest,
     workflows,
   });
@@ -117,6 +123,16 @@ export function createGateway(
     installService,
     inputDigest,
     installLifecycle: createInstallLifecycle({ service: installService, installs, workflows }),
+    settingsOfPending: createPendingSettings({ registry, installs, drafts, sealSecrets, workflows }),
+    versionChanges: createVersionChanges({
+      service: installService,
+      registry,
+      kept: createVersionChangeStore(db),
+      draftedOperation,
+      onceSettled: createOnceSettled(installs),
+      inputDigest,
+      workflows,
+    }),
     executor,
     runners,
     credentials: config.credentials,

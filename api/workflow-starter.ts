@@ -16,6 +16,7 @@ import {
   precompileWorkflowId,
   publishWorkflowId,
   purgeWorkflowId,
+  settingsWorkflowId,
 } from '../core/ids.ts';
 import type { InstallOperationKind, InstallStatus, LifecycleKind, PublishStatus } from '../core/progress.ts';
 import type { SearchAttributeName } from '../core/search-attributes.ts';
@@ -26,6 +27,7 @@ import {
   installOpenedUpdate,
   publishOpenedUpdate,
   purgeNowSignal,
+  settingsUpdate,
   type ConfigureInstallInput,
   type ConfigureInstallResult,
   type ConsentDecision,
@@ -36,7 +38,10 @@ import {
   type PrecompileInput,
   type PublishBundleInput,
   type PurgeInstallInput,
+  type RollbackInstallInput,
+  type SettingsDecision,
   type UninstallInstallInput,
+  type UpgradeInstallInput,
 } from '../workflows/messages.ts';
 
 /** A server that is there answers this soon. */
@@ -70,6 +75,15 @@ export interface WorkflowStarter {
   narrowGrants(input: NarrowGrantsInput): Promise<void>;
   /** Ends the grace of an uninstalled install. */
   purgeNow(install: OperateInstallInput): Promise<void>;
+  /** Puts another version in the place of the one that serves; joins a running upgrade with the same digest and answers its draft. */
+  startUpgrade(input: UpgradeInstallInput): Promise<InstallOpened>;
+  /** Goes back to a version that is kept; joins a running roll-back to the same. */
+  startRollback(input: RollbackInstallInput): Promise<InstallOpened>;
+  /** Ends the wait of a version for settings. Throws STATE_CONFLICT if it does not wait for them. */
+  decideSettings(
+    install: { installId: string; versionId: string },
+    decision: SettingsDecision,
+  ): Promise<{ status: InstallStatus }>;
   /** Throws STATE_CONFLICT if the install does not wait for consent. */
   decideConsent(
     install: { installId: string; versionId: string },
@@ -96,6 +110,17 @@ export function createWorkflowStarter(
       // Its activities and the workflows it begins have it too.
       priority: { fairnessKey: input.tenantId },
       ...sharedOptions(installAttributes(input)),
+    });
+
+  /** Starts an operation, or joins the same one, and answers once its row is written. */
+  const open = (
+    operation: InstallOperationKind,
+    digest: string,
+    startWorkflowOperation: WithStartWorkflowOperation<() => Promise<unknown>>,
+  ): Promise<InstallOpened> =>
+    client.workflow.executeUpdateWithStart(installOpenedUpdate, {
+      args: [{ operation, digest }],
+      startWorkflowOperation,
     });
 
   /** For what has not begun yet. Temporal is asked first, because of a start that fails nobody can tell whether it arrived. */
@@ -180,12 +205,11 @@ export function createWorkflowStarter(
       ),
 
     startInstall: (input) =>
-      begin(() =>
-        client.workflow.executeUpdateWithStart(installOpenedUpdate, {
-          args: [{ operation: 'install', digest: input.digest }],
-          startWorkflowOperation: installOperation('install', 'installExtension', input),
-        }),
-      ),
+      begin(() => open('install', input.digest, installOperation('install', 'installExtension', input))),
+    startUpgrade: (input) =>
+      begin(() => open('upgrade', input.digest, installOperation('upgrade', 'upgradeInstall', input))),
+    startRollback: (input) =>
+      begin(() => open('rollback', input.digest, installOperation('rollback', 'rollbackInstall', input))),
 
     async startPrecompile(input, tenantId) {
       const workflowId = precompileWorkflowId(input.contentHash, input.target);
@@ -204,10 +228,7 @@ export function createWorkflowStarter(
     async configureInstall(input) {
       const startWorkflowOperation = installOperation('configure', 'configureInstall', input);
       const handle: WorkflowHandle<() => Promise<unknown>> = await begin(async () => {
-        await client.workflow.executeUpdateWithStart(installOpenedUpdate, {
-          args: [{ operation: 'configure', digest: input.digest }],
-          startWorkflowOperation,
-        });
+        await open('configure', input.digest, startWorkflowOperation);
         return startWorkflowOperation.workflowHandle();
       });
       const result = attempt(
@@ -222,10 +243,7 @@ export function createWorkflowStarter(
       const workflowId = operationWorkflowId(kind, input);
       const startWorkflowOperation = installOperation(kind, `${kind}Install`, input, workflowId);
       return begin(async () => {
-        const opened = await client.workflow.executeUpdateWithStart(installOpenedUpdate, {
-          args: [{ operation: kind, digest: kind }],
-          startWorkflowOperation,
-        });
+        const opened = await open(kind, kind, startWorkflowOperation);
         // One that was joined may have begun with a grace.
         if ('purgeNow' in input && input.purgeNow) await endGrace(workflowId, input);
         return opened;
@@ -242,6 +260,13 @@ export function createWorkflowStarter(
     },
 
     purgeNow: (install) => begin(() => purgeNow(install)),
+
+    decideSettings: ({ installId, versionId }, decision) =>
+      begin(() =>
+        client.workflow
+          .getHandle(settingsWorkflowId(installId, versionId))
+          .executeUpdate(settingsUpdate, { args: [decision] }),
+      ),
 
     decideConsent: ({ installId, versionId }, decision) =>
       begin(() =>

@@ -78,6 +78,11 @@ export function consentWorkflowId(installId: string, versionId: string): string 
   return `consent:${installId}:${versionId}`;
 }
 
+/** The wait for settings that a version of an install needs, which holds up no operation either. */
+export function settingsWorkflowId(installId: string, versionId: string): string {
+  return `settings:${installId}:${versionId}`;
+}
+
 /** Lower case, runs of other characters than a-z0-9 as one '-', none at the ends. The first dot of `publisher.name` divides. */
 export function publisherSlug(publisher: string): string {
   return publisher

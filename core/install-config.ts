@@ -22,7 +22,22 @@ export function validateConfig(schema: SettingsSchema | undefined, values: unkno
       return [name, required.has(name) ? value : value.optional()];
     }),
   );
-  const parsed = z.strictObject(shape).safeParse(values, { reportInput: true });
+  return parsedConfig(z.strictObject(shape), values);
+}
+
+/**
+ * The values as they are, if each fits its setting; some that are required may be missing yet. SETTINGS_INVALID with one issue per
+ * fault.
+ */
+export function checkGivenConfig(schema: SettingsSchema | undefined, values: unknown): InstallConfig {
+  const shape = Object.fromEntries(
+    Object.entries(schema?.properties ?? {}).map(([name, rules]) => [name, settingValue(rules).optional()]),
+  );
+  return parsedConfig(z.strictObject(shape), values);
+}
+
+function parsedConfig(shape: z.ZodType<Record<string, unknown>>, values: unknown): InstallConfig {
+  const parsed = shape.safeParse(values, { reportInput: true });
   if (!parsed.success) {
     const issues = issuesOf(parsed.error);
     const faults = issues
@@ -55,24 +70,48 @@ export function checkSecrets(
   changes: Readonly<Record<string, object | null>>,
   kept: readonly string[],
 ): void {
+  refuseFaults([...undeclared(declared, changes), ...missingSecrets(declared, changes, kept)]);
+}
+
+/** The same for secrets beside which some that are required may be missing yet. */
+export function checkGivenSecrets(
+  declared: Manifest['secrets'],
+  changes: Readonly<Record<string, object | null>>,
+): void {
+  refuseFaults(undeclared(declared, changes));
+}
+
+function undeclared(declared: Manifest['secrets'], changes: Readonly<Record<string, unknown>>): Issue[] {
   const names = new Set(declared.map(({ name }) => name));
-  const issues: Issue[] = Object.keys(changes)
+  return Object.keys(changes)
     .filter((name) => !names.has(name))
     .map((name) => ({
       path: `secrets.${name}`,
       code: 'unknown_secret',
       message: 'is not a secret that the manifest declares; remove it',
     }));
-  for (const { name, required } of declared) {
-    const willBeSet = Object.hasOwn(changes, name) ? changes[name] !== null : kept.includes(name);
-    if (required && !willBeSet) {
-      issues.push({ path: `secrets.${name}`, code: 'required', message: 'is required; give a value' });
-    }
-  }
-  if (issues.length > 0) {
-    const faults = issues.map(({ path, message }) => `${path} ${message}`).join('; ');
-    throw new PlatformError('SETTINGS_INVALID', `the secrets do not fit the extension: ${faults}`, {
-      issues,
-    });
-  }
+}
+
+/** One for each required secret that would not be set. */
+export function missingSecrets(
+  declared: Manifest['secrets'],
+  changes: Readonly<Record<string, object | null>>,
+  kept: readonly string[],
+): Issue[] {
+  return declared
+    .filter(({ name, required }) => {
+      const willBeSet = Object.hasOwn(changes, name) ? changes[name] !== null : kept.includes(name);
+      return required && !willBeSet;
+    })
+    .map(({ name }) => ({
+      path: `secrets.${name}`,
+      code: 'required',
+      message: 'is required; give a value',
+    }));
+}
+
+function refuseFaults(issues: Issue[]): void {
+  if (issues.length === 0) return;
+  const faults = issues.map(({ path, message }) => `${path} ${message}`).join('; ');
+  throw new PlatformError('SETTINGS_INVALID', `the secrets do not fit the extension: ${faults}`, { issues });
 }

@@ -19,7 +19,16 @@ export const OPERATION_STEPS = {
 } as const;
 /** What an admin can have done to an install that is there. */
 export type LifecycleKind = keyof typeof OPERATION_STEPS;
-export type OperationStepName = (typeof OPERATION_STEPS)[LifecycleKind][number];
+
+/** Steps of what puts another version in the place of the one that serves, in order. */
+export const VERSION_STEPS = {
+  upgrade: ['open', 'consent', 'configure', 'warm', 'probe', 'switch', 'verify', 'finish'],
+  rollback: ['open', 'warm', 'probe', 'switch', 'verify', 'finish'],
+} as const;
+export type VersionChangeKind = keyof typeof VERSION_STEPS;
+
+export type OperationStepName =
+  (typeof OPERATION_STEPS)[LifecycleKind][number] | (typeof VERSION_STEPS)[VersionChangeKind][number];
 
 export const PUBLISH_STATUSES = [
   'uploading',
@@ -69,7 +78,7 @@ export const INSTALL_ENDED = [
 ] as const satisfies readonly InstallStatus[];
 
 /** What can run on an install; one at a time, under its workflow id. What ends others has an id of its own. */
-export type InstallOperationKind = 'install' | 'configure' | 'narrow' | LifecycleKind;
+export type InstallOperationKind = 'install' | 'configure' | 'narrow' | LifecycleKind | VersionChangeKind;
 
 /** What runs on an install, as its row and its routes show it beside `status`, which says what is served. */
 export interface InstallOperation {

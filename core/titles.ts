@@ -32,6 +32,11 @@ export function consentTitle(asked: readonly Asked[]): string {
   return summary(`Wait for consent: ${grantsText(asked)}`);
 }
 
+/** Such as `Wait for settings: config.url, secrets.TOKEN`. */
+export function settingsTitle(needed: readonly string[]): string {
+  return summary(`Wait for settings: ${needed.join(', ')}`);
+}
+
 export function publishTitle({ uploadId, tenantId }: { uploadId: string; tenantId: string }): string {
   return summary(`Publish upload ${uploadId} of tenant ${tenantId}`);
 }

@@ -1,6 +1,6 @@
 import { ALWAYS_GRANTED, capabilityEntry, type CapabilityScope, type Grant } from './capabilities.ts';
 import { isPlatformError } from './errors.ts';
-import { checkSecrets, validateConfig } from './install-config.ts';
+import { missingSecrets, validateConfig } from './install-config.ts';
 import type { CapabilityRequest } from './manifest/capability-request.ts';
 import type { Manifest } from './manifest/manifest.ts';
 import { requestedCapabilities } from './manifest/permissions.ts';
@@ -11,8 +11,26 @@ export interface Upgradable {
   manifest: Manifest;
   grants: readonly Grant[];
   config: Readonly<Record<string, unknown>>;
+  /** Values of settings that this version does not have, from versions before it. */
+  aside?: Readonly<Record<string, unknown>>;
   /** Names of those that are set. */
   secrets: readonly string[];
+}
+
+/** Config and secrets that come with an upgrade; a secret of null is to be removed. */
+export interface GivenSettings {
+  config?: Readonly<Record<string, unknown>>;
+  secrets?: Readonly<Record<string, object | null>>;
+}
+
+/** What a version of an install is configured with, in the place of another. */
+export interface CarriedSettings {
+  /** With the version's defaults filled in; while something is needed the values that there are. */
+  config: Record<string, unknown>;
+  /** Values of settings that the version does not have: a later one may have them again. */
+  aside: Record<string, unknown>;
+  /** Paths of settings and secrets that have to be given, such as `config.url` and `secrets.TOKEN`. */
+  needed: string[];
 }
 
 export interface UpgradeCheck {
@@ -42,8 +60,43 @@ export function checkUpgrade(install: Upgradable, next: Manifest): UpgradeCheck 
   return {
     needsConsent: added.some(({ optional }) => !optional),
     added,
-    settingsNeeded: [...missingConfig(next, install.config), ...missingSecrets(next, install.secrets)],
+    settingsNeeded: carrySettings(install, next).needed,
   };
+}
+
+/** What is granted to the next version: all that it asks for and was granted, and of the rest what is consented to. */
+export function grantsAfterUpgrade(
+  granted: readonly Grant[],
+  next: Manifest,
+  consent: 'all' | readonly string[],
+): Grant[] {
+  return requestedCapabilities(next)
+    .filter(({ name }) => !ALWAYS_GRANTED.includes(name) && capabilityEntry(name).provided)
+    .filter((request) => isGranted(granted, request) || consent === 'all' || consent.includes(request.name))
+    .map(({ name, scope }) => ({ capability: name, scope }));
+}
+
+/**
+ * What the next version takes over of an install's settings, with what is given put over it. Values of settings that it does not have
+ * are kept aside, and come back in a version that has them.
+ */
+export function carrySettings(
+  { config, aside: before = {}, secrets }: Pick<Upgradable, 'config' | 'aside' | 'secrets'>,
+  next: Pick<Manifest, 'settings' | 'secrets'>,
+  given: GivenSettings = {},
+): CarriedSettings {
+  const isKnown = ([name]: [string, unknown]): boolean =>
+    Object.hasOwn(next.settings?.properties ?? {}, name);
+  const all = Object.entries({ ...before, ...config });
+  const values = { ...Object.fromEntries(all.filter(isKnown)), ...given.config };
+  const needed = missingSecrets(next.secrets, given.secrets ?? {}, secrets).map(({ path }) => path);
+  const aside = Object.fromEntries(all.filter((entry) => !isKnown(entry)));
+  try {
+    return { config: validateConfig(next.settings, values), aside, needed };
+  } catch (err) {
+    if (!isPlatformError(err) || err.code !== 'SETTINGS_INVALID') throw err;
+    return { config: values, aside, needed: [...err.issues.map(({ path }) => `config.${path}`), ...needed] };
+  }
 }
 
 function isGranted(grants: readonly Grant[], { name, scope }: CapabilityRequest): boolean {
@@ -55,24 +108,4 @@ function covers(wide: CapabilityScope, narrow: CapabilityScope): boolean {
   return Object.entries(wide).every(
     ([key, allowed]) => narrow[key]?.every((value) => allowed.includes(value)) ?? false,
   );
-}
-
-/** Values of settings that the version does not have are kept aside and do not count. */
-function missingConfig({ settings }: Manifest, config: Readonly<Record<string, unknown>>): string[] {
-  const known = Object.entries(config).filter(([name]) => Object.hasOwn(settings?.properties ?? {}, name));
-  return faultsOf(() => validateConfig(settings, Object.fromEntries(known))).map((path) => `config.${path}`);
-}
-
-function missingSecrets({ secrets }: Manifest, set: readonly string[]): string[] {
-  return faultsOf(() => checkSecrets(secrets, {}, set));
-}
-
-function faultsOf(check: () => unknown): string[] {
-  try {
-    check();
-    return [];
-  } catch (err) {
-    if (!isPlatformError(err) || err.code !== 'SETTINGS_INVALID') throw err;
-    return err.issues.map(({ path }) => path);
-  }
 }

@@ -20,6 +20,7 @@ import * as uninstallWithGrace from './20261129T120000-uninstall-with-grace.ts';
 import * as findKeysByMaker from './20261129T123000-find-keys-by-maker.ts';
 import * as switchCapabilitiesOff from './20261129T170000-switch-capabilities-off.ts';
 import * as findWhatIsOver from './20261129T171000-find-what-is-over.ts';
+import * as changeVersions from './20261129T180000-change-versions.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -47,4 +48,5 @@ export const migrations: Migrations = {
   '20261129T123000-find-keys-by-maker': findKeysByMaker,
   '20261129T170000-switch-capabilities-off': switchCapabilitiesOff,
   '20261129T171000-find-what-is-over': findWhatIsOver,
+  '20261129T180000-change-versions': changeVersions,
 };

@@ -129,6 +129,10 @@ function installsSql(tenants: number, perTenant: number, extensions: number): st
     insert into tenant_extension_grant (tenant_id, install_id, version_id, capability, scope, granted_by)
       select ${ids}, capability, scope::jsonb, 'filler' from tenant_extension_install i,
         (values ('storage.kv', '{"namespaces": ["notes"]}'), ('context.read', '{}')) as granted (capability, scope);
+    insert into tenant_extension_install_previous (tenant_id, install_id, version_id, superseded_at)
+      select i.tenant_id, i.install_id, v.version_id, now() - interval '40 days' from tenant_extension_install i,
+        lateral (select version_id from extension_version where extension_id = i.extension_id and version_id <> i.active_version_id
+                  limit 2) v;
     insert into tenant_extension_install_secrets (tenant_id, install_id, name, sealed, key_id)
       select tenant_id, install_id, 'TOKEN', repeat('s', 120), 'filler' from tenant_extension_install`;
 }

@@ -11,6 +11,7 @@ import { createRunnerExecutions } from '../activities/runners.ts';
 import { createSweepActivities } from '../activities/sweeps.ts';
 import { createUploadActivities } from '../activities/uploads.ts';
 import { createVerificationActivities } from '../activities/verification.ts';
+import { createVersionChangeActivities } from '../activities/version-changes.ts';
 import { LIFECYCLE_TASK_QUEUE, PROBE_TASK_QUEUE, VERIFY_TASK_QUEUE } from '../core/ids.ts';
 import type { LifecycleWorkerConfig } from '../platform/config/worker.ts';
 import { createArtifactStore } from '../platform/db/artifacts.ts';
@@ -28,6 +29,8 @@ import { createPurgeStore } from '../platform/db/purge.ts';
 import { createRegistryStore } from '../platform/db/registry.ts';
 import { createUploadStore } from '../platform/db/uploads.ts';
 import { createUploadSweepStore } from '../platform/db/upload-sweep.ts';
+import { createVersionChangeStore } from '../platform/db/version-changes.ts';
+import { createVersionSweepStore } from '../platform/db/version-sweep.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
@@ -60,13 +63,20 @@ export async function createLifecycleWorker(
   const client = new Client({ connection, namespace, dataConverter });
   const purges = createPurgeStore(db);
   const uploads = createUploadStore(db);
-  const lifecycle = createLifecycleActivities({
-    lifecycle: createInstallLifecycleStore(db),
-    registry,
-    executions: createExecutionStore(db),
-    runners: createRunnerExecutions({ gateway: config.gateway }),
-    cancelWorkflow: createCancelWorkflow(client),
-  });
+  const runners = createRunnerExecutions({ gateway: config.gateway });
+  const changes = createVersionChangeStore(db);
+  const lifecycleStore = createInstallLifecycleStore(db);
+  const lifecycle = {
+    ...createLifecycleActivities({
+      lifecycle: lifecycleStore,
+      changes,
+      registry,
+      executions: createExecutionStore(db),
+      runners,
+      cancelWorkflow: createCancelWorkflow(client),
+    }),
+    ...createVersionChangeActivities({ changes, lifecycle: lifecycleStore, registry, runners }),
+  };
   const verifying = {
     ...createVerificationActivities({ objects, keys, registry }),
     ...createBundleActivities({ objects, keys, uploads }),
@@ -101,6 +111,7 @@ export async function createLifecycleWorker(
         drafts: createDraftSweepStore(db),
         uploads: createUploadSweepStore(db),
         installs: createInstallSweepStore(db),
+        versions: createVersionSweepStore(db),
         purges,
         startPurge: createStartPurge(client),
         objects,

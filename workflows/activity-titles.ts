@@ -9,12 +9,14 @@ import type { RegistryActivities } from '../activities/registry.ts';
 import type { SweepActivities } from '../activities/sweeps.ts';
 import type { UploadActivities } from '../activities/uploads.ts';
 import type { VerificationActivities } from '../activities/verification.ts';
+import type { VersionChangeActivities } from '../activities/version-changes.ts';
 import { grantsText } from '../core/grant-text.ts';
-import { consentTitle, precompileTitle } from '../core/titles.ts';
+import { consentTitle, precompileTitle, settingsTitle } from '../core/titles.ts';
 
 /** Every activity of ours. */
 export type Activities = InstallActivities &
   LifecycleActivities &
+  VersionChangeActivities &
   PurgeActivities &
   UploadActivities &
   VerificationActivities &
@@ -36,6 +38,7 @@ const probe = (health: string | undefined): string =>
 export const ACTIVITY_TITLES: Titles = {
   openInstall: 'Write the row of the install',
   waitForConsent: ({ requested }) => consentTitle(requested),
+  waitForSettings: ({ needed }) => settingsTitle(needed),
   grantCapabilities: ({ grants }) => `Grant ${grantsText(grants)}`,
   narrowGrants: ({ grants }) =>
     `Leave of the grants ${grantsText(grants.map(({ capability, scope = {} }) => ({ capability, scope })))}`,
@@ -61,6 +64,19 @@ export const ACTIVITY_TITLES: Titles = {
   restoreInstall: 'Take the uninstall back',
   endOperation: ({ kind }) => `Show in the row that ${kind} failed`,
 
+  openChange: ({ kind }) => `Take the row for ${kind}`,
+  stageUpgrade: 'Prepare the config, secrets and grants of the next version',
+  leaveUpgrade: ({ title }) => title,
+  switchVersion: 'Let the version serve in the place of the one before',
+  verifyVersion: ({ health }) =>
+    health === undefined
+      ? 'Instantiate the version that serves'
+      : `Ask GET ${health} of the version that serves`,
+  finishChange: 'Keep the version before, and end the operation',
+  switchBack: 'Undo switch: the version before serves again',
+  closeChange: 'Undo open and configure: nothing is on its way any more',
+  withdrawUpgrade: 'Show in the row that nobody waits for the version any more',
+
   readPurge: 'Read when the grace is over',
   hastenPurge: 'End the grace now',
   beginPurge: 'Take the install: from here on it cannot be restored',
@@ -83,6 +99,7 @@ export const ACTIVITY_TITLES: Titles = {
 
   prepareExecutionPartitions: 'Make the days of the execution log ahead of time',
   sweepInstalls: 'End installs whose workflow is lost',
+  sweepVersions: 'Remove versions that installs no longer keep',
   sweepPublishes: 'End publishes whose workflow is lost',
   sweepUploads: 'End abandoned uploads, and remove those that ended long ago',
   sweepObjects: 'Remove staged objects that nobody waits for',

@@ -1,49 +1,28 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   allHandlersFinished,
   ApplicationFailure,
   CancellationScope,
   condition,
-  ParentClosePolicy,
   setCurrentDetails,
   setHandler,
-  sleep,
-  startChild,
 } from '@temporalio/workflow';
-import type { InstallActivities } from '../activities/installs.ts';
-import { installWorkflowId } from '../core/ids.ts';
 import type { InstallStatus } from '../core/progress.ts';
-import { activities } from './activities.ts';
 import { grantsText } from '../core/grant-text.ts';
-import { operationTitle } from '../core/titles.ts';
 import { refuseUnrequested, withRequired } from './consent.ts';
-import {
-  consentUpdate,
-  type AwaitConsentInput,
-  type ConsentDecision,
-  type InstallExtension,
-} from './messages.ts';
-import { OWN_DATABASE_UNDONE } from './own-database.ts';
-import { describeWorkflow, installAttributes, searchable } from './search-attributes.ts';
-
-const { discardDraft, endInstall } = activities<InstallActivities>(OWN_DATABASE_UNDONE);
-
-/** An admin has this long; then the install counts as declined. Its draft is held a day longer (platform/db/install-operations). */
-const DECIDE_WITHIN_MS = 7 * 24 * 60 * 60 * 1_000;
-/** Between two looks whether another operation still holds the install. */
-const FIRST_TRY_MS = 100;
-const LONGEST_BREAK_MS = 10_000;
+import { consentUpdate, type AwaitConsentInput, type ConsentDecision } from './messages.ts';
+import { describeWorkflow, installAttributes } from './search-attributes.ts';
+import { declineWaiting, DECIDE_WITHIN_MS, goOn } from './waiting.ts';
 
 /**
  * Waits for an admin's decision on what a version may do, beside whatever else runs on the install. A grant starts the operation that
- * waited; a refusal, a cancellation, or no decision in time ends the install as declined.
+ * waited; a refusal, a cancellation, or no decision in time ends it as declined.
  */
 export async function awaitConsent({
+  operation,
   install,
   requested,
   steps,
 }: AwaitConsentInput): Promise<{ status: InstallStatus }> {
-  const ref = { tenantId: install.tenantId, installId: install.installId };
   let decision: ConsentDecision | undefined;
   let status: InstallStatus = 'awaiting-consent';
 
@@ -67,28 +46,15 @@ export async function awaitConsent({
   setCurrentDetails(waitText(install, requested));
 
   async function startOperation(granted: ConsentDecision): Promise<void> {
-    const consent = withRequired(requested, granted);
-    const input = { ...install, consent, requestedBy: granted.decidedBy };
-    for (let breakMs = FIRST_TRY_MS; ; breakMs = Math.min(breakMs * 2, LONGEST_BREAK_MS)) {
-      try {
-        await startChild<InstallExtension>('installExtension', {
-          workflowId: installWorkflowId(install.tenantId, install.extensionId),
-          args: [input],
-          parentClosePolicy: ParentClosePolicy.ABANDON,
-          staticSummary: operationTitle('install', install),
-          typedSearchAttributes: searchable(installAttributes(input)),
-        });
-        return;
-      } catch (err) {
-        if (!(err instanceof WorkflowExecutionAlreadyStartedError)) throw err;
-        await sleep(breakMs, { summary: 'Another operation holds the install: its turn comes' });
-      }
-    }
+    // Of an upgrade more may be asked for than was shown: what was declined before stays so.
+    const shown = operation === 'upgrade' ? requested.map(({ capability }) => capability) : undefined;
+    const consent = withRequired(requested, { ...(shown && { capabilities: shown }), ...granted });
+    await goOn(operation, { ...install, consent, requestedBy: granted.decidedBy });
   }
 
   try {
     await condition(() => decision !== undefined, DECIDE_WITHIN_MS, {
-      summary: 'Until then an admin has to decide, else the install counts as declined',
+      summary: 'Until then an admin has to decide, else it counts as declined',
     });
     if (decision?.decision === 'grant') {
       const granted = decision;
@@ -110,12 +76,7 @@ export async function awaitConsent({
   }
 
   async function decline(): Promise<void> {
-    const endedAt = new Date().toISOString();
-    const shown = steps.map((step) =>
-      step.name === 'consent' ? { ...step, status: 'done' as const, endedAt } : step,
-    );
-    await endInstall({ ...ref, status: 'declined', steps: shown });
-    await discardDraft({ ...ref, draftId: install.draftId });
+    await declineWaiting(operation, install, steps);
     status = 'declined';
   }
 }
@@ -128,7 +89,7 @@ function waitText(
   const optional = requested.filter((asked) => asked.optional);
   const required = requested.filter((asked) => !asked.optional);
   return [
-    `**Waits for an admin of tenant ${tenantId}** to consent to what ${extension} ${version} asks for, until ${until}; after that the install counts as declined.`,
+    `**Waits for an admin of tenant ${tenantId}** to consent to what ${extension} ${version} asks for, until ${until}; after that it counts as declined.`,
     `- required: ${grantsText(required)}\n- may be left out: ${grantsText(optional)}`,
     `What to do: \`POST /api/v1/installs/${installId}/consent\` with a key of that tenant, or nothing. Cancelling this workflow declines.`,
   ].join('\n\n');
@@ -138,6 +99,6 @@ function decidedText(decision: ConsentDecision | undefined): string {
   if (!decision) return '**Declined:** nobody decided in time.';
   const { decidedBy } = decision;
   return decision.decision === 'grant'
-    ? `**Granted** by ${decidedBy}. The install goes on under its own workflow id.`
+    ? `**Granted** by ${decidedBy}. It goes on under the install's own workflow id.`
     : `**Declined** by ${decidedBy}.`;
 }

@@ -43,6 +43,7 @@ export async function housekeeping({ dryRun = false }: HousekeepingInput = {}): 
   });
   // What ends rows goes before what removes what ended rows leave behind.
   await attempt('installs', () => sweeps.sweepInstalls({ dryRun }));
+  await attempt('versions', () => sweeps.sweepVersions({ dryRun }));
   await attempt('publishes', () => sweeps.sweepPublishes({ dryRun }));
   await attempt('uploads', () => sweeps.sweepUploads({ dryRun }));
   await attempt('objects', () => sweeps.sweepObjects({ dryRun }));

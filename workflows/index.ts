@@ -1,5 +1,6 @@
 // The registry that the bundler reads.
 export { awaitConsent } from './await-consent.ts';
+export { awaitSettings } from './await-settings.ts';
 export { configureInstall } from './configure-install.ts';
 export { disableInstall } from './disable-install.ts';
 export { enableInstall } from './enable-install.ts';
@@ -13,4 +14,6 @@ export { purgeInstall } from './purge-install.ts';
 export { recompileAll } from './recompile-all.ts';
 export { restoreInstall } from './restore-install.ts';
 export { resumeInstall } from './resume-install.ts';
+export { rollbackInstall } from './rollback-install.ts';
 export { uninstallInstall } from './uninstall-install.ts';
+export { upgradeInstall } from './upgrade-install.ts';

@@ -1,13 +1,4 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import {
-  allHandlersFinished,
-  CancellationScope,
-  condition,
-  ParentClosePolicy,
-  setHandler,
-  sleep,
-  startChild,
-} from '@temporalio/workflow';
+import { allHandlersFinished, CancellationScope, condition, setHandler } from '@temporalio/workflow';
 import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
 import type {
   InstallActivities,
@@ -15,37 +6,28 @@ import type {
   OpenInstallResult,
   RequestedCapability,
 } from '../activities/installs.ts';
-import { consentWorkflowId } from '../core/ids.ts';
+import { consentWorkflowId, settingsWorkflowId } from '../core/ids.ts';
 import { INSTALL_STEPS, type InstallStatus, type InstallStepName } from '../core/progress.ts';
-import { consentTitle } from '../core/titles.ts';
 import { activities } from './activities.ts';
 import { coversRequired, grantsFor } from './consent.ts';
 import { failureReason, failureWithStory } from './failure-reason.ts';
 import { answerOpened } from './install-operation.ts';
-import {
-  installProgressQuery,
-  type AwaitConsent,
-  type InstallExtensionInput,
-  type InstallProgress,
-} from './messages.ts';
+import { installProgressQuery, type InstallExtensionInput, type InstallProgress } from './messages.ts';
 import { createOpening } from './opening.ts';
 import { OWN_DATABASE_UNDONE } from './own-database.ts';
 import { PROBING } from './probing.ts';
-import { describeWorkflow, installAttributes, searchable } from './search-attributes.ts';
+import { describeWorkflow, installAttributes } from './search-attributes.ts';
 import { createSteps } from './steps.ts';
 import { createUndo } from './undo.ts';
+import { beginConsentWait, beginSettingsWait } from './waiting.ts';
 
 const database = activities<InstallActivities>(OWN_DATABASE_UNDONE);
 const { warmInstall, probeInstall } = activities<LifecycleActivities>(PROBING);
 
-/** A wait that is only ending is gone by the last look. */
-const FIRST_LOOK_MS = 100;
-const LAST_LOOK_MS = 1_600;
-
 /**
  * Brings one version of an extension to life in one tenant, or leaves nothing behind. Ends with `active` as a result, or with
- * `awaiting-consent` when a person has to decide first; a failure fails the workflow after everything is undone and the row shows
- * `failed` and why.
+ * `awaiting-consent` or `awaiting-settings` when a person has to decide first; a failure fails the workflow after everything is undone and
+ * the row shows `failed` and why.
  */
 export async function installExtension(input: InstallExtensionInput): Promise<InstallProgress> {
   const { versionId, draftId } = input;
@@ -86,26 +68,6 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
     return result;
   }
 
-  /** The wait is there already when this is a repeat of the install that left it, begun before the row showed that it waits. */
-  async function beginWait(requested: RequestedCapability[]): Promise<void> {
-    for (let breakMs = FIRST_LOOK_MS; ; breakMs *= 2) {
-      try {
-        await startChild<AwaitConsent>('awaitConsent', {
-          workflowId: consentWorkflowId(input.installId, versionId),
-          args: [{ install: { ...input }, requested, steps: steps.list() }],
-          parentClosePolicy: ParentClosePolicy.ABANDON,
-          staticSummary: consentTitle(requested),
-          typedSearchAttributes: searchable(installAttributes(input)),
-        });
-        return;
-      } catch (err) {
-        if (!(err instanceof WorkflowExecutionAlreadyStartedError)) throw err;
-        if (breakMs > LAST_LOOK_MS) return;
-        await sleep(breakMs, { summary: 'Look again whether an earlier wait for consent is ending' });
-      }
-    }
-  }
-
   /** Leaves the decision to a workflow of its own, which starts this one again: an install that waits holds up nothing. */
   async function leaveToConsent(requested: RequestedCapability[]): Promise<void> {
     steps.begin('consent');
@@ -113,10 +75,23 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
       `Left to the workflow \`${consentWorkflowId(input.installId, versionId)}\`, which waits for an admin.`,
     );
     await CancellationScope.nonCancellable(async () => {
-      await beginWait(requested);
+      await beginConsentWait({ operation: 'install', install: input, requested, steps: steps.list() });
       await database.waitForConsent({ ...shown(), versionId, requested });
     });
     enter('awaiting-consent');
+  }
+
+  /** The same of settings that nobody has given yet. What was granted stays, as what was given does in the draft. */
+  async function leaveToSettings(needed: string[]): Promise<void> {
+    steps.begin('configure');
+    steps.note(
+      `Left to the workflow \`${settingsWorkflowId(input.installId, versionId)}\`, which waits for an admin.`,
+    );
+    await CancellationScope.nonCancellable(async () => {
+      await beginSettingsWait({ operation: 'install', install: input, needed, steps: steps.list() });
+      await database.waitForSettings({ ...shown(), versionId, needed });
+    });
+    enter('awaiting-settings');
   }
 
   async function bringToLife({ requested, health }: OpenInstallResult): Promise<void> {
@@ -127,11 +102,12 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
       () => database.grantCapabilities({ ...shown(), grants, grantedBy: input.requestedBy }),
       () => database.revokeCapabilities(ref),
     );
-    await step(
+    const { needed } = await step(
       'configure',
       () => database.applyDraft({ ...shown(), draftId }),
       () => database.clearSettings(ref),
     );
+    if (needed) return leaveToSettings(needed);
     await step('warm', () => warmInstall({ ...shown(), versionId })); // a runner drops what it does not use
     await step('probe', () =>
       // A version without a health endpoint was probed by being instantiated.

@@ -87,12 +87,34 @@ export interface InstallExtensionInput {
   digest: string;
 }
 
+/** Input of `upgradeInstall`, under `install:{tenant}:{extension}`: the version is put in the place of the one that serves. */
+export type UpgradeInstallInput = InstallExtensionInput;
+
+/** Input of `rollbackInstall`, under `install:{tenant}:{extension}`: the version is one that the install had before. */
+export interface RollbackInstallInput extends OperateInstallInput {
+  versionId: string;
+  contentHash: string;
+  version: string;
+  digest: string;
+}
+
+/** Input of `awaitSettings`, under `settings:{installId}:{versionId}`: what to go on with once the draft has all that is needed. */
+export interface AwaitSettingsInput {
+  operation: 'install' | 'upgrade';
+  install: InstallExtensionInput;
+  needed: readonly string[];
+  /** Of the operation that waits, as they stand. */
+  steps: Step<InstallStepName | OperationStepName>[];
+}
+
 /** Input of `awaitConsent`, under `consent:{installId}:{versionId}`: what to install once a person agrees, and what they agree to. */
 export interface AwaitConsentInput {
+  /** The one that waits, and begins anew. */
+  operation: 'install' | 'upgrade';
   install: InstallExtensionInput;
   requested: RequestedCapability[];
   /** Of the operation that waits, as they stand. */
-  steps: Step<InstallStepName>[];
+  steps: Step<InstallStepName | OperationStepName>[];
 }
 
 export interface InstallProgress {
@@ -162,7 +184,15 @@ export interface HousekeepingInput {
 }
 
 export type SweepName =
-  'partitions' | 'installs' | 'publishes' | 'uploads' | 'objects' | 'drafts' | 'executions' | 'api-keys';
+  | 'partitions'
+  | 'installs'
+  | 'versions'
+  | 'publishes'
+  | 'uploads'
+  | 'objects'
+  | 'drafts'
+  | 'executions'
+  | 'api-keys';
 
 /** How much it ended or removed (of a dry run: would), or why it could not. */
 export type SweepOutcome = { count: number } | { error: FailureReason };
@@ -177,6 +207,7 @@ export interface HousekeepingResult {
 // Signatures of workflows that start each other, by name.
 export type InstallExtension = (input: InstallExtensionInput) => Promise<InstallProgress>;
 export type PurgeInstall = (input: PurgeInstallInput) => Promise<'purged' | 'kept'>;
+export type AwaitSettings = (input: AwaitSettingsInput) => Promise<{ status: InstallStatus }>;
 export type AwaitConsent = (input: AwaitConsentInput) => Promise<{ status: InstallStatus }>;
 
 export interface ConsentDecision {
@@ -190,6 +221,12 @@ export const publishProgressQuery = defineQuery<PublishProgress>('publishProgres
 export const recompileProgressQuery = defineQuery<RecompileProgress>('recompileProgress');
 export const installProgressQuery = defineQuery<InstallProgress>('installProgress');
 export const operationProgressQuery = defineQuery<OperationProgress>('operationProgress');
+
+/** What became of a wait for settings: the draft has them all, or nobody wants the version any more. */
+export interface SettingsDecision {
+  decision: 'given' | 'decline';
+  decidedBy: string;
+}
 
 /** The install's row says something else about its purge. */
 export const purgeChangedSignal = defineSignal('purgeChanged');
@@ -214,3 +251,6 @@ export const installOpenedUpdate = defineUpdate<InstallOpened, [RunningOperation
 
 /** A person's decision, once. Refused with CONSENT_INVALID if it names what the version does not ask for, STATE_CONFLICT the second time. */
 export const consentUpdate = defineUpdate<{ status: InstallStatus }, [ConsentDecision]>('consent');
+
+/** The end of a wait for settings, once. Refused with STATE_CONFLICT the second time. */
+export const settingsUpdate = defineUpdate<{ status: InstallStatus }, [SettingsDecision]>('settings');

@@ -29,6 +29,7 @@ export function installOfDraft(tenantId: string, drafted: DraftedInstall, isOver
     configVersion: 0,
     secretsVersion: 0,
     grants: [],
+    previousVersions: [],
     createdAt,
     updatedAt: expired ? expiresAt : createdAt,
   };

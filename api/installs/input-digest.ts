@@ -1,5 +1,6 @@
 import { createHmac, hkdfSync, type KeyObject } from 'node:crypto';
 import { canonicalJson } from '../../core/canonical-json.ts';
+import type { SecretChanges } from './write-draft.ts';
 
 /** Hex digest of an operation's whole input. */
 export type InputDigest = (input: unknown) => string;
@@ -12,4 +13,11 @@ export function createInputDigest(privateKey: KeyObject): InputDigest {
   const material = privateKey.export({ type: 'pkcs8', format: 'der' });
   const key = Buffer.from(hkdfSync('sha256', material, '', 'alga-install-input-digest-v1', 32));
   return (input) => createHmac('sha256', key).update(canonicalJson(input)).digest('hex');
+}
+
+/** For the keyed digest alone. */
+export function revealed(secrets: SecretChanges | undefined): Record<string, string | null> {
+  return Object.fromEntries(
+    Object.entries(secrets ?? {}).map(([name, value]) => [name, value && value.reveal()]),
+  );
 }

@@ -18,7 +18,6 @@ export function installBody(res: Response, install: Install, runnerPublicBase: s
     }),
     ...(hasPermission(principalOf(res), 'extension:install') && { config }),
     ...uiUrlOf(install, runnerPublicBase),
-    previousVersions: [],
   };
 }
 

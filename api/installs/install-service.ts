@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { isPlatformError, PlatformError, type ErrorCode } from '../../core/errors.ts';
 import { installWorkflowId } from '../../core/ids.ts';
-import { checkSecrets, defaultConfig, validateConfig } from '../../core/install-config.ts';
+import {
+  checkGivenConfig,
+  checkGivenSecrets,
+  checkSecrets,
+  defaultConfig,
+  validateConfig,
+} from '../../core/install-config.ts';
 import { matchVersion } from '../../core/version.ts';
 import type { ConfigStamps, InstallDraftStore } from '../../platform/db/install-drafts.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
@@ -14,7 +20,7 @@ import { checkConsent, refuseUnavailable } from './consent.ts';
 import type { SecretChanges, DraftContent } from './write-draft.ts';
 import { installOfDraft } from './drafted-install.ts';
 import type { DraftedOperation } from './drafted-operation.ts';
-import type { InputDigest } from './input-digest.ts';
+import { revealed, type InputDigest } from './input-digest.ts';
 
 const TRIES = 3;
 const OVERTAKEN: readonly ErrorCode[] = ['INSTALL_EXISTS', 'STATE_CONFLICT'];
@@ -36,7 +42,7 @@ export interface InstallServiceDeps {
   drafts: Pick<InstallDraftStore, 'findInstall' | 'stampsOf'>;
   draftedOperation: DraftedOperation;
   inputDigest: InputDigest;
-  workflows: Pick<WorkflowStarter, 'startInstall' | 'configureInstall' | 'decideConsent'>;
+  workflows: Pick<WorkflowStarter, 'startInstall' | 'configureInstall' | 'decideConsent' | 'decideSettings'>;
 }
 
 /** A change of config or secrets: the stamps it led to, absent while nobody can tell whether it was applied. */
@@ -134,9 +140,10 @@ export function createInstallService(deps: InstallServiceDeps) {
       const { extensionId, versionId } = version;
       refuseUnavailable(manifest);
       const consent = request.consent === 'all' ? 'all' : checkConsent(manifest, request.consent, 'consent');
-      const config = validateConfig(manifest.settings, request.config);
-      checkSecrets(manifest.secrets, request.secrets, []);
+      // What is required and not given yet is waited for.
+      const config = checkGivenConfig(manifest.settings, request.config);
       const { secrets } = request;
+      checkGivenSecrets(manifest.secrets, secrets);
       const digest = inputDigest({ tenantId, versionId, consent, config, secrets: revealed(secrets) });
 
       const begin = async (tries: number): Promise<{ installId: string; already: boolean }> => {
@@ -237,38 +244,52 @@ export function createInstallService(deps: InstallServiceDeps) {
       );
     },
 
-    /** Throws STATE_CONFLICT while the install does not wait for consent. */
+    /** Throws STATE_CONFLICT while the install does not wait for consent. What waits for settings can be declined as well. */
     async decideConsent(
-      { tenantId, keyId: decidedBy }: Principal,
+      principal: Principal,
       installId: string,
       { decision, capabilities }: Omit<ConsentDecision, 'decidedBy'>,
     ): Promise<{ workflowId: string }> {
-      const { extensionId, status, pending } = await find(tenantId, installId);
+      const { tenantId, keyId: decidedBy } = principal;
+      const install = await find(tenantId, installId);
+      const { extensionId, status, pending } = install;
+      const workflowId = installWorkflowId(tenantId, extensionId);
+      if (pending?.waitingFor === 'settings' && decision === 'decline') {
+        await decline(principal, install);
+        return { workflowId };
+      }
       if (pending?.waitingFor !== 'consent') {
         throw new PlatformError('STATE_CONFLICT', `an install that is ${status} awaits no consent`);
       }
       const { versionId } = pending;
       const { manifest } = await versionById(versionId);
       const consented = capabilities && checkConsent(manifest, capabilities, 'capabilities');
-      const decided: ConsentDecision = {
-        decision,
-        ...(consented && { capabilities: consented }),
-        decidedBy,
-      };
-      await workflows.decideConsent({ installId, versionId }, decided).catch((err: unknown) => {
-        // The install shows what came of it.
-        if (!isPlatformError(err) || err.code !== 'TEMPORAL_OUTCOME_UNKNOWN') throw err;
-      });
-      return { workflowId: installWorkflowId(tenantId, extensionId) };
+      const decided = { decision, ...(consented && { capabilities: consented }), decidedBy };
+      await asFarAsKnown(workflows.decideConsent({ installId, versionId }, decided));
+      return { workflowId };
     },
+
+    decline,
   };
+
+  /** Ends the wait of a version for a person. */
+  async function decline({ keyId: decidedBy }: Principal, { installId, pending }: Install): Promise<void> {
+    if (!pending?.waitingFor) return;
+    const waiting = { installId, versionId: pending.versionId };
+    const declined = { decidedBy, decision: 'decline' } as const;
+    await asFarAsKnown(
+      pending.waitingFor === 'consent'
+        ? workflows.decideConsent(waiting, declined)
+        : workflows.decideSettings(waiting, declined),
+    );
+  }
 }
 
-/** For the keyed digest alone. */
-function revealed(secrets: SecretChanges | undefined): Record<string, string | null> {
-  return Object.fromEntries(
-    Object.entries(secrets ?? {}).map(([name, value]) => [name, value && value.reveal()]),
-  );
+/** Where it is not known whether Temporal took a decision, the install shows what came of it. */
+async function asFarAsKnown(decided: Promise<unknown>): Promise<void> {
+  await decided.catch((err: unknown) => {
+    if (!isPlatformError(err) || err.code !== 'TEMPORAL_OUTCOME_UNKNOWN') throw err;
+  });
 }
 
 function awaitsDecision({ installId, pending }: Install): PlatformError {

@@ -24,11 +24,29 @@ export interface DraftContent {
   replaceSecrets: boolean;
 }
 
+/** Seals each secret to the runner's key, for one install. */
+export type SealSecrets = (
+  install: { tenantId: string; installId: string },
+  secrets: SecretChanges,
+) => Promise<NonNullable<InstallDraft['secrets']>>;
+
+/** `publicKey` is the half that secrets are sealed to, base64; `keyId` its short name. */
+export function createSealSecrets({ publicKey, keyId }: { publicKey: string; keyId: string }): SealSecrets {
+  return async ({ tenantId, installId }, secrets) => {
+    const sealed: NonNullable<InstallDraft['secrets']> = {};
+    for (const [name, value] of Object.entries(secrets)) {
+      sealed[name] = value && {
+        sealed: await sealSecret(publicKey, { tenantId, installId, name }, value),
+        keyId,
+      };
+    }
+    return sealed;
+  };
+}
+
 export interface DraftWriterDeps {
   drafts: Pick<InstallDraftStore, 'findByDigest' | 'create'>;
-  /** Public half of the key that secrets are sealed to, base64, and its short name. */
-  secretsPublicKey: string;
-  secretsKeyId: string;
+  sealSecrets: SealSecrets;
 }
 
 export interface WrittenDraft {
@@ -45,9 +63,7 @@ const DRAFT_LIFETIME_MS = 60 * 60 * 1000;
 /** Writes a draft where a workflow finds it, its secrets sealed before anything else sees them. The same request finds its first one. */
 export type DraftWriter = (tenantId: string, change: DraftContent) => Promise<WrittenDraft>;
 
-export function createDraftWriter(deps: DraftWriterDeps): DraftWriter {
-  const { drafts, secretsPublicKey, secretsKeyId } = deps;
-
+export function createDraftWriter({ drafts, sealSecrets }: DraftWriterDeps): DraftWriter {
   async function sealed(tenantId: string, change: DraftContent): Promise<InstallDraft> {
     const { secrets, installId, reset = false, ...rest } = change;
     const draft: InstallDraft = {
@@ -57,14 +73,7 @@ export function createDraftWriter(deps: DraftWriterDeps): DraftWriter {
       reset,
       expiresAt: new Date(Date.now() + DRAFT_LIFETIME_MS),
     };
-    if (!secrets) return draft;
-    draft.secrets = {};
-    for (const [name, value] of Object.entries(secrets)) {
-      draft.secrets[name] = value && {
-        sealed: await sealSecret(secretsPublicKey, { tenantId, installId, name }, value),
-        keyId: secretsKeyId,
-      };
-    }
+    if (secrets) draft.secrets = await sealSecrets({ tenantId, installId }, secrets);
     return draft;
   }
 

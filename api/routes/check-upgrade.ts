@@ -3,11 +3,11 @@ import { checkUpgrade as route } from '../../core/api/upgrades.ts';
 import { PlatformError } from '../../core/errors.ts';
 import { permissionsOf } from '../../core/manifest/permissions.ts';
 import { checkUpgrade } from '../../core/upgrade.ts';
-import { matchVersion } from '../../core/version.ts';
 import type { InstallStore } from '../../platform/db/installs.ts';
-import type { ExtensionVersion, RegistryStore } from '../../platform/db/registry.ts';
+import type { RegistryStore } from '../../platform/db/registry.ts';
 import { answer } from '../answer.ts';
 import { refuseUnavailable } from '../installs/consent.ts';
+import { findVersion } from '../installs/find-version.ts';
 import type { InstallService } from '../installs/install-service.ts';
 import { jsonBody } from '../json-body.ts';
 import { principalOf, requirePermission } from '../principal.ts';
@@ -33,13 +33,14 @@ export function createCheckUpgradeRouter({ registry, installs, service }: CheckU
         `an install that is ${install.status} has nothing to upgrade`,
       );
     }
-    const next = await versionOf(install.extensionId, wanted);
+    const next = await findVersion(registry, install.extensionId, wanted);
     refuseUnavailable(next.manifest);
     const current = await registry.findVersionById(install.activeVersionId);
     if (!current) throw new PlatformError('INTERNAL', 'an install names a version that is not there');
     const secrets = Object.keys(await installs.secretNames(tenantId, installId));
-    const { grants, config = {} } = install;
-    const checked = checkUpgrade({ manifest: current.manifest, grants, config, secrets }, next.manifest);
+    const { grants, config = {}, aside = {} } = install;
+    const from = { manifest: current.manifest, grants, config, aside, secrets };
+    const checked = checkUpgrade(from, next.manifest);
     const added = checked.added.map(({ name }) => name);
     answer(res, route, 200, {
       version: next.version,
@@ -49,13 +50,6 @@ export function createCheckUpgradeRouter({ registry, installs, service }: CheckU
       settingsNeeded: checked.settingsNeeded,
     });
   });
-
-  async function versionOf(extensionId: string, wanted: string): Promise<ExtensionVersion> {
-    const number = matchVersion(wanted, await registry.publishedVersions(extensionId));
-    const version = number === undefined ? undefined : await registry.findVersion(extensionId, number);
-    if (!version) throw new PlatformError('NOT_FOUND', 'there is no such version of the extension');
-    return version;
-  }
 
   return router;
 }

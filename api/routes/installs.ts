@@ -8,7 +8,9 @@ import { answer, onWire } from '../answer.ts';
 import type { SendEvents } from '../event-streams.ts';
 import { answerBegun, answerInstall, installBody, isSettled } from '../installs/install-answer.ts';
 import type { ConfigChanged, Configured, InstallService } from '../installs/install-service.ts';
+import type { PendingSettings, SettingsOfPending } from '../installs/pending-settings.ts';
 import { installEvent, watchedInstall } from '../installs/watched-install.ts';
+import { answerVersionChange } from '../installs/version-answer.ts';
 import { jsonBody } from '../json-body.ts';
 import { pageBody } from '../page-body.ts';
 import { preferredWait, waitAsPreferred } from '../prefer-wait.ts';
@@ -17,11 +19,13 @@ import { principalOf, requirePermission } from '../principal.ts';
 import { inputOf } from '../request-input.ts';
 import type { WatchedRow } from '../watch-row.ts';
 
+type ConfigAnswer = z.output<(typeof readConfig.answers)[200]>;
 type SecretsAnswer = z.output<(typeof readSecrets.answers)[200]>;
 
 export interface InstallsRouterDeps {
   installs: Pick<InstallStore, 'list'>;
   service: InstallService;
+  settings: SettingsOfPending;
   changes: RowChanges;
   sendEvents: SendEvents;
   runnerPublicBase: string;
@@ -29,7 +33,7 @@ export interface InstallsRouterDeps {
 
 /** Installs of the caller's tenant, their config and secrets. */
 export function createInstallsRouter(deps: InstallsRouterDeps): Router {
-  const { installs, service, changes, runnerPublicBase } = deps;
+  const { installs, service, settings, changes, runnerPublicBase } = deps;
   const router = Router();
   const mayRead = requirePermission('extension:read');
   const mayInstall = requirePermission('extension:install');
@@ -54,12 +58,22 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
   );
 
   router.get('/:installId/config', mayInstall, async (req, res) => {
-    const { config = {}, configVersion: version, changes } = await findInstall(req, res);
-    answer(res, readConfig, 200, { config, version, ...(changes && { changes }) });
+    const install = await findInstall(req, res);
+    const { config = {}, configVersion: version, changes } = install;
+    const pending = await settings.find(install);
+    answer(res, readConfig, 200, { config, version, ...(changes && { changes }), ...pendingBody(pending) });
   });
 
   router.put('/:installId/config', mayInstall, jsonBody, async (req, res) => {
     const values = inputOf(replaceConfig.body, req.body);
+    const install = await findInstall(req, res);
+    if (install.pending?.waitingFor === 'settings') {
+      const { goesOn, ...state } = await settings.give(principalOf(res), install, { config: values });
+      const { config } = state;
+      const body = { config, version: install.configVersion, ...(!goesOn && pendingBody(state)) };
+      answer(res, replaceConfig, 200, body);
+      return;
+    }
     const changed = await service.replaceConfig(principalOf(res), installIdOf(req), values);
     answerConfigChange(req, res, changed);
   });
@@ -75,6 +89,12 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
 
   router.put('/:installId/secrets', mayInstall, jsonBody, async (req, res) => {
     const secrets = inputOf(changeSecrets.body, req.body);
+    const install = await findInstall(req, res);
+    if (install.pending?.waitingFor === 'settings') {
+      const { secrets: set } = await settings.give(principalOf(res), install, { secrets });
+      answer(res, changeSecrets, 200, { secrets: set, version: install.secretsVersion });
+      return;
+    }
     const changed = await service.changeSecrets(principalOf(res), installIdOf(req), secrets);
     await answerSecretsChange(req, res, changed);
   });
@@ -88,11 +108,16 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
     const { decision, ...rest } = inputOf(decideConsent.body, req.body);
     const capabilities = 'capabilities' in rest ? rest.capabilities : undefined;
     const given = { decision, ...(capabilities && { capabilities }) };
+    const before = await findInstall(req, res);
     const { workflowId } = await service.decideConsent(principalOf(res), installIdOf(req), given);
     const waited = waitAsPreferred(changes, req, res, watched(req, res), isDecidedAndSettled);
     const install = await onceBegun(waited);
     if (!install) answerBegun(res, { installId: installIdOf(req), workflowId });
-    else answerInstall(res, install, { waited: preferredWait(req) > 0, runnerPublicBase });
+    else if (before.activeVersionId !== undefined) {
+      const versionId = decision === 'grant' ? before.pending?.versionId : before.activeVersionId;
+      const asked = { versionId, waited: preferredWait(req) > 0, runnerPublicBase };
+      answerVersionChange(res, decideConsent, install, asked);
+    } else answerInstall(res, install, { waited: preferredWait(req) > 0, runnerPublicBase });
   });
 
   const watched = (req: Request, res: Response): WatchedRow<Install> =>
@@ -107,8 +132,9 @@ export function createInstallsRouter(deps: InstallsRouterDeps): Router {
 
   async function secretsBody(install: Install): Promise<SecretsAnswer> {
     const { tenantId, secretsVersion: version, changes } = install;
+    const pending = await settings.find(install);
     return {
-      secrets: await service.describeSecrets(tenantId, install),
+      secrets: { ...(await service.describeSecrets(tenantId, install)), ...pending?.secrets },
       version,
       ...(changes && { changes }),
     };
@@ -133,7 +159,13 @@ function answerUnderWay(req: Request, res: Response, { changeId, workflowId }: C
   answer(res.location(url), replaceConfig, 202, { status: 'configuring', changeId, url, workflowId });
 }
 
+function pendingBody(pending: PendingSettings | undefined): Pick<ConfigAnswer, 'pending'> {
+  if (!pending) return {};
+  const { version, config, needed: settingsNeeded } = pending;
+  return { pending: { version, config, settingsNeeded } };
+}
+
 /** The row shows the decision only once the workflow's next step has begun. */
 function isDecidedAndSettled(install: Install): boolean {
-  return install.status !== 'awaiting-consent' && isSettled(install);
+  return install.pending?.waitingFor !== 'consent' && isSettled(install);
 }

@@ -18,6 +18,14 @@ const config = z.object({
   config: z.record(z.string(), z.unknown()),
   version: z.int().nonnegative(),
   changes,
+  /** A version that waits for settings: what it has of them so far, and the paths of those that it needs. */
+  pending: z
+    .object({
+      version: z.string(),
+      config: z.record(z.string(), z.unknown()),
+      settingsNeeded: z.array(z.string()),
+    })
+    .optional(),
 });
 
 /** Which are set, and since when. Never values. */
@@ -40,6 +48,7 @@ export const readConfig = {
   answers: { 200: config },
 } satisfies Route;
 
+/** While a version waits for settings: values for that one, put over those that it has already. */
 export const replaceConfig = {
   method: 'PUT',
   path: CONFIG,
@@ -63,7 +72,7 @@ export const readSecrets = {
   answers: { 200: secrets },
 } satisfies Route;
 
-/** `null` removes one; those that are not named stay. */
+/** `null` removes one; those that are not named stay. While a version waits for settings: secrets for that one. */
 export const changeSecrets = {
   method: 'PUT',
   path: SECRETS,

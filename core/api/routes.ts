@@ -11,6 +11,7 @@ import * as settings from './install-config.ts';
 import * as tenants from './tenants.ts';
 import * as upgrades from './upgrades.ts';
 import * as uploads from './uploads.ts';
+import * as versions from './version-changes.ts';
 
 /** What a client with an API key may ask, by the name of each route. */
 export const publicRoutes = {
@@ -38,6 +39,8 @@ export const publicRoutes = {
   resumeInstall: lifecycle.resumeInstall,
   uninstallInstall: lifecycle.uninstallInstall,
   restoreInstall: lifecycle.restoreInstall,
+  upgradeInstall: versions.upgradeInstall,
+  rollbackInstall: versions.rollbackInstall,
   exportInstall: lifecycle.exportInstall,
   readConfig: settings.readConfig,
   replaceConfig: settings.replaceConfig,

@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import { PlatformError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 import { checkSecrets, defaultConfig, validateConfig } from '../../core/install-config.ts';
+import { carrySettings } from '../../core/upgrade.ts';
 import {
   removeInstallDrafts,
   stampsOf,
@@ -11,11 +12,15 @@ import {
   type InstallDraft,
 } from './install-drafts.ts';
 import { showSteps, type ShownSteps } from './show-steps.ts';
+import { manifestOf } from './upgradable.ts';
 
 interface LockedInstall {
   active_version_id: string | null;
   pending_version_id: string | null;
 }
+
+/** The stamps that a draft led to, or the paths of the settings without which an install's is not applied. */
+export type AppliedDraft = ConfigStamps & { needed?: string[] };
 
 /** See InstallOperationStore.applyDraft. All or nothing; the draft is gone in the same transaction, and with the one it begins with every other of an install. */
 export async function applyDraft(
@@ -23,7 +28,7 @@ export async function applyDraft(
   tenantId: string,
   { installId, draftId }: { installId: string; draftId: string },
   shown?: ShownSteps,
-): Promise<ConfigStamps> {
+): Promise<AppliedDraft> {
   return db.transaction(async (trx) => {
     const install = (await trx('tenant_extension_install')
       .where({ tenant_id: tenantId, install_id: installId })
@@ -40,6 +45,10 @@ export async function applyDraft(
       throw outdated('are for a version that this install no longer has');
     }
     const manifest = await manifestOf(trx, draft.versionId);
+    if (draft.kind === 'install') {
+      const { needed } = carrySettings({ config: {}, secrets: [] }, manifest, draft);
+      if (needed.length > 0) return { ...(await readVersions(trx, tenantId, installId)), needed };
+    }
     await applyConfig(trx, tenantId, draft, manifest);
     await applySecrets(trx, tenantId, draft, manifest);
     await (draft.kind === 'install'
@@ -67,13 +76,6 @@ export async function clearSettings(db: Knex, tenantId: string, installId: strin
     await trx('tenant_extension_install_config').where(own).delete();
     await trx('tenant_extension_install_secrets').where(own).delete();
   });
-}
-
-async function manifestOf(trx: Knex.Transaction, versionId: string): Promise<Manifest> {
-  const row = (await trx('extension_version').where({ version_id: versionId }).first('manifest')) as {
-    manifest: Manifest;
-  };
-  return row.manifest;
 }
 
 async function applyConfig(

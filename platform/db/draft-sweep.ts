@@ -27,7 +27,7 @@ export function createDraftSweepStore(db: Knex) {
         'i.tenant_id': 'd.tenant_id',
         'i.install_id': 'd.install_id',
       })
-      .where('d.kind', 'install')
+      .whereRaw("d.kind in ('install', 'upgrade')")
       .whereIn('i.status', INSTALL_ENDED);
 
   return {

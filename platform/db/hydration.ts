@@ -53,28 +53,39 @@ interface HydrationRow {
   grants: Grant[] | null;
   off: CapabilityName[];
   secrets: HydratedInstall['secrets'] | null;
+  staged_secrets?: Record<string, { sealed: string; keyId: string } | null> | null;
 }
 
-const SELECT = `
+const GRANTS = `(select jsonb_agg(jsonb_build_object('capability', g.capability, 'scope', g.scope) order by g.capability)
+       from tenant_extension_grant g
+      where g.tenant_id = i.tenant_id and g.install_id = i.install_id and g.version_id = v.version_id)`;
+
+const selectWith = (settings: string): string => `
   select i.tenant_id, i.install_id, i.extension_id, i.status, i.active_version_id, i.secrets_version,
     v.version_id, v.status as version_status, v.content_hash, v.manifest->'limits' as limits,
-    c.config, c.version as config_version,
     (select jsonb_agg(jsonb_build_object('method', p.method, 'path', p.path, 'permission', p.permission,
                                          'timeoutMs', p.timeout_ms) order by p.position)
        from extension_api_endpoint p where p.version_id = v.version_id) as endpoints,
-    (select jsonb_agg(jsonb_build_object('capability', g.capability, 'scope', g.scope) order by g.capability)
-       from tenant_extension_grant g
-      where g.tenant_id = i.tenant_id and g.install_id = i.install_id and g.version_id = v.version_id) as grants,
     (select t.capabilities_off from tenant t where t.tenant_id = i.tenant_id) as off,
     (select jsonb_agg(jsonb_build_object('name', s.name, 'sealed', s.sealed, 'keyId', s.key_id) order by s.name)
        from tenant_extension_install_secrets s
-      where s.tenant_id = i.tenant_id and s.install_id = i.install_id) as secrets
+      where s.tenant_id = i.tenant_id and s.install_id = i.install_id) as secrets,
+    ${settings}
   from tenant_extension_install i`;
+
+const SELECT = selectWith(`c.config, c.version as config_version, ${GRANTS} as grants`);
+/** The same for a version that may be on its way: with what it will be configured with, and the stamps that this will get. */
+const SELECT_STAGED = selectWith(`
+    coalesce(n.config, c.config) as config, coalesce(n.grants, ${GRANTS}) as grants, n.secrets as staged_secrets,
+    case when n.config is null then c.version else i.config_version + 1 end as config_version`);
 
 const ACTIVE = 'join extension_version v on v.version_id = i.active_version_id';
 // After the version is joined: config and grants are that version's.
 const CONFIG = `left join tenant_extension_install_config c
     on c.tenant_id = i.tenant_id and c.install_id = i.install_id and c.version_id = v.version_id`;
+
+const STAGED = `left join tenant_extension_install_change n
+    on n.tenant_id = i.tenant_id and n.install_id = i.install_id and n.to_version_id = v.version_id and not n.switched`;
 
 export type HydrationStore = ReturnType<typeof createHydrationStore>;
 
@@ -84,8 +95,9 @@ export function createHydrationStore(db: Knex) {
     joins: string,
     where: string,
     bindings: Record<string, string>,
+    staged = false,
   ): Promise<HydratedInstall | undefined> {
-    const sql = `${SELECT} ${joins} ${CONFIG} where ${where}`;
+    const sql = `${staged ? SELECT_STAGED : SELECT} ${joins} ${CONFIG} ${staged ? STAGED : ''} where ${where}`;
     // Named, so that each connection plans it once: planning takes longer than running it.
     const name = createHash('sha256').update(sql).digest('hex').slice(0, 40);
     const query = db.raw<{ rows: HydrationRow[] }>(sql, bindings);
@@ -123,17 +135,25 @@ export function createHydrationStore(db: Knex) {
         'join extension_version v on v.extension_id = i.extension_id and v.version_id = :versionId',
         where,
         { tenantId, installId, versionId },
+        true,
       );
     },
 
-    /** The UI of a bundle, if some install serves that version of the extension; which tenant's does not matter, assets are public. */
+    /**
+     * The UI of a bundle, if some install serves that version of the extension, or did a day ago; which tenant's does not matter, assets are
+     * public.
+     */
     async servedUi(extensionId: string, contentHash: string): Promise<Manifest['ui']> {
       const row = (await db('extension_version as v')
         .where({ 'v.content_hash': contentHash, 'v.extension_id': extensionId, 'v.status': 'published' })
         // Written out: the index of serving installs is found by these words.
         .whereRaw(
-          `exists (select from tenant_extension_install i
-                    where i.active_version_id = v.version_id and i.status in ('active', 'paused'))`,
+          `(exists (select from tenant_extension_install i
+                     where i.active_version_id = v.version_id and i.status in ('active', 'paused'))
+             or exists (select from tenant_extension_install_previous p
+                          join tenant_extension_install i using (tenant_id, install_id)
+                         where p.version_id = v.version_id and p.superseded_at > now() - interval '1 day'
+                           and i.status in ('active', 'paused')))`,
         )
         .first({ ui: db.raw("v.manifest->'ui'") })) as { ui: Manifest['ui'] | null } | undefined;
       return row?.ui ?? undefined;
@@ -157,7 +177,20 @@ function toHydrated(row: HydrationRow): HydratedInstall {
     configVersion: row.config_version ?? 0,
     grants: (row.grants ?? []).filter(({ capability }) => !row.off.includes(capability)),
     off: row.off,
-    secrets: row.secrets ?? [],
-    secretsVersion: row.secrets_version,
+    ...secretsOf(row),
   };
+}
+
+/** Those that are set, with those on their way put over them. */
+function secretsOf({
+  secrets,
+  staged_secrets: staged,
+  secrets_version: secretsVersion,
+}: HydrationRow): Pick<HydratedInstall, 'secrets' | 'secretsVersion'> {
+  const set = secrets ?? [];
+  const given = Object.entries(staged ?? {});
+  if (given.length === 0) return { secrets: set, secretsVersion };
+  const kept = set.filter(({ name }) => !given.some(([changed]) => changed === name));
+  const changed = given.flatMap(([name, secret]) => (secret ? [{ name, ...secret }] : []));
+  return { secrets: [...kept, ...changed], secretsVersion: secretsVersion + 1 };
 }

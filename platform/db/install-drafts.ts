@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { PlatformError } from '../../core/errors.ts';
 import { extensionAddress } from '../../core/ids.ts';
 import type { FailureReason, InstallOperationKind } from '../../core/progress.ts';
 import { TENANT_QUOTAS } from '../../core/quotas.ts';
@@ -145,6 +146,47 @@ export function createInstallDraftStore(db: Knex) {
       return stampsOf(db, tenantId, draftId);
     },
 
+    /** The draft of the version that waits for settings; undefined if none does. */
+    async findHeld(tenantId: string, installId: string): Promise<HeldDraft | undefined> {
+      const row = (await heldDraft(db, tenantId, installId).first('d.kind', 'd.config', 'd.secrets')) as
+        Pick<DraftRow, 'kind' | 'config' | 'secrets'> | undefined;
+      return row && toHeld(row);
+    },
+
+    /**
+     * Puts more settings into the draft of a version that waits for them; secrets of null are removed. Throws STATE_CONFLICT if it no
+     * longer waits.
+     */
+    async amend(
+      tenantId: string,
+      installId: string,
+      given: Pick<InstallDraft, 'versionId' | 'config' | 'secrets'>,
+    ): Promise<HeldDraft> {
+      return db.transaction(async (trx) => {
+        const row = (await heldDraft(trx, tenantId, installId)
+          .where('d.version_id', given.versionId)
+          .forUpdate()
+          .first('d.draft_id', 'd.kind', 'd.config', 'd.secrets')) as DraftRow | undefined;
+        if (!row) {
+          throw new PlatformError(
+            'STATE_CONFLICT',
+            'the install no longer waits for settings; read it again',
+          );
+        }
+        const config = { ...row.config, ...given.config };
+        const entries = { ...row.secrets?.entries, ...given.secrets };
+        const amended = {
+          kind: row.kind,
+          config,
+          secrets: { entries, replace: row.secrets?.replace ?? false },
+        };
+        await trx('install_draft')
+          .where({ tenant_id: tenantId, draft_id: row.draft_id })
+          .update({ config: JSON.stringify(config), secrets: JSON.stringify(amended.secrets) });
+        return toHeld(amended);
+      });
+    },
+
     /** Nothing will come of a change: it says why, and holds nothing any more. One that was applied stays so. */
     async fail(tenantId: string, draftId: string, reason: FailureReason): Promise<void> {
       await db('install_draft')
@@ -163,6 +205,27 @@ export function createInstallDraftStore(db: Knex) {
   };
 }
 
+/** By the request that brought the version which waits; both rows are locked by `forUpdate`. */
+function heldDraft(db: Knex, tenantId: string, installId: string): Knex.QueryBuilder {
+  return db('tenant_extension_install as i')
+    .join('install_draft as d', {
+      'd.tenant_id': 'i.tenant_id',
+      'd.install_id': 'i.install_id',
+      'd.digest': 'i.pending_digest',
+    })
+    .where({ 'i.tenant_id': tenantId, 'i.install_id': installId, 'i.waiting_for': 'settings' })
+    .whereRaw("d.kind in ('install', 'upgrade') and d.expires_at > now()");
+}
+
+function toHeld({ kind, config, secrets }: Pick<DraftRow, 'kind' | 'config' | 'secrets'>): HeldDraft {
+  const entries = Object.entries(secrets?.entries ?? {});
+  return {
+    kind,
+    config: config ?? {},
+    secrets: Object.fromEntries(entries.map(([name, secret]) => [name, secret !== null])),
+  };
+}
+
 async function refuseOverQuota(trx: Knex.Transaction, tenantId: string): Promise<void> {
   const [{ count }] = (await trx('install_draft')
     .where({ tenant_id: tenantId })
@@ -172,6 +235,23 @@ async function refuseOverQuota(trx: Knex.Transaction, tenantId: string): Promise
   throw quotaExceeded(
     `the tenant has ${count} installs and changes that wait, the most it may have; decide on installs that await consent, or try again later`,
   );
+}
+
+/** What is known of an install whose version waits for settings. */
+export interface HeldDraft {
+  kind: InstallOperationKind;
+  config: Record<string, unknown>;
+  /** Names of the secrets it holds, and of those that it removes: false. */
+  secrets: Record<string, boolean>;
+}
+
+/** From here on the operation, or the wait it leaves behind, removes the draft; it outlasts the week that a person may take. */
+export async function holdDraft(db: Knex, tenantId: string, installId: string): Promise<void> {
+  await db('install_draft')
+    .where({ tenant_id: tenantId, install_id: installId })
+    .whereRaw("kind in ('install', 'upgrade')") // in the words of their index
+    .where('expires_at', '>', db.fn.now())
+    .update({ expires_at: db.raw("now() + interval '8 days'") });
 }
 
 /** Whether the draft was applied within the last day. */

@@ -9,8 +9,8 @@ import type {
   InstallStepName,
   Step,
 } from '../../core/progress.ts';
-import { applyDraft, clearSettings } from './apply-draft.ts';
-import { removeInstallDrafts, type ConfigStamps } from './install-drafts.ts';
+import { applyDraft, clearSettings, type AppliedDraft } from './apply-draft.ts';
+import { holdDraft, removeInstallDrafts } from './install-drafts.ts';
 import { narrowGrants } from './narrow-grants.ts';
 import { showSteps, type ShownSteps } from './show-steps.ts';
 
@@ -148,7 +148,7 @@ export function createInstallOperationStore(db: Knex) {
 
     /**
      * Applies config and secrets of a draft, after checking them against the version it is for, and shows the steps. A repeat for the
-     * same draft answers the stamps it led to. Throws STATE_CONFLICT if the draft has expired or its version is no longer this install's,
+     * same draft answers the stamps it led to. One of an install that lacks settings is left as it is, and what is needed is answered. Throws STATE_CONFLICT if the draft has expired or its version is no longer this install's,
      * SETTINGS_INVALID.
      */
     applyDraft(
@@ -156,7 +156,7 @@ export function createInstallOperationStore(db: Knex) {
       installId: string,
       draftId: string,
       shown?: ShownSteps,
-    ): Promise<ConfigStamps> {
+    ): Promise<AppliedDraft> {
       return applyDraft(db, tenantId, { installId, draftId }, shown);
     },
 
@@ -259,14 +259,6 @@ async function lockPending(
     .forUpdate()
     .first('pending_version_id')) as { pending_version_id: string | null } | undefined;
   return found?.pending_version_id ?? undefined;
-}
-
-/** From here on the operation, or the wait it leaves behind, removes the draft; it outlasts the week that consent may take. */
-async function holdDraft(db: Knex, tenantId: string, installId: string): Promise<void> {
-  await db('install_draft')
-    .where({ tenant_id: tenantId, install_id: installId, kind: 'install' })
-    .where('expires_at', '>', db.fn.now())
-    .update({ expires_at: db.raw("now() + interval '8 days'") });
 }
 
 /** An install that fails again and again leaves no more than its last attempts. */

@@ -1,9 +1,10 @@
 import type { Knex } from 'knex';
 import type { FailureReason, InstallOperation, InstallStatus, Step } from '../../core/progress.ts';
+import { undoChange } from './version-changes.ts';
 
 const BATCH = 1_000;
 
-/** An install on its way to serving, or one that is operated on, that has not changed for a while. */
+/** An install on its way to serving, that is operated on, or has a version that waits for a person; unchanged for a while. */
 export interface QuietInstall {
   tenantId: string;
   installId: string;
@@ -11,6 +12,7 @@ export interface QuietInstall {
   /** The one on its way; of an install that is operated on none. */
   versionId: string | null;
   status: InstallStatus;
+  waitingFor: 'consent' | 'settings' | null;
   operation: InstallOperation | null;
   steps: Step[];
   /** As the database writes it: a Date would lose the microseconds. */
@@ -25,8 +27,10 @@ export function createInstallSweepStore(db: Knex) {
     /** A page of those that last changed `quietMs` ago or earlier, the quietest first. */
     async listQuiet(quietMs: number, after?: QuietInstall): Promise<QuietInstall[]> {
       const query = db('tenant_extension_install')
-        // In the words of the index of those that are under way.
-        .whereRaw("(operation is not null or status in ('installing', 'awaiting-consent'))")
+        // In the words of the index of those that a workflow owns.
+        .whereRaw(
+          "(operation is not null or waiting_for is not null or status in ('installing', 'awaiting-consent'))",
+        )
         .whereRaw('updated_at < now() - ?::interval', [`${quietMs} ms`])
         .orderBy(['updated_at', 'install_id'])
         .limit(BATCH)
@@ -36,6 +40,7 @@ export function createInstallSweepStore(db: Knex) {
           extensionId: 'extension_id',
           versionId: 'pending_version_id',
           status: 'status',
+          waitingFor: 'waiting_for',
           operation: 'operation',
           steps: 'steps',
           updatedAt: db.raw('updated_at::text'),
@@ -61,7 +66,7 @@ export function createInstallSweepStore(db: Knex) {
         const own = { tenant_id: tenantId, install_id: installId };
         const updated = await trx('tenant_extension_install')
           .where(own)
-          .whereIn('status', ['installing', 'awaiting-consent'])
+          .whereIn('status', ['installing', 'awaiting-consent', 'awaiting-settings'])
           .whereRaw('updated_at = ?::timestamptz', [updatedAt])
           .update({
             status: 'failed',
@@ -77,22 +82,54 @@ export function createInstallSweepStore(db: Knex) {
       });
     },
 
-    /** Ends an operation on an install that is there, the same way; what is served stays. */
+    /** Ends an operation on an install that is there, the same way; what is served stays, or serves again if it was superseded. */
     async endQuietOperation(
       { tenantId, installId, updatedAt }: QuietInstall,
       { steps, error }: { steps: Step[]; error: FailureReason },
     ): Promise<boolean> {
-      const updated = await db('tenant_extension_install')
-        .where({ tenant_id: tenantId, install_id: installId })
-        .whereNotNull('operation')
-        .whereRaw('updated_at = ?::timestamptz', [updatedAt])
-        .update({
-          operation: null,
-          steps: JSON.stringify(steps),
-          error: JSON.stringify(error),
-          updated_at: db.fn.now(),
-        });
-      return updated > 0;
+      return db.transaction(async (trx) => {
+        const own = { tenant_id: tenantId, install_id: installId };
+        const updated = await trx('tenant_extension_install')
+          .where(own)
+          .whereNotNull('operation')
+          .whereRaw('updated_at = ?::timestamptz', [updatedAt])
+          .update({
+            operation: null,
+            steps: JSON.stringify(steps),
+            error: JSON.stringify(error),
+            updated_at: trx.fn.now(),
+          });
+        if (updated > 0) await undoChange(trx, own);
+        return updated > 0;
+      });
+    },
+
+    /** Takes back a version that waits for a person in the place of one that serves. */
+    async endQuietWait(
+      { tenantId, installId, updatedAt }: QuietInstall,
+      { steps, error }: { steps: Step[]; error: FailureReason },
+    ): Promise<boolean> {
+      return db.transaction(async (trx) => {
+        const own = { tenant_id: tenantId, install_id: installId };
+        const updated = await trx('tenant_extension_install')
+          .where({ ...own, operation: null })
+          .whereNotNull('waiting_for')
+          .whereNotNull('active_version_id')
+          .whereRaw('updated_at = ?::timestamptz', [updatedAt])
+          .update({
+            waiting_for: null,
+            pending_version_id: null,
+            pending_digest: null,
+            steps: JSON.stringify(steps),
+            error: JSON.stringify(error),
+            updated_at: trx.fn.now(),
+          });
+        if (updated > 0)
+          await trx('install_draft')
+            .where({ ...own, kind: 'upgrade' })
+            .delete();
+        return updated > 0;
+      });
     },
   };
 }

@@ -49,11 +49,15 @@ export interface Install {
   /** Why that operation failed. */
   error?: FailureReason;
   config?: Record<string, unknown>;
+  /** Values of settings that the version does not have, from versions before it. */
+  aside?: Record<string, unknown>;
   configVersion: number;
   secretsVersion: number;
   grants: Grant[];
   /** Of these, and of what every install has, the ones that the operator has switched off for the tenant; absent if there are none. */
   switchedOff?: CapabilityName[];
+  /** Numbers of the versions that it can go back to, the one that served last first. */
+  previousVersions: string[];
   /** The latest ones that are not applied, newest first; absent if there are none. */
   changes?: ConfigChange[];
   /** Of an uninstalled one: when what it holds is removed; absent once that is done. */
@@ -82,6 +86,8 @@ interface InstallRow {
   steps: Step[];
   error: FailureReason | null;
   config: Record<string, unknown> | null;
+  aside: Record<string, unknown> | null;
+  previous_versions: string[] | null;
   config_stamp: number | null;
   secrets_version: number;
   grants: Grant[] | null;
@@ -120,6 +126,7 @@ export function createInstallStore(db: Knex) {
         'v.version',
         'v.content_hash',
         'c.config',
+        'c.aside',
         {
           config_stamp: 'c.version',
           pending_version: 'p.version',
@@ -129,6 +136,10 @@ export function createInstallStore(db: Knex) {
           from tenant_extension_grant g
           where g.tenant_id = i.tenant_id and g.install_id = i.install_id and g.version_id = v.version_id)`),
           off: db.raw('(select t.capabilities_off from tenant t where t.tenant_id = i.tenant_id)'),
+          previous_versions: db.raw(`(select jsonb_agg(o.version order by k.superseded_at desc)
+          from tenant_extension_install_previous k join extension_version o on o.version_id = k.version_id
+          where k.tenant_id = i.tenant_id and k.install_id = i.install_id and o.status = 'published'
+            and (k.expires_at is null or k.expires_at > now()))`),
           changes: db.raw(
             `(select jsonb_agg(jsonb_build_object('changeId', d.draft_id, 'requestedAt', d.created_at, 'error', d.error,
                                                   'expired', d.expires_at <= now()) order by d.created_at desc)
@@ -199,6 +210,8 @@ function toInstall(row: InstallRow): Install {
     steps: row.steps,
     ...(row.error && { error: row.error }),
     ...(row.config && { config: row.config }),
+    ...(row.aside && { aside: row.aside }),
+    previousVersions: row.previous_versions ?? [],
     configVersion: row.config_stamp ?? 0,
     secretsVersion: row.secrets_version,
     grants,

@@ -8,6 +8,8 @@ const SETTINGS = [
   'tenant_extension_grant',
   'tenant_extension_install_config',
   'tenant_extension_install_secrets',
+  'tenant_extension_install_previous',
+  'tenant_extension_install_change',
 ] as const;
 
 /** An install whose data is due to be removed. */

@@ -54,10 +54,15 @@ const PERMISSION = `
   exists (select from extension_execution_log
            where tenant_id = :tenantId and started_at = :startedAt and execution_id = :executionId
              and install_id = :installId and status = 'running') as running,
-  (select scope from tenant_extension_grant
-    where tenant_id = :tenantId and install_id = :installId and version_id = :versionId
-      and capability = 'storage.kv'
-      and not exists (select from tenant
+  (select case when n.grants is null
+            then (select scope from tenant_extension_grant
+                   where tenant_id = :tenantId and install_id = :installId and version_id = :versionId
+                     and capability = 'storage.kv')
+            else (select g->'scope' from jsonb_array_elements(n.grants) g where g->>'capability' = 'storage.kv') end
+     -- What a version on its way will be granted, which is probed with it.
+     from (select) as one left join tenant_extension_install_change n
+       on n.tenant_id = :tenantId and n.install_id = :installId and n.to_version_id = :versionId and not n.switched
+    where not exists (select from tenant
                        where tenant_id = :tenantId and 'storage.kv' = any(capabilities_off))) as scope`;
 
 // Values are read of the rows that are answered alone: how long one is, is known without it.

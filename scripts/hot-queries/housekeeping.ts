@@ -4,6 +4,7 @@ import { createDraftSweepStore } from '../../platform/db/draft-sweep.ts';
 import { createExecutionSweepStore } from '../../platform/db/execution-sweep.ts';
 import { createInstallSweepStore } from '../../platform/db/install-sweep.ts';
 import { createUploadSweepStore } from '../../platform/db/upload-sweep.ts';
+import { createVersionSweepStore } from '../../platform/db/version-sweep.ts';
 import { HOUR_MS, idOf, usual, type HotQuery } from './hot-query.ts';
 
 /** Of rows that are quiet, of which there are none. */
@@ -102,6 +103,9 @@ export function housekeepingQueries(): HotQuery[] {
     },
     { name: 'sweep of installs: end one', rows: 8, run: endInstall },
     { name: 'sweep of installs: end an operation', rows: 2, run: endOperation },
+    { name: 'sweep of installs: end a wait', rows: 2, run: endWait },
+    { name: 'sweep of versions, dry', rows: NONE, run: (db) => createVersionSweepStore(db).count() },
+    { name: 'sweep of versions', rows: NONE, run: (db) => createVersionSweepStore(db).clear() },
   ];
 }
 
@@ -110,6 +114,7 @@ const quietInstall = () => ({
   extensionId: idOf('extension-0'),
   versionId: idOf('version-0-3'),
   status: 'installing' as const,
+  waitingFor: null,
   operation: null,
   steps: [],
   updatedAt: '2026-01-01 00:00:00+00',
@@ -132,4 +137,15 @@ async function endOperation(db: Knex): Promise<void> {
   const own = { tenant_id: install.tenantId, install_id: install.installId };
   await db('tenant_extension_install').where(own).update({ operation: '{}', updated_at: install.updatedAt });
   await createInstallSweepStore(db).endQuietOperation(install, { steps: [], error: reason });
+}
+
+async function endWait(db: Knex): Promise<void> {
+  const install = quietInstall();
+  const own = { tenant_id: install.tenantId, install_id: install.installId };
+  await db('tenant_extension_install').where(own).update({
+    waiting_for: 'consent',
+    pending_version_id: install.versionId,
+    updated_at: install.updatedAt,
+  });
+  await createInstallSweepStore(db).endQuietWait(install, { steps: [], error: reason });
 }

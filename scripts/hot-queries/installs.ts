@@ -7,6 +7,7 @@ import { createInstallOperationStore } from '../../platform/db/install-operation
 import { createPurgeStore } from '../../platform/db/purge.ts';
 import { createStorageExportStore } from '../../platform/db/storage-export.ts';
 import { createInstallStore } from '../../platform/db/installs.ts';
+import { createVersionChangeStore } from '../../platform/db/version-changes.ts';
 import { busy, everywhere, hashOf, HOUR_MS, idOf, pages, usual, type HotQuery } from './hot-query.ts';
 
 /** Nobody has it installed. */
@@ -20,6 +21,46 @@ const operation = {
 };
 
 const shown = { runId: operation.runId, steps };
+
+const versionChanges = createVersionChangeStore;
+
+/** A version that tenant 3 neither serves nor keeps, put in the place of the one that it has. */
+async function upgrade(db: Knex, end: 'undone' | 'declined' | 'then back'): Promise<void> {
+  const { tenantId, installId } = usual;
+  const changes = versionChanges(db);
+  const runId = 'explain';
+  const versionId = idOf('version-0-200');
+  const draft = { draftId: randomUUID(), installId, versionId, kind: 'upgrade', digest: 'upgrade' } as const;
+  const expiresAt = new Date(Date.now() + HOUR_MS);
+  const content = { config: {}, replaceSecrets: false, reset: false, expiresAt };
+  const drafts = createInstallDraftStore(db);
+  await drafts.create(tenantId, { ...draft, ...content });
+  const owned = { ...operation, kind: 'upgrade' as const, runId };
+  const opening = { kind: 'upgrade', versionId, digest: 'upgrade', operation: owned, steps } as const;
+  await changes.open(tenantId, installId, opening);
+  await changes.upgradable(tenantId, installId);
+  const { draftId } = draft;
+  if (end === 'declined') {
+    await changes.wait(tenantId, installId, { runId, versionId, waitingFor: 'settings', steps });
+    await drafts.findHeld(tenantId, installId);
+    await drafts.amend(tenantId, installId, { versionId, config: {} });
+    await changes.withdraw(tenantId, installId, { versionId, digest: 'upgrade', draftId, steps });
+    return;
+  }
+  await changes.stage(tenantId, installId, { runId, draftId, consent: 'all', grantedBy: 'explain' });
+  await changes.switch(tenantId, installId, { runId, steps });
+  if (end === 'undone') {
+    await changes.switchBack(tenantId, installId, runId);
+    await changes.close(tenantId, installId, { runId, draftId });
+    await changes.undoLeft(tenantId, installId, runId);
+    return;
+  }
+  await changes.finish(tenantId, installId, { runId, steps, draftId });
+  const back = { ...opening, kind: 'rollback', versionId: idOf('version-0-3') } as const;
+  await changes.open(tenantId, installId, back);
+  await changes.switch(tenantId, installId, { runId, steps });
+  await changes.finish(tenantId, installId, { runId, steps });
+}
 
 /** One row each of install, version, extension, config and tenant, three endpoints, two grants, a secret. */
 const HYDRATION = 11;
@@ -74,12 +115,12 @@ export function installQueries(): HotQuery[] {
     },
     {
       name: 'install: by id',
-      rows: 9,
+      rows: 13,
       run: (db) => createInstallStore(db).find(usual.tenantId, usual.installId),
     },
     {
       name: 'install: by extension',
-      rows: 9,
+      rows: 13,
       run: (db) => createInstallStore(db).findByExtension(usual.tenantId, everywhere.extensionId),
     },
     {
@@ -87,7 +128,7 @@ export function installQueries(): HotQuery[] {
       rows: 1,
       run: (db) => createInstallStore(db).secretNames(usual.tenantId, usual.installId),
     },
-    ...pages('installs of a tenant', 8, (db, page) => createInstallStore(db).list(usual.tenantId, page)),
+    ...pages('installs of a tenant', 12, (db, page) => createInstallStore(db).list(usual.tenantId, page)),
     {
       name: 'install: pause, resume, disable, enable',
       rows: 24,
@@ -118,6 +159,14 @@ export function installQueries(): HotQuery[] {
           grantedBy: 'explain',
         }),
     },
+    {
+      name: 'install: versions to go back to',
+      rows: 4,
+      run: (db) => versionChanges(db).kept(usual.tenantId, usual.installId),
+    },
+    { name: 'install: upgrade, undone', rows: 60, run: (db) => upgrade(db, 'undone') },
+    { name: 'install: upgrade, declined', rows: 30, run: (db) => upgrade(db, 'declined') },
+    { name: 'install: upgrade, then back', rows: 90, run: (db) => upgrade(db, 'then back') },
     {
       name: 'install: uninstall, restore, uninstall, purge',
       rows: 40,

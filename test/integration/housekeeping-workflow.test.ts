@@ -18,6 +18,7 @@ const fakes = scriptActivities<HousekeepingActivities & SweepActivities>({
   sweepUploads: () => ({ count: 2 }),
   sweepObjects: () => ({ count: 0 }),
   sweepDrafts: () => ({ count: 3 }),
+  sweepVersions: () => ({ count: 4 }),
   sweepExecutions: () => ({ count: 125 }),
   sweepApiKeys: () => ({ count: 7 }),
 });
@@ -47,6 +48,7 @@ describe('housekeeping', () => {
       swept: {
         partitions: { count: 1 },
         installs: { count: 1 },
+        versions: { count: 4 },
         publishes: { count: 0 },
         uploads: { count: 2 },
         objects: { count: 0 },
@@ -54,7 +56,7 @@ describe('housekeeping', () => {
         executions: { count: 125 },
         'api-keys': { count: 7 },
       },
-      phase: 'done: partitions 1, installs 1, uploads 2, drafts 3, executions 125, api-keys 7',
+      phase: 'done: partitions 1, installs 1, versions 4, uploads 2, drafts 3, executions 125, api-keys 7',
     });
     expect(fakes.inputOf('sweepInstalls')).toEqual({ dryRun: false });
   });
@@ -62,7 +64,7 @@ describe('housekeeping', () => {
   it('passes a dry run on to every sweep, and makes no partition', async () => {
     expect(await run({ dryRun: true })).toMatchObject({
       swept: { partitions: { count: 0 }, executions: { count: 125 } },
-      phase: 'dry run: installs 1, uploads 2, drafts 3, executions 125, api-keys 7',
+      phase: 'dry run: installs 1, versions 4, uploads 2, drafts 3, executions 125, api-keys 7',
     });
     expect(fakes.names()).not.toContain('prepareExecutionPartitions');
     for (const { input } of fakes.calls) expect(input).toEqual({ dryRun: true });
@@ -83,7 +85,7 @@ describe('housekeeping', () => {
         executions: { count: 125 },
       },
       phase:
-        'incomplete: partitions failed, installs 1, uploads failed, drafts 3, executions 125, api-keys 7',
+        'incomplete: partitions failed, installs 1, versions 4, uploads failed, drafts 3, executions 125, api-keys 7',
     });
   });
 });

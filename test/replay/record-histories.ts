@@ -13,18 +13,19 @@ import {
   LIFECYCLE_TASK_QUEUE,
   precompileWorkflowId,
   purgeWorkflowId,
+  settingsWorkflowId,
 } from '../../core/ids.ts';
 import { startRecompile } from '../../platform/temporal/start-recompile.ts';
 import type { housekeeping } from '../../workflows/housekeeping.ts';
-import { consentUpdate } from '../../workflows/messages.ts';
+import { consentUpdate, settingsUpdate } from '../../workflows/messages.ts';
 import {
   beginConfigure,
   beginInstall,
   fakeInstallActivities,
   installInput,
 } from '../support/fake-install.ts';
-import { beginOperation } from '../support/begin-operation.ts';
-import { fakeLifecycleActivities } from '../support/fake-lifecycle.ts';
+import { beginOperation, beginVersion } from '../support/begin-operation.ts';
+import { fakeLifecycleActivities, fakeVersionChangeActivities } from '../support/fake-lifecycle.ts';
 import { ARTIFACT, beginPublish, CONTENT_HASH, fakePublishActivities } from '../support/fake-publish.ts';
 import { startWorkflowEnvironment } from '../support/workflow-environment.ts';
 
@@ -51,6 +52,7 @@ interface Recordable {
 
 const SWEEPS = [
   'sweepInstalls',
+  'sweepVersions',
   'sweepPublishes',
   'sweepUploads',
   'sweepObjects',
@@ -61,10 +63,12 @@ const SWEEPS = [
 
 const install = fakeInstallActivities();
 const lifecycle = fakeLifecycleActivities();
+const changes = fakeVersionChangeActivities();
 const publish = fakePublishActivities();
 const environment = await startWorkflowEnvironment({
   ...install.activities,
   ...lifecycle.activities,
+  ...changes.activities,
   ...publish.activities,
   ...Object.fromEntries(SWEEPS.map((name) => [name, () => Promise.resolve({ count: 1 })])),
   ...Object.fromEntries(
@@ -82,6 +86,7 @@ const { client } = environment;
 async function record(name: string, run: (client: Client) => Promise<Recordable>): Promise<void> {
   install.reset();
   lifecycle.reset();
+  changes.reset();
   publish.reset();
   const handle = await run(client);
   await handle.result().catch(() => undefined); // a failed workflow's history is what some scenarios are about
@@ -133,6 +138,26 @@ try {
     await waiting.executeUpdate(consentUpdate, { args: [{ decision: 'grant', decidedBy: 'key:admin' }] });
     return waiting;
   });
+  await record('upgrade-install-done', (on) => beginVersion(on, 'upgrade', installInput()));
+  await record('upgrade-install-restored', (on) => {
+    changes.script({ verifyVersion: failedProbe });
+    return beginVersion(on, 'upgrade', installInput());
+  });
+  await record('upgrade-install-awaits-consent', (on) => {
+    const added = [{ capability: 'storage.kv', scope: {}, optional: false } as const];
+    changes.script({ openChange: () => ({ added, attempts: 1 }) });
+    return beginVersion(on, 'upgrade', installInput({ consent: [] }));
+  });
+  await record('await-settings-given', async (on) => {
+    const input = installInput();
+    changes.script({ stageUpgrade: () => ({ needed: ['config.url'], attempts: 1 }) });
+    await (await beginVersion(on, 'upgrade', input)).result();
+    changes.reset();
+    const waiting = on.workflow.getHandle(settingsWorkflowId(input.installId, input.versionId));
+    await waiting.executeUpdate(settingsUpdate, { args: [{ decision: 'given', decidedBy: 'key:admin' }] });
+    return waiting;
+  });
+  await record('rollback-install-done', (on) => beginVersion(on, 'rollback', installInput()));
   await record('configure-install-applied', (on) => {
     const { tenantId, extensionId, extension, installId, draftId, requestedBy, digest } = installInput();
     return beginConfigure(on, {

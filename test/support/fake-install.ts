@@ -26,6 +26,7 @@ export function fakeInstallActivities(): ActivityScript<Fakes> {
       attempts: 1,
     }),
     waitForConsent: () => undefined,
+    waitForSettings: () => undefined,
     grantCapabilities: () => ({ attempts: 1 }),
     revokeCapabilities: () => undefined,
     narrowGrants: () => ({ grants: [] }),

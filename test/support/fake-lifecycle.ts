@@ -1,4 +1,5 @@
 import type { LifecycleActivities } from '../../activities/install-lifecycle.ts';
+import type { VersionChangeActivities } from '../../activities/version-changes.ts';
 import { scriptActivities, type ActivityScript } from './activity-script.ts';
 
 const VERSION = {
@@ -28,5 +29,21 @@ export function fakeLifecycleActivities(): ActivityScript<LifecycleActivities> {
     restoreInstall: () => ({ ...VERSION, to: 'active', attempts: 1 }),
     drainInstall: once,
     endOperation: () => undefined,
+  });
+}
+
+/** Activities of an upgrade or a roll-back that goes straight through. */
+export function fakeVersionChangeActivities(): ActivityScript<VersionChangeActivities> {
+  const once = (): { attempts: number } => ({ attempts: 1 });
+  return scriptActivities<VersionChangeActivities>({
+    openChange: () => ({ added: [], health: '/health', attempts: 1 }),
+    stageUpgrade: () => ({ needed: [], attempts: 1 }),
+    leaveUpgrade: () => undefined,
+    switchVersion: once,
+    verifyVersion: once,
+    finishChange: once,
+    switchBack: () => undefined,
+    closeChange: () => undefined,
+    withdrawUpgrade: () => undefined,
   });
 }

@@ -3,14 +3,17 @@ import {
   pendingSteps,
   INSTALL_STEPS,
   OPERATION_STEPS,
+  VERSION_STEPS,
   type FailureReason,
   type LifecycleKind,
+  type Step,
 } from '../../core/progress.ts';
 import type { PlatformError } from '../../core/errors.ts';
 import { installWorkflowId, precompileWorkflowId } from '../../core/ids.ts';
 import type { InstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
 import type { InstallOperationStore } from '../../platform/db/install-operations.ts';
 import type { PurgeStore } from '../../platform/db/purge.ts';
+import type { VersionChangeStore } from '../../platform/db/version-changes.ts';
 import type { UploadStore } from '../../platform/db/uploads.ts';
 import type { WorkflowStarter } from '../../api/workflow-starter.ts';
 import type {
@@ -24,12 +27,16 @@ import type {
   UninstallInstallInput,
   PrecompileInput,
   PublishBundleInput,
+  RollbackInstallInput,
+  SettingsDecision,
+  UpgradeInstallInput,
 } from '../../workflows/messages.ts';
 
 interface Stores {
   uploads: UploadStore;
   operations: InstallOperationStore;
   lifecycle: InstallLifecycleStore;
+  changes: VersionChangeStore;
   purges: PurgeStore;
 }
 
@@ -40,6 +47,11 @@ export class FakeWorkflowStarter implements WorkflowStarter {
   readonly installs: InstallExtensionInput[] = [];
   readonly configures: ConfigureInstallInput[] = [];
   readonly decisions: ConsentDecision[] = [];
+  readonly settingsDecisions: SettingsDecision[] = [];
+  readonly upgrades: UpgradeInstallInput[] = [];
+  readonly rollbacks: RollbackInstallInput[] = [];
+  /** How an upgrade or a roll-back goes: to its end, not yet, to a wait, or in vain. */
+  changeEnd: 'done' | 'running' | 'consent' | FailureReason = 'done';
   readonly operated: (OperateInstallInput & { kind: LifecycleKind })[] = [];
   /** How an install is enabled: to its end, not yet, or in vain. */
   enableEnd: 'active' | 'running' | FailureReason = 'active';
@@ -95,7 +107,11 @@ export class FakeWorkflowStarter implements WorkflowStarter {
       await operations.wait(tenantId, installId, versionId, { waitingFor: 'consent', runId, steps });
       return { installId, draftId };
     }
-    await operations.applyDraft(tenantId, installId, draftId);
+    const { needed } = await operations.applyDraft(tenantId, installId, draftId);
+    if (needed) {
+      await operations.wait(tenantId, installId, versionId, { waitingFor: 'settings', runId, steps });
+      return { installId, draftId };
+    }
     if (this.installEnd.status === 'active') await operations.activate(tenantId, installId, versionId, steps);
     if (this.installEnd.status === 'failed') {
       await operations.end(tenantId, installId, { steps, ...this.installEnd });
@@ -154,6 +170,81 @@ export class FakeWorkflowStarter implements WorkflowStarter {
     }
     await this.begun();
     return { installId };
+  }
+
+  async startUpgrade(input: UpgradeInstallInput): Promise<InstallOpened> {
+    this.#throwIfAsked();
+    this.upgrades.push(input);
+    const { tenantId, installId, versionId, draftId, digest, consent, requestedBy } = input;
+    const { changes } = this.#stores;
+    const runId = randomUUID();
+    const steps = pendingSteps(VERSION_STEPS.upgrade);
+    const operation = {
+      kind: 'upgrade',
+      workflowId: 'install',
+      runId,
+      startedAt: new Date().toISOString(),
+    } as const;
+    await changes.open(tenantId, installId, { kind: 'upgrade', versionId, digest, operation, steps });
+    await this.begun();
+    const waiting = { runId, versionId, steps };
+    if (this.changeEnd === 'consent') {
+      await changes.wait(tenantId, installId, { ...waiting, waitingFor: 'consent' });
+      return { installId, draftId };
+    }
+    const { needed } = await changes.stage(tenantId, installId, {
+      runId,
+      draftId,
+      consent,
+      grantedBy: requestedBy,
+    });
+    if (needed.length > 0) await changes.wait(tenantId, installId, { ...waiting, waitingFor: 'settings' });
+    else await this.#switch(input, runId, steps);
+    return { installId, draftId };
+  }
+
+  async startRollback(input: RollbackInstallInput): Promise<InstallOpened> {
+    this.#throwIfAsked();
+    this.rollbacks.push(input);
+    const { tenantId, installId, versionId, digest } = input;
+    const runId = randomUUID();
+    const steps = pendingSteps(VERSION_STEPS.rollback);
+    const operation = {
+      kind: 'rollback',
+      workflowId: 'install',
+      runId,
+      startedAt: new Date().toISOString(),
+    } as const;
+    const opening = { kind: 'rollback', versionId, digest, operation, steps } as const;
+    await this.#stores.changes.open(tenantId, installId, opening);
+    await this.begun();
+    await this.#switch(input, runId, steps);
+    return { installId };
+  }
+
+  async #switch(
+    { tenantId, installId, ...rest }: { tenantId: string; installId: string; draftId?: string },
+    runId: string,
+    steps: Step[],
+  ): Promise<void> {
+    const { changes, lifecycle } = this.#stores;
+    const draft = rest.draftId === undefined ? {} : { draftId: rest.draftId };
+    if (this.changeEnd === 'running') return;
+    await changes.switch(tenantId, installId, { runId, steps });
+    if (this.changeEnd === 'done') {
+      await changes.finish(tenantId, installId, { runId, steps, ...draft });
+      return;
+    }
+    await changes.switchBack(tenantId, installId, runId);
+    await changes.close(tenantId, installId, { runId, ...draft });
+    const failed = this.changeEnd === 'consent' ? {} : { error: this.changeEnd };
+    await lifecycle.end(tenantId, installId, { runId, steps, ...failed });
+  }
+
+  decideSettings(_install: unknown, decision: SettingsDecision): Promise<{ status: 'active' }> {
+    this.#throwIfAsked();
+    this.settingsDecisions.push(decision);
+    return Promise.resolve({ status: 'active' });
   }
 
   async purgeNow({ tenantId, installId }: PurgeInstallInput): Promise<void> {

@@ -4,6 +4,10 @@ import { createLifecycleActivities, type LifecycleActivities } from '../../activ
 import { createInstallActivities, type InstallActivities } from '../../activities/installs.ts';
 import { createPurgeActivities, type PurgeActivities } from '../../activities/purge.ts';
 import type { RunnerExecutions } from '../../activities/runners.ts';
+import {
+  createVersionChangeActivities,
+  type VersionChangeActivities,
+} from '../../activities/version-changes.ts';
 import { PlatformError } from '../../core/errors.ts';
 import type { LifecycleKind } from '../../core/progress.ts';
 import { createExecutionStore } from '../../platform/db/executions.ts';
@@ -13,6 +17,7 @@ import { createInstallOperationStore } from '../../platform/db/install-operation
 import { createInstallStore, type Install } from '../../platform/db/installs.ts';
 import { createPurgeStore } from '../../platform/db/purge.ts';
 import { createRegistryStore } from '../../platform/db/registry.ts';
+import { createVersionChangeStore } from '../../platform/db/version-changes.ts';
 import { createCancelWorkflow } from '../../platform/temporal/cancel-workflow.ts';
 import type { OperateInstallInput } from '../../workflows/messages.ts';
 import { beginOperation } from './begin-operation.ts';
@@ -20,9 +25,7 @@ import { createTestDatabase, type TestDatabase } from './database.ts';
 import { openInput, seedTenant, seedVersion } from './seed.ts';
 import { startWorkflowEnvironment } from './workflow-environment.ts';
 
-type Activities = LifecycleActivities &
-  PurgeActivities &
-  Pick<InstallActivities, 'endInstall' | 'discardDraft'>;
+type Activities = LifecycleActivities & PurgeActivities & VersionChangeActivities & InstallActivities;
 type Name = keyof Activities;
 
 export interface LifecycleEnvironment {
@@ -54,26 +57,31 @@ const HEALTHY = {
 export async function startLifecycleEnvironment(name: string): Promise<LifecycleEnvironment> {
   const database = await createTestDatabase(name);
   const { db } = database;
+  const changes = createVersionChangeStore(db);
+  const store = createInstallLifecycleStore(db);
+  const registry = createRegistryStore(db);
+  const runners: LifecycleEnvironment['runners'] = {
+    warmVersion: (input) => environment.runners.warmVersion(input),
+    probeVersion: (input) => environment.runners.probeVersion(input),
+  };
   const installing = createInstallActivities({
     operations: createInstallOperationStore(db),
     drafts: createInstallDraftStore(db),
-    registry: createRegistryStore(db),
+    registry,
   });
   const lifecycle = createLifecycleActivities({
-    lifecycle: createInstallLifecycleStore(db),
-    registry: createRegistryStore(db),
+    lifecycle: store,
+    changes,
+    registry,
     executions: createExecutionStore(db),
-    runners: {
-      warmVersion: (input) => environment.runners.warmVersion(input),
-      probeVersion: (input) => environment.runners.probeVersion(input),
-    },
+    runners,
     cancelWorkflow: (id, signal) => createCancelWorkflow(environment.client)(id, signal),
   });
   const real: Activities = {
     ...lifecycle,
     ...createPurgeActivities({ purges: createPurgeStore(db) }),
-    endInstall: (input) => installing.endInstall(input),
-    discardDraft: (input) => installing.discardDraft(input),
+    ...installing,
+    ...createVersionChangeActivities({ changes, lifecycle: store, registry, runners }),
   };
   const activities = Object.fromEntries(
     (Object.keys(real) as Name[]).map((activity) => [

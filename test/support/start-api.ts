@@ -13,6 +13,7 @@ import { createInstallLifecycleStore } from '../../platform/db/install-lifecycle
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { createPurgeStore } from '../../platform/db/purge.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
+import { createVersionChangeStore } from '../../platform/db/version-changes.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { generateSecretsKeyPair, secretsKeyId } from '../../platform/secrets/sealing-suite.ts';
 import { generateApiKey } from '../../platform/tokens/api-key.ts';
@@ -84,6 +85,7 @@ export async function startApi(
     uploads: createUploadStore(db),
     operations: createInstallOperationStore(db),
     lifecycle: createInstallLifecycleStore(db),
+    changes: createVersionChangeStore(db),
     purges: createPurgeStore(db),
   });
   const config = loadGatewayConfig({

@@ -11,6 +11,7 @@ import { createExecutionSweepStore } from '../../platform/db/execution-sweep.ts'
 import { createInstallSweepStore } from '../../platform/db/install-sweep.ts';
 import { createPurgeStore } from '../../platform/db/purge.ts';
 import { createUploadSweepStore } from '../../platform/db/upload-sweep.ts';
+import { createVersionSweepStore } from '../../platform/db/version-sweep.ts';
 import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
 import { createObjectKeys, type ObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
@@ -50,6 +51,7 @@ export async function createSweeper(name: string): Promise<Sweeper> {
     drafts: createDraftSweepStore(db),
     uploads: createUploadSweepStore(db),
     installs: createInstallSweepStore(db),
+    versions: createVersionSweepStore(db),
     purges: createPurgeStore(db),
     startPurge: createStartPurge(temporal.client),
     objects,
