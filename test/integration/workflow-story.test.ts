@@ -96,7 +96,7 @@ describe('an install', () => {
     expect(details).toContain(`Waits for an admin of tenant ${input.tenantId}`);
     expect(details).toContain('- required: http.fetch to api.example.com\n- may be left out: nothing');
     expect(await summariesOf(wait)).toEqual([
-      'Until then an admin has to decide, else the install counts as declined',
+      'Until then an admin has to decide, else it counts as declined',
     ]);
     expect(await detailsOf(installOf(input))).toContain(consentWorkflowId(input.installId, input.versionId));
     await starter.decideConsent(input, { decision: 'decline', decidedBy: 'key-9' });
