@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { parseManifest, type Manifest } from './manifest/manifest.ts';
-import { checkUpgrade, type Upgradable } from './upgrade.ts';
+import { carrySettings, checkUpgrade, grantsAfterUpgrade, type Upgradable } from './upgrade.ts';
 
 const manifest = (fields: Record<string, unknown> = {}): Manifest =>
   parseManifest(
@@ -79,5 +79,94 @@ describe('an upgrade', () => {
     const from = install({ config: { kept: 'a', count: 'text', gone: 1 }, secrets: ['SET', 'GONE'] });
     const { settingsNeeded } = checkUpgrade(from, next);
     expect([...settingsNeeded].sort()).toEqual(['config.count', 'config.url', 'secrets.TOKEN']);
+  });
+});
+
+describe('the grants of the next version', () => {
+  const scoped = (...namespaces: string[]) => ({ name: 'storage.kv', scope: { namespaces } });
+  const narrowed = install({
+    manifest: manifest({ capabilities: [scoped('notes', 'logs', 'drafts')] }),
+    grants: [{ capability: 'storage.kv', scope: { namespaces: ['notes', 'logs'] } }],
+  });
+
+  it.each([
+    ['the same', ['notes', 'logs', 'drafts'], ['notes', 'logs']],
+    ['less', ['logs', 'drafts'], ['logs']],
+  ])(
+    'stay as an admin has narrowed them where it asks for %s, whatever is consented to',
+    (_what, asked, left) => {
+      const next = manifest({ capabilities: [scoped(...asked)] });
+      expect(checkUpgrade(narrowed, next).needsConsent).toBe(false);
+      expect(grantsAfterUpgrade(narrowed, next, 'all')).toEqual([
+        { capability: 'storage.kv', scope: { namespaces: left } },
+      ]);
+    },
+  );
+
+  it.each([
+    ['more than was asked for before', ['notes', 'logs', 'drafts', 'new']],
+    ['nothing that is left', ['drafts']],
+  ])('are asked for again where it asks for %s', (_what, asked) => {
+    const next = manifest({ capabilities: [scoped(...asked)] });
+    expect(checkUpgrade(narrowed, next).needsConsent).toBe(true);
+    expect(grantsAfterUpgrade(narrowed, next, [])).toEqual([]);
+    expect(grantsAfterUpgrade(narrowed, next, ['storage.kv'])).toEqual([
+      { capability: 'storage.kv', scope: { namespaces: asked } },
+    ]);
+  });
+
+  it('are those that were granted and asked for, and of the rest what is consented to', () => {
+    const next = manifest({
+      capabilities: [NOTES, { name: 'secrets.get', optional: true }, 'config.read', 'log.emit'],
+    });
+    expect(grantsAfterUpgrade(install(), next, ['config.read']).map(({ capability }) => capability)).toEqual([
+      'storage.kv',
+      'config.read',
+    ]);
+    expect(grantsAfterUpgrade(install(), next, 'all')).toHaveLength(3);
+    expect(grantsAfterUpgrade(install(), manifest({ capabilities: [] }), 'all')).toEqual([]);
+  });
+
+  it('leave declined what was, unless it is consented to by its name', () => {
+    const optional = { name: 'secrets.get', optional: true };
+    const from = install({ manifest: manifest({ capabilities: [NOTES, optional] }) });
+    const next = manifest({ capabilities: [NOTES, optional] });
+    expect(grantsAfterUpgrade(from, next, 'all')).toHaveLength(1);
+    expect(grantsAfterUpgrade(from, next, ['secrets.get'])).toHaveLength(2);
+  });
+});
+
+describe('the settings of the next version', () => {
+  const schema = (properties: object, required: string[] = []) =>
+    manifest({ settings: { type: 'object', properties, required } });
+  const from = { config: { greeting: 'Hi', gone: 1 }, aside: { back: 'again' }, secrets: [] };
+
+  it('are those it has, with what is given over them; the others are kept aside', () => {
+    const next = schema({
+      greeting: { type: 'string' },
+      back: { type: 'string' },
+      fresh: { type: 'integer', default: 3 },
+    });
+    expect(carrySettings(from, next, { config: { greeting: 'Yo' } })).toEqual({
+      config: { greeting: 'Yo', back: 'again', fresh: 3 },
+      aside: { gone: 1 },
+      needed: [],
+    });
+  });
+
+  it('are needed where they are required and missing, or do not fit any more', () => {
+    const next = schema({ greeting: { type: 'integer' }, url: { type: 'string' } }, ['url']);
+    expect([...carrySettings(from, next).needed].sort()).toEqual(['config.greeting', 'config.url']);
+    expect(carrySettings(from, next, { config: { greeting: 1, url: 'x' } }).needed).toEqual([]);
+  });
+
+  it('need no secret that is set or given, and one that is removed', () => {
+    const next = { ...schema({}), secrets: [{ name: 'TOKEN', description: '', required: true }] };
+    const needed = (secrets: string[], given: Record<string, object | null> = {}) =>
+      carrySettings({ config: {}, secrets }, next, { secrets: given }).needed;
+    expect(needed([])).toEqual(['secrets.TOKEN']);
+    expect(needed(['TOKEN'])).toEqual([]);
+    expect(needed([], { TOKEN: {} })).toEqual([]);
+    expect(needed(['TOKEN'], { TOKEN: null })).toEqual(['secrets.TOKEN']);
   });
 });

@@ -1,4 +1,5 @@
 import { ALWAYS_GRANTED, capabilityEntry, type CapabilityScope, type Grant } from './capabilities.ts';
+import { scopeCovers } from './capability-scope.ts';
 import { isPlatformError } from './errors.ts';
 import { missingSecrets, validateConfig } from './install-config.ts';
 import type { CapabilityRequest } from './manifest/capability-request.ts';
@@ -44,18 +45,8 @@ export interface UpgradeCheck {
 
 /** What stands between an install and a version of its extension. What every install has, and what nobody serves, is not asked about. */
 export function checkUpgrade(install: Upgradable, next: Manifest): UpgradeCheck {
-  const declined = requestedCapabilities(install.manifest).filter(
-    ({ name, optional }) => optional && !install.grants.some(({ capability }) => capability === name),
-  );
-  const added = requestedCapabilities(next).filter(
-    (request) =>
-      !ALWAYS_GRANTED.includes(request.name) &&
-      capabilityEntry(request.name).provided &&
-      !isGranted(install.grants, request) &&
-      !(
-        request.optional &&
-        declined.some(({ name, scope }) => name === request.name && covers(scope, request.scope))
-      ),
+  const added = decidedOn(next).filter(
+    (request) => !carriedScope(install, request) && !wasDeclined(install, request),
   );
   return {
     needsConsent: added.some(({ optional }) => !optional),
@@ -64,16 +55,23 @@ export function checkUpgrade(install: Upgradable, next: Manifest): UpgradeCheck 
   };
 }
 
-/** What is granted to the next version: all that it asks for and was granted, and of the rest what is consented to. */
+/**
+ * What is granted to the next version: of what it asks for all that was granted, as far as an admin has left it, and of the rest what
+ * is consented to; `all` is all that is asked about.
+ */
 export function grantsAfterUpgrade(
-  granted: readonly Grant[],
+  install: Upgradable,
   next: Manifest,
   consent: 'all' | readonly string[],
 ): Grant[] {
-  return requestedCapabilities(next)
-    .filter(({ name }) => !ALWAYS_GRANTED.includes(name) && capabilityEntry(name).provided)
-    .filter((request) => isGranted(granted, request) || consent === 'all' || consent.includes(request.name))
-    .map(({ name, scope }) => ({ capability: name, scope }));
+  const consented =
+    consent === 'all' ? checkUpgrade(install, next).added.map(({ name }) => name as string) : consent;
+  return decidedOn(next).flatMap((request) => {
+    const { name: capability } = request;
+    const scope =
+      carriedScope(install, request) ?? (consented.includes(capability) ? request.scope : undefined);
+    return scope ? [{ capability, scope }] : [];
+  });
 }
 
 /**
@@ -99,13 +97,49 @@ export function carrySettings(
   }
 }
 
-function isGranted(grants: readonly Grant[], { name, scope }: CapabilityRequest): boolean {
-  return grants.some((grant) => grant.capability === name && covers(grant.scope, scope));
+function decidedOn(manifest: Manifest): CapabilityRequest[] {
+  return requestedCapabilities(manifest).filter(
+    ({ name }) => !ALWAYS_GRANTED.includes(name) && capabilityEntry(name).provided,
+  );
 }
 
-/** Whether a scope allows all that another does. An absent key means all of it. */
-function covers(wide: CapabilityScope, narrow: CapabilityScope): boolean {
-  return Object.entries(wide).every(
-    ([key, allowed]) => narrow[key]?.every((value) => allowed.includes(value)) ?? false,
+type Granted = Pick<Upgradable, 'manifest' | 'grants'>;
+
+/**
+ * What the version has of a request without anybody being asked: what was granted covers it, or it is no more than was asked for before,
+ * and an admin has narrowed that. Undefined if somebody has to be asked, or nothing would be left.
+ */
+function carriedScope(
+  { manifest, grants }: Granted,
+  { name, scope }: CapabilityRequest,
+): CapabilityScope | undefined {
+  const granted = grants.find(({ capability }) => capability === name);
+  if (!granted) return undefined;
+  if (scopeCovers(granted.scope, scope)) return scope;
+  const isNoMore = requestedCapabilities(manifest).some(
+    (before) => before.name === name && scopeCovers(before.scope, scope),
   );
+  return isNoMore ? commonScope(granted.scope, scope) : undefined;
+}
+
+function wasDeclined({ manifest, grants }: Granted, { name, scope, optional }: CapabilityRequest): boolean {
+  if (!optional || grants.some(({ capability }) => capability === name)) return false;
+  return requestedCapabilities(manifest).some(
+    (before) => before.optional && before.name === name && scopeCovers(before.scope, scope),
+  );
+}
+
+/** What both allow; undefined if that is nothing. */
+function commonScope(one: CapabilityScope, other: CapabilityScope): CapabilityScope | undefined {
+  const common: Record<string, readonly string[]> = { ...one, ...other };
+  for (const key of Object.keys(common)) {
+    const [mine, theirs] = [one[key], other[key]];
+    if (!mine || !theirs) continue;
+    const both = [...mine, ...theirs].filter((value) =>
+      [mine, theirs].every((allowed) => scopeCovers({ [key]: allowed }, { [key]: [value] })),
+    );
+    if (both.length === 0) return undefined;
+    common[key] = [...new Set(both)];
+  }
+  return common;
 }

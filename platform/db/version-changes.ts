@@ -132,7 +132,7 @@ export function createVersionChangeStore(db: Knex) {
         const next = await manifestOf(trx, change.to_version_id);
         const { config, aside, needed } = carrySettings(install, next, draft);
         if (needed.length > 0) return { needed };
-        const grants = grantsAfterUpgrade(install.grants, next, input.consent);
+        const grants = grantsAfterUpgrade(install, next, input.consent);
         await trx('tenant_extension_install_change')
           .where(own)
           .update({
