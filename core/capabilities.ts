@@ -93,8 +93,8 @@ export function capabilityOfInterface(interfaceName: string): CapabilityName | u
   return CAPABILITY_NAMES.find((name) => capabilityEntry(name).interfaces.includes(interfaceName));
 }
 
-/** Whether a grant's scope allows a value. An absent key means the whole capability was granted. */
+/** Whether a grant's scope allows a value. An absent key means the whole capability was granted; of hosts, nothing. */
 export function scopeAllows(scope: CapabilityScope, key: string, value: string): boolean {
   const allowed = scope[key];
-  return allowed === undefined || allowed.includes(value);
+  return allowed === undefined ? key !== 'hosts' : allowed.includes(value);
 }

@@ -39,7 +39,17 @@ const NO_SCOPE: z.ZodType<CapabilityScope> = z
     params: { code: 'scope_invalid' },
   });
 
-/** What a capability may be narrowed to, in a manifest as in a grant; an empty scope means all of it. */
+/** In a grant of `http.fetch`, which without hosts opens nothing: any host that is public. */
+export const ANY_PUBLIC_HOST = '*';
+
+/** What a capability may be narrowed to in a grant: as in a manifest, but that an admin says so where any host will do. */
+export function grantScopeSchema(capability: CapabilityName): z.ZodType<CapabilityScope> {
+  if (capability !== 'http.fetch') return scopeSchema(capability);
+  const anyHost = z.strictObject({ hosts: z.tuple([z.literal(ANY_PUBLIC_HOST)]) });
+  return z.union([narrowedTo('hosts', host), anyHost]);
+}
+
+/** What a capability may be narrowed to in a manifest; an empty scope means all of it. */
 export function scopeSchema(capability: CapabilityName): z.ZodType<CapabilityScope> {
   return SCOPES[capability] ?? NO_SCOPE;
 }
@@ -54,6 +64,6 @@ export function scopeCovers(wide: CapabilityScope, narrow: CapabilityScope): boo
 
 /** `*.example.com` is every host below that one, and no port but its own. */
 function hostCovers(allowed: string, host: string): boolean {
-  if (allowed === host) return true;
+  if (allowed === host || allowed === ANY_PUBLIC_HOST) return true;
   return allowed.startsWith('*.') && host.replace(/^\*\./, '').endsWith(allowed.slice(1));
 }

@@ -1,4 +1,6 @@
 import type { CapabilityName, CapabilityScope, Grant } from './capabilities.ts';
+import { ANY_PUBLIC_HOST } from './capability-scope.ts';
+import { needsHosts } from './grants.ts';
 
 const PREPOSITIONS: Readonly<Record<string, string>> = {
   hosts: 'to',
@@ -11,6 +13,8 @@ const NAMED = 3;
 
 /** A grant in a few words, such as `http.fetch to api.example.com`. */
 function grantText({ capability, scope }: Pick<Grant, 'capability' | 'scope'>): string {
+  if (needsHosts({ capability, scope })) return `${capability} to hosts that an admin names`;
+  if (scope['hosts']?.includes(ANY_PUBLIC_HOST)) return `${capability} to any public host`;
   return `${capability}${scopeText(scope)}`;
 }
 

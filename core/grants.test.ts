@@ -74,6 +74,12 @@ describe('a scope of hosts', () => {
     expect(scopeCovers({ hosts: [allowed] }, { hosts: [host] })).toBe(covers);
   });
 
+  it('of any public host covers each of them', () => {
+    expect(scopeCovers({ hosts: ['*'] }, { hosts: ['api.example.com', '*.example.com'] })).toBe(true);
+    expect(scopeCovers({ hosts: ['api.example.com'] }, { hosts: ['*'] })).toBe(false);
+    expect(scopeCovers({}, { hosts: ['*'] })).toBe(true);
+  });
+
   it('of all hosts is covered by no list', () => {
     expect(scopeCovers({ hosts: ['*.example.com'] }, {})).toBe(false);
     expect(scopeCovers({}, { hosts: ['api.example.com'] })).toBe(true);

@@ -1,5 +1,5 @@
 import type { CapabilityName, CapabilityScope, Grant } from './capabilities.ts';
-import { scopeCovers, scopeSchema } from './capability-scope.ts';
+import { grantScopeSchema, scopeCovers } from './capability-scope.ts';
 import { PlatformError, type Issue } from './errors.ts';
 import type { CapabilityRequest } from './manifest/capability-request.ts';
 
@@ -30,7 +30,8 @@ export function narrowGrants(
         code: 'not_granted',
         message: `${capability} is not granted; grants can only be narrowed`,
       });
-    } else if (scope) issues.push(...scopeIssues(granted, scope, `${path}.scope`));
+    } else if (scope)
+      issues.push(...scopeIssues(granted, scope, { path: `${path}.scope`, of: 'is granted' }));
     return { capability, scope: scope ?? granted?.scope ?? {} };
   });
   for (const { name, optional } of requested) {
@@ -44,15 +45,23 @@ export function narrowGrants(
   return narrowed;
 }
 
-function scopeIssues({ capability, scope: granted }: Grant, scope: CapabilityScope, path: string): Issue[] {
-  const parsed = scopeSchema(capability).safeParse(scope);
+/** What keeps a scope from being part of another, which `of` says what it is. */
+export function scopeIssues(
+  { capability, scope: whole }: Grant,
+  scope: CapabilityScope,
+  { path, of }: { path: string; of: string },
+): Issue[] {
+  const parsed = grantScopeSchema(capability).safeParse(scope);
   const faults = parsed.error?.issues.map((issue) => ({
     path: [path, ...issue.path].join('.'),
     code: 'scope_invalid',
     message: issue.message,
   }));
   if (faults) return faults;
-  return scopeCovers(granted, scope)
-    ? []
-    : [{ path, code: 'wider', message: 'allows more than what is granted' }];
+  return scopeCovers(whole, scope) ? [] : [{ path, code: 'wider', message: `allows more than what ${of}` }];
+}
+
+/** `http.fetch` without hosts opens nothing: an admin names them, or says that any public one will do. */
+export function needsHosts({ capability, scope }: Grant): boolean {
+  return capability === 'http.fetch' && scope['hosts'] === undefined;
 }

@@ -23,6 +23,12 @@ describe('a title in the Temporal UI', () => {
     ).toBe('Wait for consent: http.fetch to api.example.com, storage.kv in a, b, c and 2 more, config.read');
   });
 
+  it('says of http.fetch whose hosts nobody named that an admin has to, and of any host that it is any', () => {
+    const fetch = (scope: Record<string, string[]>) => consentTitle([{ capability: 'http.fetch', scope }]);
+    expect(fetch({})).toBe('Wait for consent: http.fetch to hosts that an admin names');
+    expect(fetch({ hosts: ['*'] })).toBe('Wait for consent: http.fetch to any public host');
+  });
+
   it('is cut to what Temporal takes, also where its letters are wide', () => {
     expect(summary('short')).toBe('short');
     for (const letter of ['x', 'ü', '漢', '🙂']) {

@@ -49,7 +49,8 @@ export async function awaitConsent({
     // Of an upgrade more may be asked for than was shown: what was declined before stays so.
     const shown = operation === 'upgrade' ? requested.map(({ capability }) => capability) : undefined;
     const consent = withRequired(requested, { ...(shown && { capabilities: shown }), ...granted });
-    await goOn(operation, { ...install, consent, requestedBy: granted.decidedBy });
+    const narrowed = [...(granted.narrowed ?? []), ...(install.narrowed ?? [])];
+    await goOn(operation, { ...install, consent, narrowed, requestedBy: granted.decidedBy });
   }
 
   try {

@@ -95,8 +95,8 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
   }
 
   async function bringToLife({ requested, health }: OpenInstallResult): Promise<void> {
-    if (!coversRequired(requested, input.consent)) return leaveToConsent(requested);
-    const grants = grantsFor(requested, input.consent);
+    if (!coversRequired(requested, input.consent, input.narrowed)) return leaveToConsent(requested);
+    const grants = grantsFor(requested, input.consent, input.narrowed);
     await step(
       'consent',
       () => database.grantCapabilities({ ...shown(), grants, grantedBy: input.requestedBy }),

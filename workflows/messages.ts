@@ -1,5 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { RequestedCapability } from '../activities/installs.ts';
+import type { Grant } from '../core/capabilities.ts';
 import type { NarrowedGrant } from '../core/grants.ts';
 import type { Artifact } from '../core/artifact.ts';
 import type {
@@ -83,6 +84,8 @@ export interface InstallExtensionInput {
   draftId: string;
   /** Capabilities the admin consents to; the rest is asked for, unless it is optional. */
   consent: 'all' | readonly string[];
+  /** Scopes that the admin gives in the place of those that are asked for. */
+  narrowed?: readonly Grant[];
   requestedBy: string;
   digest: string;
 }
@@ -214,6 +217,8 @@ export interface ConsentDecision {
   decision: 'grant' | 'decline';
   /** With `grant`: which optional capabilities as well; absent means all that were asked for. */
   capabilities?: readonly string[];
+  /** With `grant`: scopes in the place of those that are asked for. */
+  narrowed?: readonly Grant[];
   decidedBy: string;
 }
 

@@ -3,8 +3,11 @@ import {
   capabilityEntry,
   capabilityName,
   type CapabilityName,
+  type Grant,
 } from '../../core/capabilities.ts';
+import type { ConsentItem } from '../../core/api/installs.ts';
 import { PlatformError, type Issue } from '../../core/errors.ts';
+import { scopeIssues } from '../../core/grants.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 import { requestedCapabilities } from '../../core/manifest/permissions.ts';
 
@@ -44,6 +47,32 @@ export function checkConsent(manifest: Manifest, names: readonly string[], path:
     });
   }
   return [...new Set(consented)].sort();
+}
+
+/** The same where some come with a narrower scope, which must be one of the capability and within what the version asks for. */
+export function readConsent(
+  manifest: Manifest,
+  items: readonly ConsentItem[],
+  path: string,
+): { names: string[]; narrowed: Grant[] } {
+  const names = checkConsent(
+    manifest,
+    items.map((item) => (typeof item === 'string' ? item : item.capability)),
+    path,
+  );
+  const issues: Issue[] = [];
+  const narrowed = items.flatMap((item, at): Grant[] => {
+    const capability = typeof item === 'string' ? undefined : capabilityName(item.capability);
+    const asked = requestedCapabilities(manifest).find(({ name }) => name === capability);
+    if (typeof item === 'string' || !asked || !names.includes(asked.name)) return [];
+    const whole = { capability: asked.name, scope: asked.scope };
+    issues.push(...scopeIssues(whole, item.scope, { path: `${path}[${at}].scope`, of: 'is asked for' }));
+    return [{ capability: asked.name, scope: item.scope }];
+  });
+  if (issues.length > 0) {
+    throw new PlatformError('CONSENT_INVALID', 'the consent has scopes that cannot be given', { issues });
+  }
+  return { names, narrowed };
 }
 
 function isDecided(name: CapabilityName): boolean {

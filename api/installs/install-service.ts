@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { ConsentItem } from '../../core/api/installs.ts';
 import { isPlatformError, PlatformError, type ErrorCode } from '../../core/errors.ts';
 import { installWorkflowId } from '../../core/ids.ts';
 import {
@@ -16,7 +17,7 @@ import type { ConsentDecision } from '../../workflows/messages.ts';
 import { onceBegun } from '../once-begun.ts';
 import type { Principal } from '../principal.ts';
 import type { WorkflowStarter } from '../workflow-starter.ts';
-import { checkConsent, refuseUnavailable } from './consent.ts';
+import { readConsent, refuseUnavailable } from './consent.ts';
 import type { SecretChanges, DraftContent } from './write-draft.ts';
 import { installOfDraft } from './drafted-install.ts';
 import type { DraftedOperation } from './drafted-operation.ts';
@@ -33,7 +34,7 @@ export interface InstallRequest {
   version?: string | undefined;
   config: Record<string, unknown>;
   secrets: SecretChanges;
-  consent: 'all' | readonly string[];
+  consent: 'all' | readonly ConsentItem[];
 }
 
 export interface InstallServiceDeps {
@@ -139,12 +140,17 @@ export function createInstallService(deps: InstallServiceDeps) {
       const { manifest, ...version } = await resolveVersion(request.extension, request.version);
       const { extensionId, versionId } = version;
       refuseUnavailable(manifest);
-      const consent = request.consent === 'all' ? 'all' : checkConsent(manifest, request.consent, 'consent');
+      const given = request.consent === 'all' ? undefined : readConsent(manifest, request.consent, 'consent');
+      const consent = given?.names ?? 'all';
+      const narrowed = given?.narrowed ?? [];
       // What is required and not given yet is waited for.
       const config = checkGivenConfig(manifest.settings, request.config);
       const { secrets } = request;
       checkGivenSecrets(manifest.secrets, secrets);
-      const digest = inputDigest({ tenantId, versionId, consent, config, secrets: revealed(secrets) });
+      const digest = inputDigest({
+        ...{ tenantId, versionId, consent, narrowed, config },
+        secrets: revealed(secrets),
+      });
 
       const begin = async (tries: number): Promise<{ installId: string; already: boolean }> => {
         const existing = await installs.findByExtension(tenantId, extensionId);
@@ -180,6 +186,7 @@ export function createInstallService(deps: InstallServiceDeps) {
                 contentHash: version.contentHash,
                 version: version.version,
                 consent,
+                ...(narrowed.length > 0 && { narrowed }),
                 requestedBy,
                 digest,
               }),
@@ -248,11 +255,17 @@ export function createInstallService(deps: InstallServiceDeps) {
     async decideConsent(
       principal: Principal,
       installId: string,
-      { decision, capabilities }: Omit<ConsentDecision, 'decidedBy'>,
+      {
+        decision,
+        capabilities,
+      }: {
+        decision: ConsentDecision['decision'];
+        capabilities?: readonly ConsentItem[] | undefined;
+      },
     ): Promise<{ workflowId: string }> {
       const { tenantId, keyId: decidedBy } = principal;
       const install = await find(tenantId, installId);
-      const { extensionId, status, pending } = install;
+      const { extensionId, status, pending, activeVersionId } = install;
       const workflowId = installWorkflowId(tenantId, extensionId);
       if (pending?.waitingFor === 'settings' && decision === 'decline') {
         await decline(principal, install);
@@ -263,8 +276,15 @@ export function createInstallService(deps: InstallServiceDeps) {
       }
       const { versionId } = pending;
       const { manifest } = await versionById(versionId);
-      const consented = capabilities && checkConsent(manifest, capabilities, 'capabilities');
-      const decided = { decision, ...(consented && { capabilities: consented }), decidedBy };
+      const consented = capabilities && readConsent(manifest, capabilities, 'capabilities');
+      const narrowed = consented?.narrowed ?? [];
+      if (narrowed.length > 0 && activeVersionId !== undefined) throw narrowAfterwards();
+      const decided = {
+        decision,
+        ...(consented && { capabilities: consented.names }),
+        ...(narrowed.length > 0 && { narrowed }),
+        decidedBy,
+      };
       await asFarAsKnown(workflows.decideConsent({ installId, versionId }, decided));
       return { workflowId };
     },
@@ -290,6 +310,14 @@ async function asFarAsKnown(decided: Promise<unknown>): Promise<void> {
   await decided.catch((err: unknown) => {
     if (!isPlatformError(err) || err.code !== 'TEMPORAL_OUTCOME_UNKNOWN') throw err;
   });
+}
+
+/** An upgrade carries over what was granted before. */
+function narrowAfterwards(): PlatformError {
+  return new PlatformError(
+    'CONSENT_INVALID',
+    'consent to an upgrade takes names; narrow the grants afterwards by PUT …/grants',
+  );
 }
 
 function awaitsDecision({ installId, pending }: Install): PlatformError {

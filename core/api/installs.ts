@@ -61,6 +61,13 @@ const underWay = z.union([
 /** With the install as it stands. */
 export const failed = problem.extend({ install: install.optional() });
 
+/** A capability by its name, as it is asked for; or with a narrower scope. */
+const consentItem = z.union([
+  z.string(),
+  z.strictObject({ capability: z.string(), scope: z.record(z.string(), z.array(z.string())) }),
+]);
+export type ConsentItem = z.output<typeof consentItem>;
+
 /** 200: it is there already, or was declined. 201: it serves. 202: it runs, or waits for a person. */
 export const installExtension = {
   method: 'POST',
@@ -74,7 +81,7 @@ export const installExtension = {
       .optional(),
     config: z.record(z.string(), z.unknown()).default({}),
     secrets: z.record(z.string(), secretValue).default({}),
-    consent: z.union([z.literal('all'), z.array(z.string()).max(100)]).default([]),
+    consent: z.union([z.literal('all'), z.array(consentItem).max(100)]).default([]),
   }),
   answers: { 200: install, 201: install, 202: underWay },
   problem: failed,
@@ -121,7 +128,7 @@ export const decideConsent = {
   path: '/api/v1/installs/{installId}/consent',
   params: installRef,
   body: z.discriminatedUnion('decision', [
-    z.strictObject({ decision: z.literal('grant'), capabilities: z.array(z.string()).max(100).optional() }),
+    z.strictObject({ decision: z.literal('grant'), capabilities: z.array(consentItem).max(100).optional() }),
     z.strictObject({ decision: z.literal('decline') }),
   ]),
   answers: { 200: install, 201: install, 202: underWay },

@@ -47,7 +47,7 @@ export const capability = z.string().transform((text, ctx): CapabilityName => {
   return z.NEVER;
 });
 
-/** A capability allowed to an install; an empty scope means all of it. The catalogue grows: a client takes any name. */
+/** A capability allowed to an install; an empty scope means all of it, and of `http.fetch` nothing. The catalogue grows: a client takes any name. */
 export const grant = z.object({ capability: z.string(), scope });
 
 /** One line of what an admin is asked to consent to. */

@@ -121,6 +121,16 @@ describe('consent', () => {
     });
   });
 
+  it('grants the scopes that the decision gives in the place of those asked for', async () => {
+    const { decide, operation } = await beginWaiting();
+    const narrowed = [{ capability: 'secrets.get' as const, scope: { names: ['TOKEN'] } }];
+    await decide({ decision: 'grant', narrowed });
+    await operation.result();
+    expect(fakes.inputOf('grantCapabilities')).toMatchObject({
+      grants: [{ capability: 'storage.kv', scope: { namespaces: ['notes'] } }, ...narrowed],
+    });
+  });
+
   it('grants everything asked for when the decision names nothing', async () => {
     const { decide, operation } = await beginWaiting();
     await decide({ decision: 'grant' });
