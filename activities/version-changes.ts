@@ -1,4 +1,4 @@
-import { ALWAYS_GRANTED } from '../core/capabilities.ts';
+import { ALWAYS_GRANTED, type Grant } from '../core/capabilities.ts';
 import { PlatformError } from '../core/errors.ts';
 import type { FailureReason, Step } from '../core/progress.ts';
 import { checkUpgrade } from '../core/upgrade.ts';
@@ -34,6 +34,8 @@ export interface OpenChangeResult extends Done {
 export interface StageUpgradeInput extends OperationRef {
   draftId: string;
   consent: 'all' | readonly string[];
+  /** Scopes that the admin gave what is consented to, narrower than what is asked for. */
+  narrowed?: readonly Grant[];
   grantedBy: string;
 }
 
@@ -108,6 +110,7 @@ export function createVersionChangeActivities({ changes, lifecycle, registry, ru
     async stageUpgrade({
       draftId,
       consent,
+      narrowed,
       grantedBy,
       ...ref
     }: StageUpgradeInput): Promise<StageUpgradeResult> {
@@ -118,6 +121,7 @@ export function createVersionChangeActivities({ changes, lifecycle, registry, ru
         draftId,
         consent,
         grantedBy,
+        ...(narrowed && { narrowed }),
       });
       return { ...staged, ...attempts() };
     },

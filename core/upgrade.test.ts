@@ -127,6 +127,13 @@ describe('the grants of the next version', () => {
     expect(grantsAfterUpgrade(install(), manifest({ capabilities: [] }), 'all')).toEqual([]);
   });
 
+  it('have the narrower scope that an admin consented to, and never a wider one', () => {
+    const next = manifest({ capabilities: [scoped('notes', 'new')] });
+    const to = (...namespaces: string[]) => [{ capability: 'storage.kv', scope: { namespaces } } as const];
+    expect(grantsAfterUpgrade(install(), next, ['storage.kv'], to('new'))).toEqual(to('new'));
+    expect(grantsAfterUpgrade(install(), next, ['storage.kv'], to('other'))).toEqual(to('notes', 'new'));
+  });
+
   it('leave declined what was, unless it is consented to by its name', () => {
     const optional = { name: 'secrets.get', optional: true };
     const from = install({ manifest: manifest({ capabilities: [NOTES, optional] }) });

@@ -1,6 +1,7 @@
 import { ALWAYS_GRANTED, capabilityEntry, type CapabilityScope, type Grant } from './capabilities.ts';
 import { scopeCovers } from './capability-scope.ts';
 import { isPlatformError } from './errors.ts';
+import { needsHosts } from './grants.ts';
 import { missingSecrets, validateConfig } from './install-config.ts';
 import type { CapabilityRequest } from './manifest/capability-request.ts';
 import type { Manifest } from './manifest/manifest.ts';
@@ -57,12 +58,14 @@ export function checkUpgrade(install: Upgradable, next: Manifest): UpgradeCheck 
 
 /**
  * What is granted to the next version: of what it asks for all that was granted, as far as an admin has left it, and of the rest what
- * is consented to; `all` is all that is asked about.
+ * is consented to; `all` is all that is asked about. Each with the scope that the admin gave it, where that is narrower; what would
+ * open nothing is left out.
  */
 export function grantsAfterUpgrade(
   install: Upgradable,
   next: Manifest,
   consent: 'all' | readonly string[],
+  narrowed: readonly Grant[] = [],
 ): Grant[] {
   const consented =
     consent === 'all' ? checkUpgrade(install, next).added.map(({ name }) => name as string) : consent;
@@ -70,7 +73,10 @@ export function grantsAfterUpgrade(
     const { name: capability } = request;
     const scope =
       carriedScope(install, request) ?? (consented.includes(capability) ? request.scope : undefined);
-    return scope ? [{ capability, scope }] : [];
+    if (!scope) return [];
+    const given = narrowed.find((grant) => grant.capability === capability);
+    const grant = { capability, scope: given && scopeCovers(scope, given.scope) ? given.scope : scope };
+    return needsHosts(grant) ? [] : [grant];
   });
 }
 

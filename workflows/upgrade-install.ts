@@ -20,7 +20,7 @@ const { openChange, stageUpgrade, leaveUpgrade, closeChange, withdrawUpgrade } =
  * person has to agree to more permissions, or to give settings, the wait is left to a workflow of its own, which starts this one again.
  */
 export async function upgradeInstall(input: UpgradeInstallInput): Promise<OperationProgress> {
-  const { installId, versionId, draftId, digest, consent, requestedBy } = input;
+  const { installId, versionId, draftId, digest, consent, narrowed, requestedBy } = input;
 
   return runOperation('upgrade', input, async (operation) => {
     const { step, undo, opened, leave } = operation;
@@ -38,7 +38,7 @@ export async function upgradeInstall(input: UpgradeInstallInput): Promise<Operat
     );
     opened();
 
-    if (!coversRequired(added, consent)) {
+    if (!coversRequired(added, consent, narrowed)) {
       const waitsAs = consentWorkflowId(installId, versionId);
       await leave('consent', waitsAs, async (shown) => {
         await beginConsentWait({
@@ -56,7 +56,7 @@ export async function upgradeInstall(input: UpgradeInstallInput): Promise<Operat
 
     undo('configure', closeChange);
     const { needed } = await step('configure', (shown) =>
-      stageUpgrade({ ...shown, draftId, consent, grantedBy: requestedBy }),
+      stageUpgrade({ ...shown, draftId, consent, ...(narrowed && { narrowed }), grantedBy: requestedBy }),
     );
     if (needed.length > 0) {
       const waitsAs = settingsWorkflowId(installId, versionId);

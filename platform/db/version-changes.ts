@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { Grant } from '../../core/capabilities.ts';
 import { PlatformError } from '../../core/errors.ts';
 import type { FailureReason, Step } from '../../core/progress.ts';
 import { carrySettings, grantsAfterUpgrade, type Upgradable } from '../../core/upgrade.ts';
@@ -18,6 +19,7 @@ export interface StageUpgrade {
   runId: string;
   draftId: string;
   consent: 'all' | readonly string[];
+  narrowed?: readonly Grant[];
   grantedBy: string;
 }
 
@@ -132,7 +134,7 @@ export function createVersionChangeStore(db: Knex) {
         const next = await manifestOf(trx, change.to_version_id);
         const { config, aside, needed } = carrySettings(install, next, draft);
         if (needed.length > 0) return { needed };
-        const grants = grantsAfterUpgrade(install, next, input.consent);
+        const grants = grantsAfterUpgrade(install, next, input.consent, input.narrowed);
         await trx('tenant_extension_install_change')
           .where(own)
           .update({

@@ -42,6 +42,20 @@ describe('an upgrade that asks for more', () => {
     expect(await given.left()).toEqual([0, 0, 1]);
   });
 
+  it('goes on with the narrower scope that was granted', async () => {
+    const input = await given.upgradeTo('2.0.0', MORE);
+    await (await given.upgrade(input)).result();
+    const wait = given.on.client.workflow.getHandle(
+      consentWorkflowId(given.install.installId, input.versionId),
+    );
+    const narrowed = [{ capability: 'storage.kv', scope: { namespaces: ['notes'] } } as const];
+    const decision = { decision: 'grant', decidedBy: 'key:other', capabilities: [], narrowed } as const;
+    await wait.executeUpdate(consentUpdate, { args: [decision] });
+    await eventually(async () =>
+      expect(await given.row()).toMatchObject({ version: '2.0.0', grants: narrowed }),
+    );
+  });
+
   it('goes straight through with consent given with the request', async () => {
     await (await given.upgrade(await given.upgradeTo('2.0.0', MORE, { consent: 'all' }))).result();
     expect(await given.row()).toMatchObject({ version: '2.0.0' });
