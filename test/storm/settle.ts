@@ -61,7 +61,7 @@ function sendAgain(
 }
 
 /** What each part of housekeeping did, or failed with. */
-export type Swept = NonNullable<HousekeepingResult['swept']>;
+export type Swept = HousekeepingResult['swept'];
 
 /** Does what the schedule does, now. */
 async function keepHouse({ client }: TemporalConnection): Promise<Swept> {
@@ -69,5 +69,5 @@ async function keepHouse({ client }: TemporalConnection): Promise<Swept> {
     workflowId: `housekeeping-after-the-storm-${randomUUID()}`,
     taskQueue: LIFECYCLE_TASK_QUEUE,
   })) as HousekeepingResult;
-  return result.swept ?? {};
+  return result.swept;
 }
