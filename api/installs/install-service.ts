@@ -265,7 +265,7 @@ export function createInstallService(deps: InstallServiceDeps) {
     ): Promise<{ workflowId: string }> {
       const { tenantId, keyId: decidedBy } = principal;
       const install = await find(tenantId, installId);
-      const { extensionId, status, pending, activeVersionId } = install;
+      const { extensionId, status, pending } = install;
       const workflowId = installWorkflowId(tenantId, extensionId);
       if (pending?.waitingFor === 'settings' && decision === 'decline') {
         await decline(principal, install);
@@ -278,7 +278,6 @@ export function createInstallService(deps: InstallServiceDeps) {
       const { manifest } = await versionById(versionId);
       const consented = capabilities && readConsent(manifest, capabilities, 'capabilities');
       const narrowed = consented?.narrowed ?? [];
-      if (narrowed.length > 0 && activeVersionId !== undefined) throw narrowAfterwards();
       const decided = {
         decision,
         ...(consented && { capabilities: consented.names }),
@@ -310,14 +309,6 @@ async function asFarAsKnown(decided: Promise<unknown>): Promise<void> {
   await decided.catch((err: unknown) => {
     if (!isPlatformError(err) || err.code !== 'TEMPORAL_OUTCOME_UNKNOWN') throw err;
   });
-}
-
-/** An upgrade carries over what was granted before. */
-function narrowAfterwards(): PlatformError {
-  return new PlatformError(
-    'CONSENT_INVALID',
-    'consent to an upgrade takes names; narrow the grants afterwards by PUT …/grants',
-  );
 }
 
 function awaitsDecision({ installId, pending }: Install): PlatformError {

@@ -49,6 +49,23 @@ describe('consent with narrower scopes', () => {
     });
   });
 
+  it('is handed to the wait of an upgrade, while the version before serves', async () => {
+    const { json } = await install('all');
+    const { installId } = json as { installId: string };
+    await api
+      .db('tenant_extension_install')
+      .where({ install_id: installId })
+      .update({ pending_version_id: api.db.ref('active_version_id'), waiting_for: 'consent' });
+    const decided = await api.request('POST', `/api/v1/installs/${installId}/consent`, {
+      key,
+      json: { decision: 'grant', capabilities: [NOTES] },
+    });
+    expect(decided.status).toBe(202);
+    expect(api.workflows.decisions.at(-1)).toMatchObject({
+      narrowed: [{ capability: 'storage.kv', scope: { namespaces: ['notes'] } }],
+    });
+  });
+
   it('is refused where a scope is wider than what is asked for, or none of the capability', async () => {
     const answer = await install([
       { capability: 'storage.kv', scope: { namespaces: ['notes', 'other'] } },
