@@ -147,6 +147,13 @@ export function createSandbox(
     if (lossReason === undefined) write({ type: FRAME.reply, id: message.call, head: reply });
   };
 
+  /** Of whoever waited for what was loaded: the next look of all may come after it has taken too much. */
+  const notePresentMemory = async (): Promise<void> => {
+    const now = started.pid === undefined ? undefined : await processUsage(started.pid);
+    if (now === undefined) return;
+    for (const running of jobs.values()) running.residentAtStart ??= now.residentBytes;
+  };
+
   const receive = (message: ChildMessage): void => {
     unanswered = 0;
     if (message.type === 'pong') return;
@@ -162,6 +169,7 @@ export function createSandbox(
       }
       hasLoaded = true;
       components.settle(id, message);
+      void notePresentMemory();
       return;
     }
     const running = jobs.get(message.id);
