@@ -1,12 +1,14 @@
 import { componentEmbed, componentNew, parse } from '@bytecodealliance/jco-transpile/wasm-tools';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createHash, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import { readWit } from '../../platform/component/check-world-types.ts';
 import { transpileComponent } from '../../platform/component/transpile-component.ts';
+import { startSandboxProcess } from '../../runner/sandbox/process.ts';
 import { eventually } from '../support/eventually.ts';
 import { testedIsolations } from '../support/isolations.ts';
 import { startRunner, type ExecuteOptions, type TestRunner } from '../support/start-runner.ts';
@@ -179,10 +181,17 @@ describe.each(await testedIsolations())('a runner whose sandboxes stand behind %
   });
 
   it('lets a sandbox that was taken over reach nothing', async () => {
-    const sandbox = descendantsOf(process.pid).find(({ command }) => command.startsWith(process.execPath));
-    const pids = { supervisor: process.pid, neighbour: sandbox?.pid, signal: 0 };
+    const other = startSandboxProcess(isolation); // the runner's own come and go
+    await once(other.channel, 'data');
+    const pids = { supervisor: process.pid, neighbour: other.pid, signal: 0 };
     const body = Buffer.from(JSON.stringify({ port: runner.port, pids }));
-    const answer = await attack(await script('reach-out'), { method: 'POST', body, limits: SCRIPT_LIMITS });
+    const answer = await attack(await script('reach-out'), {
+      method: 'POST',
+      body,
+      limits: SCRIPT_LIMITS,
+    }).finally(() => {
+      other.kill();
+    });
     const said = JSON.parse(answer.body) as { environment: object; outcomes: Record<string, string> };
     // bubblewrap says where it has gone to.
     expect(said.environment).toEqual(isolation === 'bubblewrap' ? { PWD: '/' } : {});
