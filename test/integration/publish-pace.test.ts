@@ -45,7 +45,7 @@ async function publish(tenantId: string): Promise<string> {
   await temporal.client.workflow.start('publishBundle', {
     workflowId: publishWorkflowId(uploadId),
     taskQueue: LIFECYCLE_TASK_QUEUE,
-    args: [{ tenantId, uploadId }],
+    args: [{ tenantId, uploadId, requestedBy: 'a-key' }],
     priority: { fairnessKey: tenantId },
   });
   return uploadId;
