@@ -4,9 +4,7 @@ import {
   WorkflowNotFoundError,
   type Client,
   type WorkflowHandle,
-  type WorkflowStartOptions,
 } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import { PlatformError } from '../core/errors.ts';
 import {
   consentWorkflowId,
@@ -19,7 +17,6 @@ import {
   settingsWorkflowId,
 } from '../core/ids.ts';
 import type { InstallOperationKind, InstallStatus, LifecycleKind, PublishStatus } from '../core/progress.ts';
-import type { SearchAttributeName } from '../core/search-attributes.ts';
 import { operationTitle, precompileTitle, publishTitle, purgeTitle } from '../core/titles.ts';
 import { fromTemporalError } from '../platform/temporal/failures.ts';
 import {
@@ -43,6 +40,7 @@ import {
   type UninstallInstallInput,
   type UpgradeInstallInput,
 } from '../workflows/messages.ts';
+import { installAttributes, searchable, sharedOptions } from './workflow-options.ts';
 
 /** A server that is there answers this soon. */
 const REACH_DEADLINE_MS = 3_000;
@@ -251,12 +249,7 @@ export function createWorkflowStarter(
     },
 
     async narrowGrants(input) {
-      await begin(() =>
-        client.workflow.executeUpdateWithStart(installOpenedUpdate, {
-          args: [{ operation: 'narrow', digest: input.digest }],
-          startWorkflowOperation: installOperation('narrow', 'narrowGrants', input),
-        }),
-      );
+      await begin(() => open('narrow', input.digest, installOperation('narrow', 'narrowGrants', input)));
     },
 
     purgeNow: (install) => begin(() => purgeNow(install)),
@@ -280,38 +273,4 @@ export function createWorkflowStarter(
 function isRefusal(err: unknown): boolean {
   const { cause } = err as { cause?: { code?: unknown } };
   return typeof cause?.code === 'number' && REFUSALS.has(cause.code);
-}
-
-function sharedOptions(typedSearchAttributes: TypedSearchAttributes): Pick<
-  WorkflowStartOptions,
-  'taskQueue' | 'typedSearchAttributes'
-> & {
-  workflowIdConflictPolicy: 'USE_EXISTING';
-} {
-  return {
-    taskQueue: LIFECYCLE_TASK_QUEUE,
-    workflowIdConflictPolicy: 'USE_EXISTING',
-    typedSearchAttributes,
-  };
-}
-
-function installAttributes(
-  input: InstallExtensionInput | ConfigureInstallInput | OperateInstallInput,
-): TypedSearchAttributes {
-  return searchable({
-    ExtTenantId: input.tenantId,
-    ExtName: input.extension,
-    ExtExtensionId: input.extensionId,
-    ExtRequestedBy: input.requestedBy,
-    ...('versionId' in input && { ExtVersion: input.version, ExtContentHash: input.contentHash }),
-  });
-}
-
-function searchable(values: Partial<Record<SearchAttributeName, string>>): TypedSearchAttributes {
-  return new TypedSearchAttributes(
-    Object.entries(values).map(([name, value]) => ({
-      key: defineSearchAttributeKey(name, SearchAttributeType.KEYWORD),
-      value,
-    })),
-  );
 }

@@ -13,7 +13,6 @@ import { matchVersion } from '../../core/version.ts';
 import type { ConfigStamps, InstallDraftStore } from '../../platform/db/install-drafts.ts';
 import type { Install, InstallStore } from '../../platform/db/installs.ts';
 import type { ExtensionVersion, RegistryStore } from '../../platform/db/registry.ts';
-import type { ConsentDecision } from '../../workflows/messages.ts';
 import { onceBegun } from '../once-begun.ts';
 import type { Principal } from '../principal.ts';
 import type { WorkflowStarter } from '../workflow-starter.ts';
@@ -22,6 +21,7 @@ import type { SecretChanges, DraftContent } from './write-draft.ts';
 import { installOfDraft } from './drafted-install.ts';
 import type { DraftedOperation } from './drafted-operation.ts';
 import { revealed, type InputDigest } from './input-digest.ts';
+import { createWaitingDecisions } from './waiting-decisions.ts';
 
 const TRIES = 3;
 const OVERTAKEN: readonly ErrorCode[] = ['INSTALL_EXISTS', 'STATE_CONFLICT'];
@@ -251,64 +251,8 @@ export function createInstallService(deps: InstallServiceDeps) {
       );
     },
 
-    /** Throws STATE_CONFLICT while the install does not wait for consent. What waits for settings can be declined as well. */
-    async decideConsent(
-      principal: Principal,
-      installId: string,
-      {
-        decision,
-        capabilities,
-      }: {
-        decision: ConsentDecision['decision'];
-        capabilities?: readonly ConsentItem[] | undefined;
-      },
-    ): Promise<{ workflowId: string }> {
-      const { tenantId, keyId: decidedBy } = principal;
-      const install = await find(tenantId, installId);
-      const { extensionId, status, pending } = install;
-      const workflowId = installWorkflowId(tenantId, extensionId);
-      if (pending?.waitingFor === 'settings' && decision === 'decline') {
-        await decline(principal, install);
-        return { workflowId };
-      }
-      if (pending?.waitingFor !== 'consent') {
-        throw new PlatformError('STATE_CONFLICT', `an install that is ${status} awaits no consent`);
-      }
-      const { versionId } = pending;
-      const { manifest } = await versionById(versionId);
-      const consented = capabilities && readConsent(manifest, capabilities, 'capabilities');
-      const narrowed = consented?.narrowed ?? [];
-      const decided = {
-        decision,
-        ...(consented && { capabilities: consented.names }),
-        ...(narrowed.length > 0 && { narrowed }),
-        decidedBy,
-      };
-      await asFarAsKnown(workflows.decideConsent({ installId, versionId }, decided));
-      return { workflowId };
-    },
-
-    decline,
+    ...createWaitingDecisions({ find, versionById, workflows }),
   };
-
-  /** Ends the wait of a version for a person. */
-  async function decline({ keyId: decidedBy }: Principal, { installId, pending }: Install): Promise<void> {
-    if (!pending?.waitingFor) return;
-    const waiting = { installId, versionId: pending.versionId };
-    const declined = { decidedBy, decision: 'decline' } as const;
-    await asFarAsKnown(
-      pending.waitingFor === 'consent'
-        ? workflows.decideConsent(waiting, declined)
-        : workflows.decideSettings(waiting, declined),
-    );
-  }
-}
-
-/** Where it is not known whether Temporal took a decision, the install shows what came of it. */
-async function asFarAsKnown(decided: Promise<unknown>): Promise<void> {
-  await decided.catch((err: unknown) => {
-    if (!isPlatformError(err) || err.code !== 'TEMPORAL_OUTCOME_UNKNOWN') throw err;
-  });
 }
 
 function awaitsDecision({ installId, pending }: Install): PlatformError {
