@@ -139,7 +139,7 @@ export function createGateway(
     executionTokens,
     secretsKeyId,
     runnerPublicBase: config.runner.publicBase,
-    temporalUi: { ...config.temporalUi, codec: createPayloadCodec(config.temporal.codecKey) },
+    temporalUi: { ...config.temporalUi, codec: createPayloadCodec(config.temporal.codecKeys) },
     maxTimeoutMs: config.executionTimeoutMs,
     checkDatabase: async () => {
       await db.raw('select 1');

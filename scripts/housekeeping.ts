@@ -6,6 +6,7 @@ import {
   parseEnvironment,
   SECRET_VARIABLES,
   temporal as temporalEnv,
+  temporalConfig,
   withSecretFiles,
 } from '../platform/config/environment.ts';
 import { connectTemporal } from '../platform/temporal/client.ts';
@@ -16,11 +17,7 @@ import type { HousekeepingInput, HousekeepingResult } from '../workflows/message
 
 const { values } = parseArgs({ options: { 'dry-run': { type: 'boolean', default: false } } });
 const v = parseEnvironment(temporalEnv, withSecretFiles(process.env, SECRET_VARIABLES));
-const temporal = connectTemporal({
-  address: v.TEMPORAL_ADDRESS,
-  namespace: v.TEMPORAL_NAMESPACE,
-  codecKey: v.PAYLOAD_CODEC_KEY,
-});
+const temporal = connectTemporal(temporalConfig(v));
 try {
   const input: HousekeepingInput = { dryRun: values['dry-run'] };
   const handle = await temporal.client.workflow.start('housekeeping', {

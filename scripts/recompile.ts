@@ -7,6 +7,7 @@ import {
   publicKey,
   SECRET_VARIABLES,
   temporal as temporalEnv,
+  temporalConfig,
   withSecretFiles,
 } from '../platform/config/environment.ts';
 import { keyIdOf } from '../platform/signatures/dsse.ts';
@@ -25,11 +26,7 @@ const atOnce = z.coerce.number().int().min(1).max(100).optional().parse(values['
 const env = withSecretFiles(process.env, SECRET_VARIABLES);
 const v = parseEnvironment(z.object({ ...temporalEnv.shape, ARTIFACT_SIGNING_PUBLIC_KEY: publicKey }), env);
 
-const temporal = connectTemporal({
-  address: v.TEMPORAL_ADDRESS,
-  namespace: v.TEMPORAL_NAMESPACE,
-  codecKey: v.PAYLOAD_CODEC_KEY,
-});
+const temporal = connectTemporal(temporalConfig(v));
 try {
   const goal = { target: ARTIFACT_TARGET, keyId: keyIdOf(readPublicKey(v.ARTIFACT_SIGNING_PUBLIC_KEY)) };
   const workflowId = await startRecompile(temporal.client, {

@@ -58,6 +58,7 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
     TEMPORAL_ADDRESS: temporal.address,
     TEMPORAL_NAMESPACE: temporal.namespace,
     PAYLOAD_CODEC_KEY: secrets.payloadCodecKey,
+    PAYLOAD_CODEC_PREVIOUS_KEYS: secrets.previousPayloadCodecKeys.join(','),
   };
   const storage = storageEnv(environment, dataDir);
   // The one secret that is a person's to choose.

@@ -4,7 +4,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { readPrivateKey, readPublicKey } from '../platform/tokens/ed25519.ts';
-import { forgetPreviousArtifactKeys, loadLocalSecrets, rotateArtifactKey } from './secrets-file.ts';
+import {
+  forgetPreviousArtifactKeys,
+  forgetPreviousCodecKeys,
+  loadLocalSecrets,
+  rotateArtifactKey,
+  rotateCodecKey,
+} from './secrets-file.ts';
 
 describe('loadLocalSecrets', () => {
   let folder: string;
@@ -82,7 +88,21 @@ describe('loadLocalSecrets', () => {
     expect(loadLocalSecrets(file, log).artifactSigning.previous).toEqual([]);
   });
 
+  it('gives payloads a new key and keeps the ones before, until they are forgotten', () => {
+    const first = loadLocalSecrets(file, log);
+    rotateCodecKey(file);
+    rotateCodecKey(file);
+    const third = loadLocalSecrets(file, log);
+    expect(third.previousPayloadCodecKeys).toHaveLength(2);
+    expect(third.previousPayloadCodecKeys[1]).toBe(first.payloadCodecKey);
+    expect(new Set([third.payloadCodecKey, ...third.previousPayloadCodecKeys]).size).toBe(3);
+    expect(forgetPreviousCodecKeys(file)).toBe(2);
+    expect(loadLocalSecrets(file, log)).toEqual({ ...third, previousPayloadCodecKeys: [] });
+  });
+
   it('rotates nothing where nothing was made', () => {
+    expect(() => rotateCodecKey(file)).toThrow(file);
+    expect(() => forgetPreviousCodecKeys(file)).toThrow(file);
     expect(() => rotateArtifactKey(file)).toThrow(file);
     expect(() => forgetPreviousArtifactKeys(file)).toThrow(file);
   });

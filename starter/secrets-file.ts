@@ -26,6 +26,8 @@ const schema = z.object({
   secretsSealing: pair,
   /** AES-256-GCM, base64 of 32 bytes. */
   payloadCodecKey: z.base64(),
+  /** Of earlier rotations, the newest first. */
+  previousPayloadCodecKeys: z.array(z.base64()).default([]),
   apiKeys: z.object({ operator: z.string(), admin: z.string(), user: z.string() }),
 });
 
@@ -74,6 +76,24 @@ export function forgetPreviousArtifactKeys(file: string): number {
   return previous.length;
 }
 
+/** A new key encrypts what Temporal is given from the next start on; those before it still decrypt. Throws if there is no such file. */
+export function rotateCodecKey(file: string): void {
+  const secrets = parse(file);
+  const { payloadCodecKey, previousPayloadCodecKeys } = secrets;
+  write(file, {
+    ...secrets,
+    payloadCodecKey: newCodecKey(),
+    previousPayloadCodecKeys: [payloadCodecKey, ...previousPayloadCodecKeys],
+  });
+}
+
+/** From the next start on, nothing that previous keys encrypted can be read. Answers how many it forgot. Throws if there is no such file. */
+export function forgetPreviousCodecKeys(file: string): number {
+  const secrets = parse(file);
+  write(file, { ...secrets, previousPayloadCodecKeys: [] });
+  return secrets.previousPayloadCodecKeys.length;
+}
+
 function write(file: string, secrets: StoredSecrets): void {
   rmSync(`${file}.new`, { force: true });
   writeFileSync(`${file}.new`, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
@@ -96,6 +116,10 @@ function parse(file: string): StoredSecrets {
   throw new Error(`${file} lacks or misspells ${paths}; restore it, or remove the data folder to begin anew`);
 }
 
+function newCodecKey(): string {
+  return randomBytes(32).toString('base64');
+}
+
 function newToken(): string {
   return randomBytes(32).toString('base64url');
 }
@@ -114,7 +138,8 @@ function generateLocalSecrets(): LocalSecrets {
     executionToken: generateSigningPair(),
     artifactSigning: { ...generateSigningPair(), previous: [] },
     secretsSealing: { publicKey: sealing.publicKey, privateKey: sealing.privateKey.reveal() },
-    payloadCodecKey: randomBytes(32).toString('base64'),
+    payloadCodecKey: newCodecKey(),
+    previousPayloadCodecKeys: [],
     apiKeys: { operator: generateApiKey().key, admin: generateApiKey().key, user: generateApiKey().key },
   };
 }

@@ -53,13 +53,13 @@ export async function createLifecycleWorker(
   config: LifecycleWorkerConfig,
   logger: Logger,
 ): Promise<RunnableWorker> {
-  const { address, namespace, codecKey } = config.temporal;
+  const { address, namespace, codecKeys } = config.temporal;
   const connection = await NativeConnection.connect({ address });
   const db = openDatabase(config.database);
   const objects = createObjectStore(config.objects);
   const keys = createObjectKeys(config.objects.base);
   const registry = createRegistryStore(db);
-  const dataConverter = createDataConverter(codecKey);
+  const dataConverter = createDataConverter(codecKeys);
   const client = new Client({ connection, namespace, dataConverter });
   const purges = createPurgeStore(db);
   const uploads = createUploadStore(db);
@@ -133,7 +133,7 @@ export async function createLifecycleWorker(
     maxConcurrentActivityTaskExecutions: BUNDLES_AT_ONCE,
   });
   const workers = [worker, prober, verifier];
-  await ensureHousekeepingSchedule(client);
+  await ensureHousekeepingSchedule(client, logger);
   if (!(await ensurePublishPace(client))) {
     logger.warn(
       'this Temporal server cannot limit the tasks of one tenant: a rush of publishes slows all tenants',

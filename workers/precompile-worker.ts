@@ -19,7 +19,7 @@ const COMPONENTS_AT_ONCE = 2;
 
 /** Inspection and transpiling of components. It has no database. */
 export async function createPrecompileWorker(config: PrecompileWorkerConfig): Promise<RunnableWorker> {
-  const { address, namespace, codecKey } = config.temporal;
+  const { address, namespace, codecKeys } = config.temporal;
   const connection = await NativeConnection.connect({ address });
   const signingKey = readPrivateKey(config.artifactSigningKey.reveal());
   const temporal = connectTemporal(config.temporal);
@@ -27,7 +27,7 @@ export async function createPrecompileWorker(config: PrecompileWorkerConfig): Pr
     connection,
     namespace,
     taskQueue: PRECOMPILE_TASK_QUEUE,
-    dataConverter: createDataConverter(codecKey),
+    dataConverter: createDataConverter(codecKeys),
     interceptors: { activity: [() => ({ inbound: failureInterceptor })] },
     maxConcurrentActivityTaskExecutions: COMPONENTS_AT_ONCE,
     shutdownGraceTime: '5 seconds', // then activities are cancelled, and another worker takes them up

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { PlatformError } from '../../core/errors.ts';
 import { issuesOf } from '../../core/issues.ts';
 import { SecretValue } from '../../core/secret-value.ts';
+import type { CodecKeys } from '../temporal/payload-codec.ts';
 import { readPublicKey } from '../tokens/ed25519.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -79,6 +80,7 @@ const list = z
       .filter(Boolean),
   );
 export const publicKeyList = list.pipe(z.array(publicKey));
+const keySecretList = list.pipe(z.array(keySecret));
 /** As browsers send them in `Origin`. */
 export const originList = list.pipe(
   z.array(
@@ -122,14 +124,19 @@ export const temporal = z.object({
   TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
   /** AES-256-GCM key of the payload codec, 32 bytes. */
   PAYLOAD_CODEC_KEY: keySecret,
+  PAYLOAD_CODEC_PREVIOUS_KEYS: keySecretList,
 });
 export interface TemporalConfig {
   address: string;
   namespace: string;
-  codecKey: SecretValue;
+  codecKeys: CodecKeys;
 }
 export function temporalConfig(v: z.output<typeof temporal>): TemporalConfig {
-  return { address: v.TEMPORAL_ADDRESS, namespace: v.TEMPORAL_NAMESPACE, codecKey: v.PAYLOAD_CODEC_KEY };
+  return {
+    address: v.TEMPORAL_ADDRESS,
+    namespace: v.TEMPORAL_NAMESPACE,
+    codecKeys: [v.PAYLOAD_CODEC_KEY, ...v.PAYLOAD_CODEC_PREVIOUS_KEYS],
+  };
 }
 
 export const storageEnv = z.object({
@@ -193,6 +200,7 @@ export const SECRET_VARIABLES = [
   'DATABASE_URL',
   'STORAGE_S3_SECRET_KEY',
   'PAYLOAD_CODEC_KEY',
+  'PAYLOAD_CODEC_PREVIOUS_KEYS',
   'TEMPORAL_CODEC_CAPABILITY',
   'EXECUTION_TOKEN_PRIVATE_KEY',
   'EXECUTION_TOKEN_PREVIOUS_PRIVATE_KEY',

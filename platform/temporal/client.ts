@@ -1,11 +1,11 @@
 import { Client, Connection } from '@temporalio/client';
-import type { SecretValue } from '../../core/secret-value.ts';
 import { createDataConverter } from './data-converter.ts';
+import type { CodecKeys } from './payload-codec.ts';
 
 export interface TemporalOptions {
   address: string;
   namespace: string;
-  codecKey: SecretValue;
+  codecKeys: CodecKeys;
 }
 
 export interface TemporalConnection {
@@ -14,8 +14,8 @@ export interface TemporalConnection {
 }
 
 /** Connects at the first call, not before, so that a process starts while Temporal is away. */
-export function connectTemporal({ address, namespace, codecKey }: TemporalOptions): TemporalConnection {
+export function connectTemporal({ address, namespace, codecKeys }: TemporalOptions): TemporalConnection {
   const connection = Connection.lazy({ address });
-  const client = new Client({ connection, namespace, dataConverter: createDataConverter(codecKey) });
+  const client = new Client({ connection, namespace, dataConverter: createDataConverter(codecKeys) });
   return { client, close: () => connection.close() };
 }

@@ -9,7 +9,7 @@ const payload = (value: unknown): Payload => defaultPayloadConverter.toPayload(v
 const utf8 = (bytes: Uint8Array | null | undefined): string => Buffer.from(bytes ?? []).toString('utf8');
 
 describe('the payload codec', () => {
-  const codec = createPayloadCodec(keyOf(1));
+  const codec = createPayloadCodec([keyOf(1)]);
 
   it('gives back what it encrypted', async () => {
     const values = [{ tenantId: 'a', consent: ['storage.kv'] }, 'text', null, 7];
@@ -32,8 +32,17 @@ describe('the payload codec', () => {
   });
 
   it('refuses what another key encrypted', async () => {
-    const encrypted = await createPayloadCodec(keyOf(2)).encode([payload('x')]);
+    const encrypted = await createPayloadCodec([keyOf(2)]).encode([payload('x')]);
     await expect(codec.decode(encrypted)).rejects.toMatchObject({ code: 'INTERNAL' });
+  });
+
+  it('reads what a previous key encrypted, and encrypts with the current one', async () => {
+    const rotated = createPayloadCodec([keyOf(2), keyOf(1), keyOf(3)]);
+    const [old] = await codec.encode([payload('x')]);
+    const [fresh] = await rotated.encode([payload('y')]);
+    const decoded = await rotated.decode([old, fresh].filter((one) => one !== undefined));
+    expect(decoded.map((one) => defaultPayloadConverter.fromPayload(one))).toEqual(['x', 'y']);
+    await expect(codec.decode([fresh ?? {}])).rejects.toMatchObject({ code: 'INTERNAL' });
   });
 
   it('refuses what was changed on the way', async () => {
@@ -57,7 +66,8 @@ describe('the payload codec', () => {
 
   it('refuses a key of the wrong length, without showing it', () => {
     const key = keyOf(3, 16);
-    expect(() => createPayloadCodec(key)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
-    expect(() => createPayloadCodec(key)).not.toThrow(key.reveal());
+    expect(() => createPayloadCodec([key])).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+    expect(() => createPayloadCodec([key])).not.toThrow(key.reveal());
+    expect(() => createPayloadCodec([keyOf(1), key])).toThrow('PAYLOAD_CODEC_PREVIOUS_KEYS');
   });
 });

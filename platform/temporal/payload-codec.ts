@@ -12,20 +12,28 @@ const TAG_BYTES = 16;
 // A default import because Node finds no named exports in this package.
 const PayloadProto = proto.temporal.api.common.v1.Payload;
 
+/** Base64 of 32 bytes each. The first encrypts, each decrypts what it encrypted: those after it are of a rotation. */
+export type CodecKeys = readonly [SecretValue, ...SecretValue[]];
+
 /**
  * Encrypts every payload with AES-256-GCM; data is nonce, ciphertext, tag. What is not encrypted passes through when decoding, so that
- * a payload the server made itself can be read. `key`: base64 of 32 bytes.
+ * a payload the server made itself can be read.
  */
-export function createPayloadCodec(key: SecretValue): PayloadCodec {
+export function createPayloadCodec([current, ...previous]: CodecKeys): PayloadCodec {
+  const own = namedKey(current, 'PAYLOAD_CODEC_KEY');
+  const keys = new Map([...previous.map((key) => namedKey(key, 'each of PAYLOAD_CODEC_PREVIOUS_KEYS')), own]);
+  return {
+    encode: (payloads) => attempt(() => payloads.map((payload) => encrypt(own, payload))),
+    decode: (payloads) => attempt(() => payloads.map((payload) => decrypt(keys, payload))),
+  };
+}
+
+function namedKey(key: SecretValue, variable: string): [id: string, key: Buffer] {
   const bytes = Buffer.from(key.reveal(), 'base64');
   if (bytes.byteLength !== 32) {
-    throw new PlatformError('CONFIG_INVALID', 'PAYLOAD_CODEC_KEY must be the base64 of 32 bytes');
+    throw new PlatformError('CONFIG_INVALID', `${variable} must be the base64 of 32 bytes`);
   }
-  const keyId = codecKeyId(bytes);
-  return {
-    encode: (payloads) => attempt(() => payloads.map((payload) => encrypt(bytes, keyId, payload))),
-    decode: (payloads) => attempt(() => payloads.map((payload) => decrypt(bytes, keyId, payload))),
-  };
+  return [codecKeyId(bytes), bytes];
 }
 
 /** Tells which key a payload needs, and nothing of the key. */
@@ -33,7 +41,7 @@ function codecKeyId(key: Buffer): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 16);
 }
 
-function encrypt(key: Buffer, keyId: string, payload: Payload): Payload {
+function encrypt([keyId, key]: [string, Buffer], payload: Payload): Payload {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
   const plain = PayloadProto.encode(payload).finish();
@@ -44,15 +52,14 @@ function encrypt(key: Buffer, keyId: string, payload: Payload): Payload {
   };
 }
 
-function decrypt(key: Buffer, keyId: string, payload: Payload): Payload {
+function decrypt(keys: ReadonlyMap<string, Buffer>, payload: Payload): Payload {
   const { metadata, data } = payload;
   if (text(metadata?.[METADATA_ENCODING_KEY]) !== ENCODING) return payload;
-  const needed = text(metadata?.[KEY_ID]);
-  if (needed !== keyId) {
-    throw new PlatformError(
-      'INTERNAL',
-      `a payload needs codec key ${needed ?? '(none named)'}, this process has ${keyId}`,
-    );
+  const needed = text(metadata?.[KEY_ID]) ?? '(none named)';
+  const key = keys.get(needed);
+  if (!key) {
+    const held = [...keys.keys()].join(', ');
+    throw new PlatformError('INTERNAL', `a payload needs codec key ${needed}, this process has ${held}`);
   }
   if (!data || data.byteLength < NONCE_BYTES + TAG_BYTES) {
     throw new PlatformError('INTERNAL', 'an encrypted payload is too short');

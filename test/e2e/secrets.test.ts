@@ -110,10 +110,10 @@ describe('a secret set through the API', () => {
     const { payloadCodecKey } = z
       .object({ payloadCodecKey: z.string() })
       .parse(JSON.parse(readFileSync(file, 'utf8')));
-    const codecKey = new SecretValue(payloadCodecKey);
-    const codec = createPayloadCodec(codecKey);
+    const codecKeys = [new SecretValue(payloadCodecKey)] as const;
+    const codec = createPayloadCodec(codecKeys);
     const { address, namespace } = platform.local.temporal;
-    const temporal = connectTemporal({ address, namespace, codecKey });
+    const temporal = connectTemporal({ address, namespace, codecKeys });
     const { workflow } = temporal.client;
     const { History } = proto.temporal.api.history.v1;
     let decoded = 0;

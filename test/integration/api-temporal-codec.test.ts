@@ -10,8 +10,8 @@ import { startApi, type TestApi } from '../support/start-api.ts';
 const UI = 'http://127.0.0.1:8233';
 const CAPABILITY = 'capability-of-this-test-0123456789';
 /** The key of `startApi`. */
-const codec = createPayloadCodec(new SecretValue(Buffer.alloc(32, 1).toString('base64')));
-const stranger = createPayloadCodec(new SecretValue(Buffer.alloc(32, 9).toString('base64')));
+const codec = createPayloadCodec([new SecretValue(Buffer.alloc(32, 1).toString('base64'))]);
+const stranger = createPayloadCodec([new SecretValue(Buffer.alloc(32, 9).toString('base64'))]);
 const STORY = 'Install alga.hello 0.1.0';
 let api: TestApi;
 

@@ -104,7 +104,11 @@ describe('the workflow starter', () => {
   });
 
   it('says TEMPORAL_UNAVAILABLE where no server answers', async () => {
-    const away = connectTemporal({ address: '127.0.0.1:1', namespace: 'default', codecKey: TEST_CODEC_KEY });
+    const away = connectTemporal({
+      address: '127.0.0.1:1',
+      namespace: 'default',
+      codecKeys: [TEST_CODEC_KEY],
+    });
     await expect(createWorkflowStarter(away.client).startInstall(installInput())).rejects.toMatchObject({
       code: 'TEMPORAL_UNAVAILABLE',
     });

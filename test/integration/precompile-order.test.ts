@@ -51,7 +51,7 @@ async function run(options: Partial<WorkerOptions> & Pick<WorkerOptions, 'taskQu
   const worker = await Worker.create({
     connection,
     namespace: temporal.namespace,
-    dataConverter: createDataConverter(TEST_CODEC_KEY),
+    dataConverter: createDataConverter([TEST_CODEC_KEY]),
     shutdownGraceTime: 0,
     ...options,
   });

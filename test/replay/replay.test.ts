@@ -14,7 +14,7 @@ const files = readdirSync(FOLDER).filter((name) => name.endsWith('.json'));
 let options: ReplayWorkerOptions;
 
 beforeAll(async () => {
-  options = { workflowBundle: await bundleWorkflows(), dataConverter: createDataConverter(TEST_CODEC_KEY) };
+  options = { workflowBundle: await bundleWorkflows(), dataConverter: createDataConverter([TEST_CODEC_KEY]) };
 });
 
 const read = (name: string): string => readFileSync(path.join(FOLDER, name), 'utf8');

@@ -17,8 +17,8 @@ export function readSecrets(dataDir: string): z.infer<typeof secretsFile> {
 
 export function connectTo({ local, starter }: TestPlatform): TemporalConnection {
   const { address, namespace } = local.temporal;
-  const codecKey = new SecretValue(readSecrets(starter.dataDir).payloadCodecKey);
-  return connectTemporal({ address, namespace, codecKey });
+  const codecKeys = [new SecretValue(readSecrets(starter.dataDir).payloadCodecKey)] as const;
+  return connectTemporal({ address, namespace, codecKeys });
 }
 
 export interface RunningWorkflow {

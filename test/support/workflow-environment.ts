@@ -51,7 +51,7 @@ export async function createTestNamespace(): Promise<TestNamespace> {
   const address = process.env['TEST_TEMPORAL_ADDRESS'];
   if (address === undefined) throw new Error('TEST_TEMPORAL_ADDRESS is unset: run through `npm test`');
   const namespace = `test-${randomUUID()}`;
-  const temporal = connectTemporal({ address, namespace, codecKey: TEST_CODEC_KEY });
+  const temporal = connectTemporal({ address, namespace, codecKeys: [TEST_CODEC_KEY] });
   await createNamespace(temporal.client, namespace);
   return { ...temporal, namespace, address };
 }
@@ -81,7 +81,7 @@ export async function startWorkers(
     connection,
     namespace,
     activities,
-    dataConverter: createDataConverter(TEST_CODEC_KEY),
+    dataConverter: createDataConverter([TEST_CODEC_KEY]),
     interceptors: { activity: [() => ({ inbound: failureInterceptor })] },
     shutdownGraceTime: 0,
   };
