@@ -60,6 +60,7 @@ async function setup(faults: Faults = {}) {
     saturated: false,
     has: () => false,
     measure: () => Promise.resolve(),
+    show: () => undefined,
     beat: () => undefined,
     load: faults.load ?? (() => Promise.resolve()),
     run: faults.run ?? (() => Promise.resolve(fine)),

@@ -42,6 +42,14 @@ class HostCallError extends Error {
 /** What the supervisor sends to load a component; the plan as JSON. */
 export type LoadHead = Omit<EngineArtifact, 'plan'> & { plan?: string };
 
+/** What a process is for; one that nobody has told is a spare. */
+export type SandboxRole = 'spare' | 'trial' | 'tenant';
+
+/** What the supervisor sends to have the process say in the machine's list what it is for. */
+export interface ShowHead {
+  role: SandboxRole;
+}
+
 /** What the supervisor sends to unload a component. */
 export interface UnloadHead {
   contentHash: string;
@@ -175,6 +183,11 @@ function settle(id: number, reply: ReplyHead): void {
   else call?.resolve(reply);
 }
 
+/** For `ps`, and who looks for processes by what they are for. A guest that escapes may lie here. */
+function show(role: SandboxRole): void {
+  process.title = `${process.argv[1]} ${role}`;
+}
+
 function receive({ type, id, head }: Frame): void {
   switch (type) {
     case FRAME.load:
@@ -189,6 +202,9 @@ function receive({ type, id, head }: Frame): void {
     case FRAME.unload:
       engine.unload((head as unknown as UnloadHead).contentHash);
       return;
+    case FRAME.show:
+      show((head as unknown as ShowHead).role);
+      return;
     case FRAME.ping:
       send(FRAME.pong, id, {});
       return;
@@ -197,6 +213,7 @@ function receive({ type, id, head }: Frame): void {
   }
 }
 
+show('spare');
 const read = createFrameReader(() => true);
 channel.on('data', (chunk: Buffer) => read(chunk, receive));
 // Sent to the whole group, by a service manager or a terminal: the supervisor drains first, then it ends us.

@@ -9,6 +9,7 @@ export const FRAME = {
   reply: 3,
   unload: 4,
   ping: 5,
+  show: 6,
   // sandbox → supervisor
   ready: 16,
   loaded: 17,

@@ -27,6 +27,15 @@ describe('a version on trial', () => {
     expect(await use(place('a', { ...TRIAL, contentHash: 'new' }))).toBe(warm); // it serves
   });
 
+  it('is named as what it is in the machine’s list of processes, also once calls take it over', async () => {
+    const { place, made } = setup();
+    const roles = () => made.map(({ role }) => role);
+    await use(place('a', { ...TRIAL, contentHash: 'new' }));
+    expect(roles()).toEqual(['trial']);
+    await use(place('a', { contentHash: 'new' }));
+    expect(roles()).toEqual(['tenant']);
+  });
+
   it('is not called where it went wrong, nor while it is being tried', async () => {
     const { place, made } = setup();
     const trial = await place('a', TRIAL);

@@ -281,6 +281,7 @@ export function createSandboxPool(options: SandboxPoolOptions, deps: SandboxPool
 /** A version that went well on trial is called where it is loaded. */
 function adopt(process: TenantProcess, { group, isAside }: Needs): void {
   process.trialOf = undefined;
+  process.sandbox.show('tenant');
   process.group = group;
   process.isAside = isAside;
 }

@@ -68,6 +68,7 @@ export class Processes {
       ...{ retiresAt: undefined, isStale: true, sharedInstances: new Set<string>() },
     };
     tenant.processes.add(process);
+    sandbox.show(isTrial ? 'trial' : 'tenant');
     this.#all.add(process);
     this.#hold(process, PROCESS_BYTES);
     void sandbox.exited.then((reason) => {

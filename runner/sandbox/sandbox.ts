@@ -2,7 +2,7 @@ import { PlatformError } from '../../core/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { EngineArtifact } from '../engine/engine.ts';
 import { createAdmission } from './admission.ts';
-import type { LoadHead } from './child.ts';
+import type { LoadHead, SandboxRole } from './child.ts';
 import {
   parseChildMessage,
   type ChildMessage,
@@ -58,6 +58,8 @@ export interface Sandbox {
   load(artifact: EngineArtifact, deadlineMs?: number): Promise<void>;
   /** Throws SandboxLostError, or RUNNER_BUSY when too much waits for the process already. */
   run(job: SandboxJob): Promise<SandboxOutcome>;
+  /** Has the machine's list of processes show what it is for; until then it is a spare. */
+  show(role: SandboxRole): void;
   /** Looks what the process uses, and ends it when that is too much. */
   measure(): Promise<void>;
   /** Asks it for a sign of life, and ends it when it gave none after the last few times. */
@@ -279,6 +281,9 @@ export function createSandbox(
       const { residentBytes: resident } = usage;
       logger.warn({ pid: started.pid, resident, cap }, 'sandbox holds too much memory');
       lose('memory');
+    },
+    show(role) {
+      if (lossReason === undefined) write({ type: FRAME.show, id: 0, head: { role } });
     },
     beat() {
       if (lossReason !== undefined || withoutTurns > 0 || components.loading > 0) return;

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
@@ -11,6 +11,7 @@ import type { SandboxJob } from '../../runner/sandbox/job.ts';
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../runner/sandbox/sandbox.ts';
 import type { Isolation } from '../../runner/sandbox/process.ts';
 import { precompiledComponent } from '../support/components.ts';
+import { eventually } from '../support/eventually.ts';
 import { testedIsolations } from '../support/isolations.ts';
 
 const logger = createLogger({ level: 'silent', process: 'runner' });
@@ -60,6 +61,17 @@ describe.each(isolations)('a sandbox (%s)', (isolation) => {
     const failing = job('/chatty', { onCall: () => Promise.reject(new Error('no')) });
     expect(await sandbox.run(failing)).toMatchObject({ ok: false, code: 'INTERNAL' });
     expect(await sandbox.run(job('/ok'))).toMatchObject({ ok: true });
+  });
+
+  it('shows in the list of processes what it is for', async () => {
+    const sandbox = createSandbox(logger, isolation);
+    sandboxes.push(sandbox);
+    await sandbox.ready;
+    const shown = (): string =>
+      readFileSync(`/proc/${sandbox.pid ?? 0}/cmdline`, 'utf8').replaceAll('\0', '');
+    expect(shown()).toMatch(/runner\/sandbox\/child\.ts spare$/);
+    sandbox.show('trial');
+    await eventually(() => expect(shown()).toMatch(/runner\/sandbox\/child\.ts trial$/));
   });
 
   it('counts the CPU time of each execution apart, though they share a thread', async () => {

@@ -24,9 +24,11 @@ export interface Disturber {
   readonly seen: ReadonlyMap<string, ProcessEntry>;
 }
 
-/** Scripts of the children that are met themselves. */
+/** Scripts of the children that are met themselves; a sandbox shows what it is for. */
 const CHILDREN: Partial<Record<Target, { of: string; script: string }>> = {
-  sandbox: { of: 'runner', script: 'runner/sandbox/child.ts' },
+  sandbox: { of: 'runner', script: 'runner/sandbox/child.ts tenant' },
+  'sandbox-on-trial': { of: 'runner', script: 'runner/sandbox/child.ts trial' },
+  'spare-sandbox': { of: 'runner', script: 'runner/sandbox/child.ts spare' },
   'precompile-child': { of: 'precompile-worker', script: 'platform/component/precompile-child.ts' },
 };
 

@@ -6,6 +6,7 @@ import {
   type SandboxPoolOptions,
 } from '../../runner/sandbox/pool.ts';
 import type { Needs } from '../../runner/sandbox/tenant-processes.ts';
+import type { SandboxRole } from '../../runner/sandbox/child.ts';
 import type { Sandbox } from '../../runner/sandbox/sandbox.ts';
 import type { LossReason } from '../../runner/sandbox/sandbox-lost.ts';
 
@@ -32,6 +33,8 @@ class FakeSandbox implements Sandbox {
   readonly loaded = new Set<string>();
   has = (contentHash: string) => this.loaded.has(contentHash);
   measure = () => Promise.resolve();
+  role: SandboxRole = 'spare';
+  show = (role: SandboxRole): void => void (this.role = role);
   beats = 0;
   beat = (): void => void (this.beats += 1);
   residentBytes = 0;
