@@ -28,7 +28,7 @@ export function refuseUnavailable(manifest: Manifest): void {
  * Capabilities to decide on, by their bare names. What an admin is shown beside them (granted to every install, or provided by nobody)
  * may be named and decides nothing. Throws CONSENT_INVALID for any other that the version does not ask for.
  */
-export function checkConsent(manifest: Manifest, names: readonly string[], path: string): string[] {
+function checkConsent(manifest: Manifest, names: readonly string[], path: string): string[] {
   const shown = new Set([...requestedCapabilities(manifest).map(({ name }) => name), ...ALWAYS_GRANTED]);
   const issues: Issue[] = [];
   const consented = names.flatMap((text, at) => {

@@ -141,8 +141,7 @@ export function createInstallService(deps: InstallServiceDeps) {
       const { extensionId, versionId } = version;
       refuseUnavailable(manifest);
       const given = request.consent === 'all' ? undefined : readConsent(manifest, request.consent, 'consent');
-      const consent = given?.names ?? 'all';
-      const narrowed = given?.narrowed ?? [];
+      const { names: consent, narrowed } = given ?? { names: 'all' as const, narrowed: [] };
       // What is required and not given yet is waited for.
       const config = checkGivenConfig(manifest.settings, request.config);
       const { secrets } = request;

@@ -1,3 +1,4 @@
+import type { ConsentItem } from '../../core/api/installs.ts';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
 import { installWorkflowId } from '../../core/ids.ts';
 import { checkGivenConfig, checkGivenSecrets } from '../../core/install-config.ts';
@@ -8,7 +9,7 @@ import type { RegistryStore } from '../../platform/db/registry.ts';
 import type { KeptVersion, VersionChangeStore } from '../../platform/db/version-changes.ts';
 import type { Principal } from '../principal.ts';
 import type { WorkflowStarter } from '../workflow-starter.ts';
-import { checkConsent, refuseUnavailable } from './consent.ts';
+import { readConsent, refuseUnavailable } from './consent.ts';
 import type { DraftedOperation } from './drafted-operation.ts';
 import { findVersion } from './find-version.ts';
 import { revealed, type InputDigest } from './input-digest.ts';
@@ -23,7 +24,7 @@ export interface UpgradeRequest {
   version: string;
   config: Record<string, unknown>;
   secrets: Record<string, SecretValue>;
-  consent: 'all' | readonly string[];
+  consent: 'all' | readonly ConsentItem[];
 }
 
 /** `versionId` is what the install is to serve. */
@@ -79,11 +80,15 @@ export function createVersionChanges(deps: VersionChangesDeps): VersionChanges {
       return { outcome: 'already', workflowId, versionId };
     }
     refuseUnavailable(manifest);
-    const consent = request.consent === 'all' ? 'all' : checkConsent(manifest, request.consent, 'consent');
+    const given = request.consent === 'all' ? undefined : readConsent(manifest, request.consent, 'consent');
+    const { names: consent, narrowed } = given ?? { names: 'all' as const, narrowed: [] };
     const config = checkGivenConfig(manifest.settings, request.config);
     const { secrets } = request;
     checkGivenSecrets(manifest.secrets, secrets);
-    const digest = inputDigest({ installId, versionId, consent, config, secrets: revealed(secrets) });
+    const digest = inputDigest({
+      ...{ installId, versionId, consent, narrowed, config },
+      secrets: revealed(secrets),
+    });
     if (pending?.waitingFor) {
       if (install.pendingDigest !== digest) throw awaitsDecision(pending);
       return { outcome: 'begun', workflowId, versionId };
@@ -104,6 +109,7 @@ export function createVersionChanges(deps: VersionChangesDeps): VersionChanges {
             version: version.version,
             draftId,
             consent,
+            ...(narrowed.length > 0 && { narrowed }),
             requestedBy,
             digest,
           }),

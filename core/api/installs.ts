@@ -62,7 +62,7 @@ const underWay = z.union([
 export const failed = problem.extend({ install: install.optional() });
 
 /** A capability by its name, as it is asked for; or with a narrower scope. */
-const consentItem = z.union([
+export const consentItem = z.union([
   z.string(),
   z.strictObject({ capability: z.string(), scope: z.record(z.string(), z.array(z.string())) }),
 ]);

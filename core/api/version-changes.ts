@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isExactVersion, isWildcardVersion } from '../version.ts';
 import { secretValue } from './install-config.ts';
-import { failed, install } from './installs.ts';
+import { consentItem, failed, install } from './installs.ts';
 import type { Route } from './route.ts';
 import { installRef, uuid, workUnderWay } from './values.ts';
 
@@ -38,7 +38,7 @@ export const upgradeInstall = {
       .refine((text) => isExactVersion(text) || isWildcardVersion(text), 'must be like 1.2.3 or 1.2.*'),
     config: z.record(z.string(), z.unknown()).default({}),
     secrets: z.record(z.string(), secretValue).default({}),
-    consent: z.union([z.literal('all'), z.array(z.string()).max(100)]).default([]),
+    consent: z.union([z.literal('all'), z.array(consentItem).max(100)]).default([]),
   }),
 } satisfies Route;
 

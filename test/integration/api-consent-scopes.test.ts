@@ -66,6 +66,30 @@ describe('consent with narrower scopes', () => {
     });
   });
 
+  it('is handed to an upgrade, whose grants it is', async () => {
+    const { json } = await install([NOTES]);
+    const version = '2.0.0';
+    const capabilities = ['storage.kv', { name: 'secrets.get', optional: true }];
+    await seedVersion(api.db, tenantId, { publisher: tenantId, version, capabilities });
+    const asked = [NOTES, { capability: 'secrets.get', scope: { names: ['TOKEN'] } }];
+    const upgrade = (consent: unknown) =>
+      api.request('POST', `/api/v1/installs/${String(json['installId'])}/upgrade`, {
+        key,
+        json: { version, consent },
+        headers: { prefer: 'wait=30' },
+      });
+    expect(await upgrade([{ capability: 'storage.kv', scope: { names: ['TOKEN'] } }])).toMatchObject(
+      problem(422, 'CONSENT_INVALID'),
+    );
+    expect((await upgrade(asked)).json).toMatchObject({
+      version,
+      grants: [
+        { capability: 'secrets.get', scope: { names: ['TOKEN'] } },
+        { capability: 'storage.kv', scope: { namespaces: ['notes'] } },
+      ],
+    });
+  });
+
   it('is refused where a scope is wider than what is asked for, or none of the capability', async () => {
     const answer = await install([
       { capability: 'storage.kv', scope: { namespaces: ['notes', 'other'] } },

@@ -175,7 +175,7 @@ export class FakeWorkflowStarter implements WorkflowStarter {
   async startUpgrade(input: UpgradeInstallInput): Promise<InstallOpened> {
     this.#throwIfAsked();
     this.upgrades.push(input);
-    const { tenantId, installId, versionId, draftId, digest, consent, requestedBy } = input;
+    const { tenantId, installId, versionId, draftId, digest, consent, narrowed, requestedBy } = input;
     const { changes } = this.#stores;
     const runId = randomUUID();
     const steps = pendingSteps(VERSION_STEPS.upgrade);
@@ -196,6 +196,7 @@ export class FakeWorkflowStarter implements WorkflowStarter {
       runId,
       draftId,
       consent,
+      ...(narrowed && { narrowed }),
       grantedBy: requestedBy,
     });
     if (needed.length > 0) await changes.wait(tenantId, installId, { ...waiting, waitingFor: 'settings' });
