@@ -2,6 +2,8 @@ import type { Sandbox } from './sandbox.ts';
 
 /** How long a broken start holds off the next one, so that a runner that cannot start sandboxes does not spin. */
 const RESTART_DELAY_MS = 1_000;
+/** To start a process blocks ours for 15 ms and takes a core for hundreds, which whoever took the last one needs for its first call. */
+const REFILL_DELAY_MS = 250;
 
 /** Processes that were started ahead, of no tenant yet. */
 export interface Spares {
@@ -11,7 +13,7 @@ export interface Spares {
   take(): Sandbox | undefined;
   /** As many as there should be. */
   refill(): void;
-  /** The same after the caller's own work: a start costs tens of milliseconds. */
+  /** The same after the work that one was taken for has begun. */
   refillSoon(): void;
   beat(): void;
   /** No more are started; those there are stay. */
@@ -21,6 +23,7 @@ export interface Spares {
 export function createSpares(createSandbox: () => Sandbox, wanted: () => number): Spares {
   const spares = new Set<Sandbox>();
   let later: NodeJS.Timeout | undefined;
+  let soon: NodeJS.Timeout | undefined;
   let isClosed = false;
 
   const refill = (): void => {
@@ -50,13 +53,19 @@ export function createSpares(createSandbox: () => Sandbox, wanted: () => number)
       return undefined;
     },
     refill,
-    refillSoon: () => void setImmediate(refill),
+    refillSoon() {
+      soon ??= setTimeout(() => {
+        soon = undefined;
+        refill();
+      }, REFILL_DELAY_MS).unref();
+    },
     beat() {
       for (const sandbox of spares) sandbox.beat();
     },
     close() {
       isClosed = true;
       clearTimeout(later);
+      clearTimeout(soon);
     },
   };
 }
