@@ -1,3 +1,4 @@
+import { packArtifact } from '../../platform/component/artifact.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { chooseIsolation } from '../../runner/sandbox/isolation.ts';
 import { encodeFrame, FRAME } from '../../runner/sandbox/frame.ts';
@@ -23,7 +24,9 @@ export async function measureChannel(): Promise<object[]> {
   const sandbox = createSandbox(createLogger({ level: 'silent', process: 'bench' }), isolation);
   if (!(await sandbox.ready)) throw new Error('the sandbox did not start');
   const contentHash = 'none';
-  await sandbox.load({ contentHash, glue: Buffer.from(GLUE), coreModules: {}, imports: [] });
+  const artifact = { contentHash, target: 'none', glue: Buffer.from(GLUE), coreModules: {}, imports: [] };
+  const { bytes: archive } = await packArtifact(artifact);
+  await sandbox.load({ contentHash, archive, isLinked: false });
   const job: SandboxJob = {
     contentHash,
     request: requestOf('/'),

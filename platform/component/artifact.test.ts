@@ -1,9 +1,10 @@
 import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { canonicalJson } from '../../core/canonical-json.ts';
+import { packTarZst } from '../bundle/pack.ts';
 import { createObjectKeys } from '../objects/keys.ts';
 import { IN_TOTO_TYPE, keyIdOf, signEnvelope, type DsseEnvelope } from '../signatures/dsse.ts';
-import { openArtifact, packArtifact } from './artifact.ts';
+import { hashArchive, openArtifact, packArtifact } from './artifact.ts';
 import {
   findArtifactSignature,
   signArtifact,
@@ -23,30 +24,22 @@ const newKey = () => generateKeyPairSync('ed25519');
 
 async function setup() {
   const keys = newKey();
-  const { bytes, sha256 } = await packArtifact(artifact);
-  const facts = { ...identity, sha256 };
-  return { ...keys, bytes, facts, envelope: signArtifact(keys.privateKey, facts).envelope };
+  const archive = await packArtifact(artifact);
+  const facts = { ...identity, sha256: archive.sha256 };
+  return { ...keys, archive, facts, envelope: signArtifact(keys.privateKey, facts).envelope };
 }
 
 const invalid = { code: 'ARTIFACT_INVALID' };
 
 describe('a precompiled artifact', () => {
-  it('comes out as it went in, with the key that signed it', async () => {
-    const { publicKey, bytes, envelope } = await setup();
+  it('is known by the key that signed it', async () => {
+    const { publicKey, archive, envelope } = await setup();
     const trusted = [newKey().publicKey, publicKey];
-    const { artifact: opened, keyId } = await openArtifact(trusted, identity, bytes, envelope);
-    expect(keyId).toBe(keyIdOf(publicKey));
-    expect(opened).toEqual({
-      contentHash: artifact.contentHash,
-      imports: artifact.imports,
-      glue: expect.anything(),
-      coreModules: expect.anything(),
+    expect(await openArtifact(trusted, identity, archive, envelope)).toEqual({
+      keyId: keyIdOf(publicKey),
+      artifact: { contentHash: artifact.contentHash, archive: archive.bytes, isLinked: false },
     });
-    expect(Buffer.from(opened.glue ?? []).toString()).toBe('export {}');
-    expect(Object.entries(opened.coreModules).map(([name, bytes]) => [name, ...bytes])).toEqual([
-      ['component.core.wasm', 1, 2, 3],
-      ['component.core2.wasm', 4],
-    ]);
+    expect(await hashArchive(archive.bytes)).toEqual(archive);
   });
 
   it('has the same bytes every time', async () => {
@@ -54,28 +47,42 @@ describe('a precompiled artifact', () => {
   });
 
   it('is refused when a byte of it changed', async () => {
-    const { publicKey, bytes, envelope } = await setup();
-    const changed = Uint8Array.from(bytes);
-    changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
-    await expect(openArtifact([publicKey], identity, changed, envelope)).rejects.toMatchObject(invalid);
+    const { publicKey, archive, envelope } = await setup();
+    const bytes = Uint8Array.from(archive.bytes);
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+    await expect(
+      openArtifact([publicKey], identity, await hashArchive(bytes), envelope),
+    ).rejects.toMatchObject(invalid);
   });
 
   it('is refused for another bundle, another target, or by a key that is not trusted', async () => {
-    const { publicKey, bytes, envelope } = await setup();
+    const { publicKey, archive, envelope } = await setup();
     const other = { ...identity, contentHash: `sha256:${'cd'.repeat(32)}` };
-    await expect(openArtifact([publicKey], other, bytes, envelope)).rejects.toMatchObject(invalid);
+    await expect(openArtifact([publicKey], other, archive, envelope)).rejects.toMatchObject(invalid);
     const target = { ...identity, target: 'jco-1' };
-    await expect(openArtifact([publicKey], target, bytes, envelope)).rejects.toMatchObject(invalid);
+    await expect(openArtifact([publicKey], target, archive, envelope)).rejects.toMatchObject(invalid);
     const stranger = newKey().publicKey;
-    await expect(openArtifact([stranger], identity, bytes, envelope)).rejects.toMatchObject(invalid);
-    await expect(openArtifact([], identity, bytes, envelope)).rejects.toMatchObject(invalid);
+    await expect(openArtifact([stranger], identity, archive, envelope)).rejects.toMatchObject(invalid);
+    await expect(openArtifact([], identity, archive, envelope)).rejects.toMatchObject(invalid);
   });
 
   it('is refused when the signed archive belongs to another bundle', async () => {
-    const { publicKey, privateKey, bytes, facts } = await setup();
+    const { publicKey, privateKey, archive, facts } = await setup();
     const other = { ...identity, contentHash: `sha256:${'cd'.repeat(32)}` };
     const { envelope } = signArtifact(privateKey, { ...facts, ...other });
-    await expect(openArtifact([publicKey], other, bytes, envelope)).rejects.toMatchObject(invalid);
+    await expect(openArtifact([publicKey], other, archive, envelope)).rejects.toMatchObject(invalid);
+  });
+
+  it('is refused when what was signed does not begin with what it says of itself', async () => {
+    const { publicKey, privateKey } = await setup();
+    for (const bytes of [
+      Buffer.from('no archive'),
+      await packTarZst([{ path: 'core/a.wasm', bytes: Buffer.from('a') }]),
+    ]) {
+      const archive = await hashArchive(bytes);
+      const { envelope } = signArtifact(privateKey, { ...identity, sha256: archive.sha256 });
+      await expect(openArtifact([publicKey], identity, archive, envelope)).rejects.toMatchObject(invalid);
+    }
   });
 
   it('is refused when our key signed a statement about something else', async () => {
@@ -88,8 +95,8 @@ describe('a precompiled artifact', () => {
   });
 
   it('is refused without a signature', async () => {
-    const { publicKey, bytes } = await setup();
-    await expect(openArtifact([publicKey], identity, bytes, 'null')).rejects.toMatchObject(invalid);
+    const { publicKey, archive } = await setup();
+    await expect(openArtifact([publicKey], identity, archive, 'null')).rejects.toMatchObject(invalid);
   });
 });
 

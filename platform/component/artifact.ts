@@ -1,5 +1,7 @@
 import { createHash, type KeyObject } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import { z } from 'zod';
+import { CORE_FOLDER, GLUE_FILE, METADATA_FILE } from '../../core/artifact-files.ts';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import { linkedPlan } from '../../core/component/plan.ts';
 import { isPlatformError } from '../../core/errors.ts';
@@ -9,9 +11,8 @@ import { unpackTarZst } from '../bundle/unpack.ts';
 import { artifactInvalid, verifyArtifactSignature, type ArtifactIdentity } from './artifact-signature.ts';
 import type { TranspiledComponent } from './transpile-component.ts';
 
-const METADATA_FILE = 'artifact.json';
-const GLUE_FILE = 'glue.js';
-const CORE_FOLDER = 'core/';
+/** Half a millisecond. */
+const HASHED_AT_ONCE = 1024 * 1024;
 
 /** The archive is our own work, so nothing but its size is in doubt; glue and snapshots compress well. */
 const LIMITS: ArchiveLimits = { ...DEFAULT_BUNDLE_LIMITS, ratio: 1000 };
@@ -48,51 +49,61 @@ export async function packArtifact(
   return { bytes, sha256: sha256Hex(bytes) };
 }
 
+/** An artifact whose archive is what was counter-signed. It is expanded where it runs. */
+export interface VerifiedArtifact {
+  contentHash: string;
+  /** The tar.zst. */
+  archive: Uint8Array;
+  /** Linked by a plan and not by glue: its guests are metered and take turns. */
+  isLinked: boolean;
+}
+
+/** An artifact's archive and the sha256 that its bytes have, in hex. */
+export interface ArtifactArchive {
+  bytes: Uint8Array;
+  sha256: string;
+}
+
+/** In pieces with others' turns between them, since an archive may be large. `crypto.subtle` would copy it first, which takes as long. */
+export async function hashArchive(bytes: Uint8Array): Promise<ArtifactArchive> {
+  const hash = createHash('sha256');
+  for (let at = 0; at < bytes.byteLength; at += HASHED_AT_ONCE) {
+    if (at > 0) await turn();
+    hash.update(bytes.subarray(at, at + HASHED_AT_ONCE));
+  }
+  return { bytes, sha256: hash.digest('hex') };
+}
+
 /**
- * Verifies an artifact's bytes against its counter-signature, then unpacks them; `keyId` is the trusted key that signed. Throws
- * ARTIFACT_INVALID.
+ * Verifies an artifact's archive against its counter-signature, and reads what it says of itself; `keyId` is the trusted key that signed.
+ * Throws ARTIFACT_INVALID.
  */
 export async function openArtifact(
   trusted: readonly KeyObject[],
   identity: ArtifactIdentity,
-  bytes: Uint8Array,
+  archive: ArtifactArchive,
   envelopeJson: string,
-): Promise<{ artifact: PrecompiledArtifact; keyId: string }> {
+): Promise<{ artifact: VerifiedArtifact; keyId: string }> {
   const { sha256, keyId } = verifyArtifactSignature(trusted, envelopeJson, identity);
-  if (sha256Hex(bytes) !== sha256) throw artifactInvalid('its bytes are not the ones that were signed');
-  const files = await unpackFiles(bytes);
-  const { contentHash, target, imports, plan } = metadataSchema.parse(
-    JSON.parse(Buffer.from(file(files, METADATA_FILE)).toString()),
-  );
+  if (archive.sha256 !== sha256) throw artifactInvalid('its bytes are not the ones that were signed');
+  const { contentHash, target, plan } = await readMetadata(archive.bytes);
   if (contentHash !== identity.contentHash || target !== identity.target)
     throw artifactInvalid('it describes another bundle');
-  const coreModules: Record<string, Uint8Array> = {};
-  for (const [path, module] of files) {
-    if (path.startsWith(CORE_FOLDER)) coreModules[path.slice(CORE_FOLDER.length)] = module;
-  }
-  const glue = files.get(GLUE_FILE);
-  if (!plan && !glue) throw artifactInvalid('it says nowhere how its core modules are linked');
-  return {
-    artifact: { contentHash, coreModules, imports, ...(plan && { plan }), ...(glue && { glue }) },
-    keyId,
-  };
+  return { artifact: { contentHash, archive: archive.bytes, isLinked: plan !== undefined }, keyId };
 }
 
-async function unpackFiles(bytes: Uint8Array): Promise<Map<string, Uint8Array>> {
-  const files = new Map<string, Uint8Array>();
+/** Expands no more of the archive than its first file. */
+async function readMetadata(archive: Uint8Array): Promise<z.infer<typeof metadataSchema>> {
   try {
-    for await (const entry of unpackTarZst(bytes, LIMITS)) files.set(entry.path, await entry.bytes());
+    for await (const entry of unpackTarZst(archive, LIMITS)) {
+      if (entry.path !== METADATA_FILE) break;
+      return metadataSchema.parse(JSON.parse(Buffer.from(await entry.bytes()).toString()));
+    }
   } catch (cause) {
     if (!isPlatformError(cause)) throw cause;
     throw artifactInvalid('it cannot be unpacked', cause);
   }
-  return files;
-}
-
-function file(files: ReadonlyMap<string, Uint8Array>, path: string): Uint8Array {
-  const bytes = files.get(path);
-  if (!bytes) throw artifactInvalid(`it holds no ${path}`);
-  return bytes;
+  throw artifactInvalid(`it does not begin with ${METADATA_FILE}`);
 }
 
 export function sha256Hex(bytes: Uint8Array): string {

@@ -1,14 +1,14 @@
-import type { EngineArtifact } from '../engine/engine.ts';
+import type { VerifiedArtifact } from '../../platform/component/artifact.ts';
 import { createCoalescer } from './coalescer.ts';
 import { loadArtifact, type LoadArtifactDeps } from './load-artifact.ts';
 
-/** Unpacked artifacts kept in memory; a sandbox keeps its own compiled code. */
+/** Archives kept in memory; a sandbox keeps its own compiled code. */
 const MEMORY_BYTES = 128 * 1024 * 1024;
 
 /** What runs of a bundle, by content hash; from memory, disk, then the object store. */
 export interface BundleCache {
   /** Verified whenever it comes from disk or store. Throws BUNDLE_UNAVAILABLE, OBJECT_STORE_UNAVAILABLE. */
-  artifact(contentHash: string): Promise<EngineArtifact>;
+  artifact(contentHash: string): Promise<VerifiedArtifact>;
 }
 
 export function createBundleCache(deps: LoadArtifactDeps): BundleCache {
@@ -32,14 +32,12 @@ export function createBundleCache(deps: LoadArtifactDeps): BundleCache {
 }
 
 interface ArtifactMemory {
-  get(contentHash: string): EngineArtifact | undefined;
-  set(artifact: EngineArtifact): void;
+  get(contentHash: string): VerifiedArtifact | undefined;
+  set(artifact: VerifiedArtifact): void;
 }
 
 function createArtifactMemory(maxBytes: number): ArtifactMemory {
-  const kept = new Map<string, EngineArtifact>(); // in the order of use
-  const bytesOf = ({ glue, coreModules }: EngineArtifact): number =>
-    Object.values(coreModules).reduce((sum, module) => sum + module.byteLength, glue?.byteLength ?? 0);
+  const kept = new Map<string, VerifiedArtifact>(); // in the order of use
   let total = 0;
   return {
     get(contentHash) {
@@ -51,11 +49,11 @@ function createArtifactMemory(maxBytes: number): ArtifactMemory {
     },
     set(artifact) {
       kept.set(artifact.contentHash, artifact);
-      total += bytesOf(artifact);
+      total += artifact.archive.byteLength;
       for (const [contentHash, oldest] of kept) {
         if (total <= maxBytes) return;
         kept.delete(contentHash);
-        total -= bytesOf(oldest);
+        total -= oldest.archive.byteLength;
       }
     },
   };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isPlatformError, PlatformError } from '../../core/errors.ts';
 import { contentHashHex } from '../../core/ids.ts';
 import type { ArchiveLimits } from '../../core/tar/limits.ts';
-import { openArtifact, sha256Hex } from '../../platform/component/artifact.ts';
+import { hashArchive, openArtifact, type VerifiedArtifact } from '../../platform/component/artifact.ts';
 import {
   artifactInvalid,
   findArtifactSignature,
@@ -14,7 +14,6 @@ import type { Logger } from '../../platform/logger.ts';
 import type { ObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import { keyIdOf } from '../../platform/signatures/dsse.ts';
-import type { EngineArtifact } from '../engine/engine.ts';
 import type { CountLookup } from './count-lookup.ts';
 import type { AskForArtifact } from './artifact-requests.ts';
 import type { DiskCache } from './disk-cache.ts';
@@ -40,7 +39,7 @@ export interface LoadArtifactDeps {
 }
 
 interface Opened {
-  artifact: EngineArtifact;
+  artifact: VerifiedArtifact;
   keyId: string;
 }
 
@@ -48,7 +47,7 @@ interface Opened {
  * The best artifact there is, from disk or store, verified. What is missing, or can be had only for a previous target or by a previous
  * key, is asked for. Throws BUNDLE_UNAVAILABLE, OBJECT_STORE_UNAVAILABLE.
  */
-export async function loadArtifact(deps: LoadArtifactDeps, contentHash: string): Promise<EngineArtifact> {
+export async function loadArtifact(deps: LoadArtifactDeps, contentHash: string): Promise<VerifiedArtifact> {
   const { targets, artifactKeys, askForArtifact, countLookup, logger } = deps;
   const currentKey = keyIdOf(artifactKeys[0]);
   const faults: Error[] = [];
@@ -93,7 +92,7 @@ async function fromDisk(deps: LoadArtifactDeps, identity: ArtifactIdentity): Pro
       readFile(join(folder, ARTIFACT_FILE)),
       readFile(join(folder, SIGNATURE_FILE), 'utf8'),
     ]);
-    return await openArtifact(deps.artifactKeys, identity, bytes, envelope);
+    return await openArtifact(deps.artifactKeys, identity, await hashArchive(bytes), envelope);
   } catch (err) {
     // Damaged, gone, or by a key that is trusted no more: the object store has the original.
     deps.logger.warn({ err, ...identity }, 'cached artifact discarded');
@@ -108,14 +107,15 @@ async function fromStore(deps: LoadArtifactDeps, identity: ArtifactIdentity): Pr
   const key = keys.artifact(identity.contentHash, identity.target);
   const bytes = await readObject(deps, key, bundleLimits.compressedBytes, signal);
   if (bytes === undefined) return undefined;
+  const archive = await hashArchive(bytes);
   const signature = await findArtifactSignature(
     (place) => readObject(deps, place, MAX_SIGNATURE_BYTES, signal),
     keys,
     artifactKeys,
-    { ...identity, sha256: sha256Hex(bytes) },
+    { ...identity, sha256: archive.sha256 },
   );
   if (signature === undefined) throw artifactInvalid('no key that is trusted here signed the stored bytes');
-  const opened = await openArtifact(artifactKeys, identity, bytes, signature.envelope);
+  const opened = await openArtifact(artifactKeys, identity, archive, signature.envelope);
   try {
     await deps.disk.put(entryName(identity), async (folder) => {
       await writeFile(join(folder, ARTIFACT_FILE), bytes);

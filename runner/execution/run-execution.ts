@@ -158,7 +158,7 @@ async function attempt(
   const once = async (): Promise<SandboxOutcome> => {
     const artifact = await deps.bundles.artifact(context.content_hash);
     signal.throwIfAborted();
-    job.takesTurns = artifact.plan !== undefined;
+    job.takesTurns = artifact.isLinked;
     const place = await deps.pool.place(needsOf(deps.scope, context, job), signal);
     let wentWell = false;
     try {

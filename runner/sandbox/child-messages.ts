@@ -46,6 +46,7 @@ export type GuestEnd = WithoutCpu<SandboxOutcome>;
 const loaded = z.strictObject({
   failure: said.optional(),
   trapped: z.boolean().optional(),
+  expandedBytes: count.optional(),
   memoryBytes: count.optional(),
 });
 const call = z.strictObject({

@@ -1,12 +1,12 @@
 import { randomFillSync } from 'node:crypto';
 import { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
-import type { LinkedPlan } from '../../core/component/plan.ts';
 import { isPlatformError } from '../../core/errors.ts';
-import type { Engine, EngineArtifact, GuestResponse, Host, HostReply } from '../engine/engine.ts';
+import type { Engine, GuestResponse, Host, HostReply } from '../engine/engine.ts';
 import { createEngine } from '../engine/create-engine.ts';
 import type { GuestEnd, ReplyHead, SandboxOutcome } from './child-messages.ts';
 import { startCpuTime } from './cpu-time.ts';
+import { expandArtifact } from './expand-artifact.ts';
 import { createFrameWriter } from './frame-writer.ts';
 import { createFrameReader, encodeFrame, FRAME, type Frame } from './frame.ts';
 import type { SandboxJob } from './job.ts';
@@ -39,8 +39,11 @@ class HostCallError extends Error {
   }
 }
 
-/** What the supervisor sends to load a component; the plan as JSON. */
-export type LoadHead = Omit<EngineArtifact, 'plan'> & { plan?: string };
+/** What the supervisor sends to load a component: its artifact's archive, which it has verified. */
+export interface LoadHead {
+  contentHash: string;
+  archive: Uint8Array;
+}
 
 /** What a process is for; one that nobody has told is a spare. */
 export type SandboxRole = 'spare' | 'trial' | 'tenant';
@@ -166,10 +169,10 @@ async function execute(id: number, head: ExecuteHead): Promise<void> {
   send(FRAME.outcome, id, outcome);
 }
 
-async function load(id: number, { plan, ...artifact }: LoadHead): Promise<void> {
+async function load(id: number, { contentHash, archive }: LoadHead): Promise<void> {
   try {
-    const linked = plan === undefined ? {} : { plan: JSON.parse(plan) as LinkedPlan };
-    send(FRAME.loaded, id, await engine.load({ ...artifact, ...linked }));
+    const { artifact, expandedBytes } = await expandArtifact(contentHash, archive);
+    send(FRAME.loaded, id, { ...(await engine.load(artifact)), expandedBytes });
   } catch (err) {
     const trapped = isPlatformError(err) && err.code === 'GUEST_TRAPPED';
     send(FRAME.loaded, id, { failure: String(err).slice(0, MAX_SAID_CHARACTERS), trapped });

@@ -1,5 +1,5 @@
 import { PlatformError } from '../../core/errors.ts';
-import type { EngineArtifact } from '../engine/engine.ts';
+import type { VerifiedArtifact } from '../../platform/component/artifact.ts';
 import type { SandboxLostError } from './sandbox-lost.ts';
 
 const MIB = 1024 * 1024;
@@ -12,13 +12,11 @@ const LOAD_DEADLINE_MS = 30_000;
  * What a component that was called takes of its process: code, the memory that its instances begin with, and an instance. Measured: 40
  * MiB for 27 of modules and memory (StarlingMonkey), 8 for 3.5 (QuickJS). See docs/decisions/0026.
  */
-function weigh({ coreModules, glue }: EngineArtifact, memoryBytes: number): number {
-  const moduleBytes = Object.values(coreModules).reduce((sum, module) => sum + module.byteLength, 0);
-  return 1.5 * (moduleBytes + (glue?.byteLength ?? 0) + memoryBytes) + 2 * MIB;
+function weigh({ expandedBytes = 0, memoryBytes = 0 }: LoadEnd): number {
+  return 1.5 * (expandedBytes + memoryBytes) + 2 * MIB;
 }
 
 interface Component {
-  artifact: EngineArtifact;
   loaded: PromiseWithResolvers<undefined>;
   timer: NodeJS.Timeout;
   /** 0 until it is loaded. */
@@ -31,12 +29,14 @@ interface Component {
 export interface LoadEnd {
   failure?: string | undefined;
   trapped?: boolean | undefined;
+  expandedBytes?: number | undefined;
+  /** Of an instance as it begins. */
   memoryBytes?: number | undefined;
 }
 
 export interface LoadedComponentsDeps {
   /** Sends the artifact on; answers the load's id. */
-  sendLoad: (artifact: EngineArtifact) => number;
+  sendLoad: (artifact: VerifiedArtifact) => number;
   sendUnload: (contentHash: string) => void;
   /** The sandbox does not come to an end with a load. */
   giveUp: () => void;
@@ -71,7 +71,7 @@ export class LoadedComponents {
   }
 
   /** A second load of a hash waits for the first. Throws ARTIFACT_INVALID, GUEST_TRAPPED, GUEST_TIMEOUT, SandboxLostError. */
-  load(artifact: EngineArtifact, deadlineMs = LOAD_DEADLINE_MS): Promise<void> {
+  load(artifact: VerifiedArtifact, deadlineMs = LOAD_DEADLINE_MS): Promise<void> {
     const { contentHash } = artifact;
     const known = this.#components.get(contentHash);
     if (known !== undefined) return known.loaded.promise;
@@ -81,13 +81,14 @@ export class LoadedComponents {
       this.#fail(id, new PlatformError('GUEST_TIMEOUT', 'the component did not finish to instantiate'));
       this.#deps.giveUp();
     }, deadlineMs);
-    this.#components.set(contentHash, { artifact, loaded, timer, bytes: 0, calls: 0 });
+    this.#components.set(contentHash, { loaded, timer, bytes: 0, calls: 0 });
     this.#loading.set(id, contentHash);
     return loaded.promise;
   }
 
   /** The sandbox's answer to a load. */
-  settle(id: number, { failure, trapped, memoryBytes = 0 }: LoadEnd): void {
+  settle(id: number, end: LoadEnd): void {
+    const { failure, trapped } = end;
     if (failure !== undefined) {
       const code = trapped === true ? 'GUEST_TRAPPED' : 'ARTIFACT_INVALID';
       this.#fail(id, new PlatformError(code, 'its sandbox could not load the component'));
@@ -97,7 +98,7 @@ export class LoadedComponents {
     this.#loading.delete(id);
     if (!component) return;
     clearTimeout(component.timer);
-    component.bytes = weigh(component.artifact, memoryBytes);
+    component.bytes = weigh(end);
     this.#bytes += component.bytes;
     component.loaded.resolve(undefined);
     setImmediate(() => this.#trim()); // after those who waited for it have begun

@@ -1,6 +1,6 @@
 import { PlatformError } from '../../core/errors.ts';
+import type { VerifiedArtifact } from '../../platform/component/artifact.ts';
 import type { Logger } from '../../platform/logger.ts';
-import type { EngineArtifact } from '../engine/engine.ts';
 import { createAdmission } from './admission.ts';
 import type { LoadHead, SandboxRole } from './child.ts';
 import {
@@ -55,7 +55,7 @@ export interface Sandbox {
   /** Whether a component is loaded, or about to be. */
   has(contentHash: string): boolean;
   /** A second load of a hash waits for the first. Throws ARTIFACT_INVALID, GUEST_TRAPPED, GUEST_TIMEOUT, SandboxLostError. */
-  load(artifact: EngineArtifact, deadlineMs?: number): Promise<void>;
+  load(artifact: VerifiedArtifact, deadlineMs?: number): Promise<void>;
   /** Throws SandboxLostError, or RUNNER_BUSY when too much waits for the process already. */
   run(job: SandboxJob): Promise<SandboxOutcome>;
   /** Has the machine's list of processes show what it is for; until then it is a spare. */
@@ -99,10 +99,9 @@ export function createSandbox(
   let hasLoaded = false; // since it was last measured
 
   const components = new LoadedComponents({
-    sendLoad({ plan, ...rest }) {
+    sendLoad({ contentHash, archive }) {
       const id = ++ids;
-      const head: LoadHead = { ...rest, ...(plan && { plan: JSON.stringify(plan) }) };
-      write({ type: FRAME.load, id, head });
+      write({ type: FRAME.load, id, head: { contentHash, archive } satisfies LoadHead });
       return id;
     },
     sendUnload: (contentHash) => write({ type: FRAME.unload, id: 0, head: { contentHash } }),

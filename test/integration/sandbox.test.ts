@@ -3,7 +3,11 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
+import {
+  packArtifact,
+  type PrecompiledArtifact,
+  type VerifiedArtifact,
+} from '../../platform/component/artifact.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { FRAME } from '../../runner/sandbox/frame.ts';
 import { canMeasureMemory } from '../../runner/sandbox/resident-memory.ts';
@@ -20,9 +24,20 @@ const isolations = await testedIsolations();
 
 const LIMITS = { timeoutMs: 30_000, memoryMb: 64 };
 
-let hostile: PrecompiledArtifact;
+async function packed(artifact: PrecompiledArtifact): Promise<VerifiedArtifact> {
+  const { bytes: archive } = await packArtifact({ ...artifact, target: 'none' });
+  return { contentHash: artifact.contentHash, archive, isLinked: artifact.plan !== undefined };
+}
+
+/** A glue alone, under a hash of this digit. */
+function glued(digit: string, glue: string): Promise<VerifiedArtifact> {
+  const contentHash = `sha256:${digit.repeat(64)}`;
+  return packed({ contentHash, glue: Buffer.from(glue), coreModules: {}, imports: [] });
+}
+
+let hostile: VerifiedArtifact;
 beforeAll(async () => {
-  hostile = await precompiledComponent('hostile');
+  hostile = await packed(await precompiledComponent('hostile'));
 }, 180_000);
 
 const sandboxes: Sandbox[] = [];
@@ -94,10 +109,14 @@ describe.each(isolations)('a sandbox (%s)', (isolation) => {
 
   it('refuses an artifact that does not load, and goes on', async () => {
     const sandbox = await setup();
-    const { coreModules, imports } = hostile;
-    const glue = Buffer.from('no {{ script');
-    const broken = { coreModules, imports, contentHash: `sha256:${'0'.repeat(64)}`, glue };
-    await expect(sandbox.load(broken)).rejects.toMatchObject({ code: 'ARTIFACT_INVALID' });
+    const noArchive = {
+      contentHash: `sha256:${'3'.repeat(64)}`,
+      archive: Buffer.from('no archive'),
+      isLinked: true,
+    };
+    for (const broken of [await glued('0', 'no {{ script'), noArchive]) {
+      await expect(sandbox.load(broken)).rejects.toMatchObject({ code: 'ARTIFACT_INVALID' });
+    }
     expect(await sandbox.run(job('/ok'))).toMatchObject({ ok: true });
   });
 
@@ -145,7 +164,9 @@ describe.each(isolations)('a sandbox (%s)', (isolation) => {
   it('gets no more answers than it reads', async () => {
     const sandbox = await setup();
     // Asks on and on, and never comes to read.
-    const glue = Buffer.from(`
+    const asksOn = await glued(
+      '2',
+      `
       import { writeSync } from 'node:fs';
       const pause = new Int32Array(new SharedArrayBuffer(4));
       export const instantiate = () => ({
@@ -162,12 +183,12 @@ describe.each(isolations)('a sandbox (%s)', (isolation) => {
           }
         },
       });
-    `);
-    const contentHash = `sha256:${'2'.repeat(64)}`;
-    await sandbox.load({ contentHash, glue, coreModules: {}, imports: [] });
+    `,
+    );
+    await sandbox.load(asksOn);
     let answered = 0;
     const asking = job('/', {
-      contentHash,
+      contentHash: asksOn.contentHash,
       onCall: () => {
         answered += 1;
         return Promise.resolve({ ok: new Uint8Array(1024 * 1024) });

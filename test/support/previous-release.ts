@@ -3,12 +3,13 @@ import path from 'node:path';
 import { ARTIFACT_TARGET, PREVIOUS_ARTIFACT_TARGET } from '../../core/artifact-target.ts';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import { contentHashHex } from '../../core/ids.ts';
-import { openArtifact, packArtifact, sha256Hex } from '../../platform/component/artifact.ts';
+import { hashArchive, openArtifact, packArtifact } from '../../platform/component/artifact.ts';
 import { findArtifactSignature } from '../../platform/component/artifact-signature.ts';
 import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
 import { createObjectKeys } from '../../platform/objects/keys.ts';
 import { IN_TOTO_TYPE, keyIdOf, signEnvelope } from '../../platform/signatures/dsse.ts';
 import { readPrivateKey, readPublicKey } from '../../platform/tokens/ed25519.ts';
+import { expandArtifact } from '../../runner/sandbox/expand-artifact.ts';
 
 const keys = createObjectKeys('sha256/');
 
@@ -22,7 +23,7 @@ export async function becomePreviousRelease(
   key: { publicKey: string; privateKey: string },
 ): Promise<void> {
   const file = (name: string): string => path.join(objectsFolder, name);
-  const bytes = readFileSync(file(keys.artifact(contentHash, ARTIFACT_TARGET)));
+  const archive = await hashArchive(readFileSync(file(keys.artifact(contentHash, ARTIFACT_TARGET))));
   const trusted = [readPublicKey(key.publicKey)];
   const identity = { contentHash, target: ARTIFACT_TARGET };
   const objects = createFolderObjectStore({ folder: objectsFolder });
@@ -30,11 +31,17 @@ export async function becomePreviousRelease(
     (await objects.read(name)) && readFileSync(file(name));
   const signature = await findArtifactSignature(read, keys, trusted, {
     ...identity,
-    sha256: sha256Hex(bytes),
+    sha256: archive.sha256,
   });
-  const { artifact } = await openArtifact(trusted, identity, bytes, signature?.envelope ?? '');
+  await openArtifact(trusted, identity, archive, signature?.envelope ?? '');
+  const { artifact } = await expandArtifact(contentHash, archive.bytes);
 
-  const previous = await packArtifact({ ...artifact, target: PREVIOUS_ARTIFACT_TARGET });
+  const previous = await packArtifact({
+    ...artifact,
+    imports: [...artifact.imports],
+    coreModules: { ...artifact.coreModules },
+    target: PREVIOUS_ARTIFACT_TARGET,
+  });
   const statement = {
     _type: 'https://in-toto.io/Statement/v1',
     subject: [{ name: 'bundle.tar.zst', digest: { sha256: contentHashHex(contentHash) } }],
