@@ -35,6 +35,7 @@ declare namespace WebAssembly {
   function promising(run: (...args: never[]) => unknown): (...args: (number | bigint)[]) => Promise<unknown>;
 
   class LinkError extends Error {}
+  class CompileError extends Error {}
   class RuntimeError extends Error {}
 
   function validate(bytes: Uint8Array): boolean;

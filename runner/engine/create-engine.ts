@@ -206,7 +206,11 @@ function classify(error: unknown, { call, instance }: Ended): { code: GuestFault
     return { code: 'GUEST_TIMEOUT', message: 'the guest was still waiting at its deadline' };
   }
   // V8 reports a stack that overflowed, and the glue an address outside of the memory, as a RangeError.
-  const trapped = error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
+  // A function of a module that is not valid is found where it is called.
+  const trapped =
+    error instanceof WebAssembly.RuntimeError ||
+    error instanceof RangeError ||
+    error instanceof WebAssembly.CompileError;
   if (!trapped) {
     return {
       code: 'GUEST_ERROR',

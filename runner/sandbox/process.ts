@@ -40,6 +40,7 @@ function sandboxFlags(readable: readonly string[]): string[] {
     '--permission',
     ...readable.map((path) => `--allow-fs-read=${path}`),
     ...WITHOUT,
+    '--wasm-lazy-validation',
     '--frozen-intrinsics',
     '--disallow-code-generation-from-strings',
     `--max-old-space-size=${HEAP_MB}`,

@@ -3,11 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import {
-  packArtifact,
-  type PrecompiledArtifact,
-  type VerifiedArtifact,
-} from '../../platform/component/artifact.ts';
+import type { VerifiedArtifact } from '../../platform/component/artifact.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { FRAME } from '../../runner/sandbox/frame.ts';
 import { canMeasureMemory } from '../../runner/sandbox/resident-memory.ts';
@@ -17,6 +13,7 @@ import type { Isolation } from '../../runner/sandbox/process.ts';
 import { precompiledComponent } from '../support/components.ts';
 import { eventually } from '../support/eventually.ts';
 import { testedIsolations } from '../support/isolations.ts';
+import { verifiedArtifact } from '../support/verified-artifact.ts';
 
 const logger = createLogger({ level: 'silent', process: 'runner' });
 
@@ -24,20 +21,25 @@ const isolations = await testedIsolations();
 
 const LIMITS = { timeoutMs: 30_000, memoryMb: 64 };
 
-async function packed(artifact: PrecompiledArtifact): Promise<VerifiedArtifact> {
-  const { bytes: archive } = await packArtifact({ ...artifact, target: 'none' });
-  return { contentHash: artifact.contentHash, archive, isLinked: artifact.plan !== undefined };
-}
+/** Has a memory, and exports two functions of type () -> i32: `valid` answers 200, `invalid` an f32. */
+const HALF_VALID = Buffer.concat([
+  Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]),
+  Buffer.from([1, 5, 1, 0x60, 0, 1, 0x7f]),
+  Buffer.from([3, 3, 2, 0, 0]),
+  Buffer.from([5, 4, 1, 1, 1, 16]),
+  Buffer.from([7, 19, 2, 5, ...Buffer.from('valid'), 0, 0, 7, ...Buffer.from('invalid'), 0, 1]),
+  Buffer.from([10, 15, 2, 5, 0, 0x41, 0xc8, 1, 0x0b, 7, 0, 0x43, 0, 0, 0x80, 0x3f, 0x0b]),
+]);
 
 /** A glue alone, under a hash of this digit. */
 function glued(digit: string, glue: string): Promise<VerifiedArtifact> {
   const contentHash = `sha256:${digit.repeat(64)}`;
-  return packed({ contentHash, glue: Buffer.from(glue), coreModules: {}, imports: [] });
+  return verifiedArtifact({ contentHash, glue: Buffer.from(glue), coreModules: {}, imports: [] });
 }
 
 let hostile: VerifiedArtifact;
 beforeAll(async () => {
-  hostile = await packed(await precompiledComponent('hostile'));
+  hostile = await verifiedArtifact(await precompiledComponent('hostile'));
 }, 180_000);
 
 const sandboxes: Sandbox[] = [];
@@ -116,6 +118,33 @@ describe.each(isolations)('a sandbox (%s)', (isolation) => {
     };
     for (const broken of [await glued('0', 'no {{ script'), noArchive]) {
       await expect(sandbox.load(broken)).rejects.toMatchObject({ code: 'ARTIFACT_INVALID' });
+    }
+    expect(await sandbox.run(job('/ok'))).toMatchObject({ ok: true });
+  });
+
+  it('never runs a function that is not valid, which nobody looked at when it was loaded', async () => {
+    const sandbox = await setup();
+    const glue = `
+      export const instantiate = (getCoreModule, imports, instantiateCore) => {
+        const { exports } = instantiateCore(getCoreModule('halfValid.wasm'), {});
+        return {
+          async handler({ http }) {
+            const status = http.url === '/valid' ? exports.valid() : exports.invalid();
+            return { status, headers: [] };
+          },
+        };
+      };
+    `;
+    const contentHash = `sha256:${'4'.repeat(64)}`;
+    const coreModules = { 'halfValid.wasm': HALF_VALID };
+    expect(WebAssembly.validate(HALF_VALID)).toBe(false); // or a publish would take it
+    await sandbox.load(
+      await verifiedArtifact({ contentHash, glue: Buffer.from(glue), coreModules, imports: [] }),
+    );
+    const call = (url: string) => sandbox.run({ ...job(url), contentHash });
+    expect(await call('/valid')).toMatchObject({ ok: true, response: { status: 200 } });
+    for (let again = 0; again < 2; again += 1) {
+      expect(await call('/invalid')).toMatchObject({ ok: false, code: 'GUEST_TRAPPED' });
     }
     expect(await sandbox.run(job('/ok'))).toMatchObject({ ok: true });
   });
