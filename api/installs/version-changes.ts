@@ -131,11 +131,12 @@ export function createVersionChanges(deps: VersionChangesDeps): VersionChanges {
       const { extensionId, extension, operation, pending } = install;
       const ids = { tenantId, extensionId, extension, installId };
       const workflowId = installWorkflowId(tenantId, extensionId);
-      if (!operation && wanted === install.version) {
-        return { outcome: 'already', workflowId, versionId: install.versionId };
-      }
       if (operation && operation.kind !== 'rollback') throw running(operation.kind);
-      const target = choose(await deps.kept.kept(tenantId, installId), wanted);
+      const kept = await deps.kept.kept(tenantId, installId);
+      // Whoever asks again, not knowing that it was done, must not go a version further back.
+      const isDone = wanted === undefined ? kept[0]?.rolledBack === true : wanted === install.version;
+      if (!operation && isDone) return { outcome: 'already', workflowId, versionId: install.versionId };
+      const target = choose(kept, wanted);
       if (pending?.waitingFor) await service.decline(principal, install);
       const { versionId, version, contentHash } = target;
       const input = { ...ids, versionId, version, contentHash, requestedBy, digest: `rollback:${versionId}` };

@@ -44,7 +44,7 @@ export const upgradeInstall = {
 
 /**
  * Goes back to a version that the install had, with the config and grants that it had then; secrets stay as they are. Without a version
- * to the one before the last upgrade. What waits for a person is declined.
+ * to the one before the last upgrade; once that is taken back, it changes nothing. What waits for a person is declined.
  */
 export const rollbackInstall = {
   ...change,
