@@ -15,6 +15,7 @@ import type { ObjectKeys } from '../platform/objects/keys.ts';
 import type { ObjectStore } from '../platform/objects/object-store.ts';
 import { createErrorHandler, refuseUnknownRoute } from './error-handler.ts';
 import { createSendEvents } from './event-streams.ts';
+import type { CallShares } from './execution/call-shares.ts';
 import { createExecuteExtensionRouter } from './execution/execute-extension.ts';
 import type { ExecutionTokens } from './execution/execution-tokens.ts';
 import type { Executor } from './execution/executor.ts';
@@ -69,6 +70,7 @@ export interface AppDeps {
   settingsOfPending: SettingsOfPending;
   versionChanges: VersionChanges;
   executor: Executor;
+  callShares: CallShares;
   runners: Runners;
   credentials: ServiceCredentials;
   executionTokens: Pick<ExecutionTokens, 'check'>;
@@ -116,6 +118,10 @@ function addPublicRoutes(app: Express, deps: AppDeps): void {
   const { installService: service, installLifecycle: lifecycle, settingsOfPending: settings } = deps;
   const sendEvents = createSendEvents({ changes: deps.changes });
   app.use('/api/temporal', allowUi(deps.temporalUi.origins));
+  app.use(['/api/ext', '/api/ext-proxy'], async (req, _res, next) => {
+    await deps.callShares.refuseOverfull(req);
+    next();
+  });
   app.use(['/api', '/ext-ui'], createAuthenticate(deps));
   app.use('/api/temporal', requirePermission('platform:operate'), createDecodeRouter(deps.temporalUi.codec));
   app.use('/api/ext', createExecuteExtensionRouter(deps, 'http'));

@@ -22,6 +22,7 @@ import { connectTemporal } from '../platform/temporal/client.ts';
 import { createPayloadCodec } from '../platform/temporal/payload-codec.ts';
 import { readPrivateKey } from '../platform/tokens/ed25519.ts';
 import { createApps, type AppDeps } from './app.ts';
+import { createCallShares } from './execution/call-shares.ts';
 import { createExecutionTokens } from './execution/execution-tokens.ts';
 import { createExecutor } from './execution/executor.ts';
 import { createSingleRunner } from './execution/runners.ts';
@@ -60,7 +61,7 @@ export interface Gateway {
 export function createGateway(
   config: GatewayConfig,
   logger: Logger,
-  given: Partial<Pick<AppDeps, 'workflows' | 'runners'>> = {},
+  given: Partial<Pick<AppDeps, 'workflows' | 'runners' | 'callShares'>> = {},
 ): Gateway {
   const db = openDatabase({ ...config.database, statementTimeoutMs: STATEMENT_TIMEOUT_MS });
   // Apart, so that whatever guests ask, a call still finds a connection to begin and end with.
@@ -134,6 +135,7 @@ export function createGateway(
       workflows,
     }),
     executor,
+    callShares: given.callShares ?? createCallShares(config.tenantConcurrency),
     runners,
     credentials: config.credentials,
     executionTokens,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { createBoundedTurns } from './bounded-turns.ts';
+import fc from 'fast-check';
+import { createBoundedTurns, type BoundedTurns } from './bounded-turns.ts';
 
 const never = new AbortController().signal;
 
@@ -20,6 +21,47 @@ function setup(limits = { atOnce: 2, waiting: 2 }) {
 }
 
 const settled = () => new Promise(setImmediate);
+
+interface Work {
+  end: () => void;
+  giveUp: () => void;
+}
+
+/** What a key should have. */
+class Key {
+  readonly running: Work[] = [];
+  readonly waiting: Work[] = [];
+
+  begin(turns: BoundedTurns, name: string): Work {
+    const gate = Promise.withResolvers<undefined>();
+    const abort = new AbortController();
+    const work = { end: () => gate.resolve(undefined), giveUp: () => abort.abort(new Error('gone')) };
+    this.waiting.push(work);
+    const run = turns.run(name, abort.signal, () => {
+      expect(this.waiting.shift()).toBe(work); // in the order they came
+      this.running.push(work);
+      return gate.promise;
+    });
+    run.catch(() => this.waiting.splice(this.waiting.indexOf(work), 1)); // refused, or it gave up
+    return work;
+  }
+}
+
+const step = fc.record({ key: fc.constantFrom('a', 'b', 'c') }).chain(({ key }) =>
+  fc.oneof(
+    { weight: 4, arbitrary: fc.constant({ key, kind: 'begin' } as const) },
+    { weight: 3, arbitrary: fc.constant({ key, kind: 'end' } as const) },
+    { weight: 1, arbitrary: fc.constant({ key, kind: 'give up' } as const) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        key: fc.constant(key),
+        kind: fc.constant('bound' as const),
+        atOnce: fc.integer({ min: 1, max: 4 }),
+      }),
+    },
+  ),
+);
 
 describe('bounded turns', () => {
   it('run so much of a key at once, and the rest in order as places become free', async () => {
@@ -67,6 +109,38 @@ describe('bounded turns', () => {
     }
     expect(begun).toEqual(['1', '3']);
     expect(turns.size).toBe(0);
+  });
+
+  it('make nobody wait while fewer of its own run than may, whatever others do and however the bound changes', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+        let atOnce = 2;
+        const turns = createBoundedTurns({ atOnce: () => atOnce, waiting: 3 });
+        const keys = { a: new Key(), b: new Key(), c: new Key() };
+        for (const { key: name, ...does } of steps) {
+          const key = keys[name];
+          if (does.kind === 'bound') ({ atOnce } = does);
+          else if (does.kind === 'begin') {
+            const isFull = turns.isFull(name);
+            const work = key.begin(turns, name);
+            await settled();
+            expect(key.running.includes(work) || key.waiting.includes(work)).toBe(!isFull);
+          } else if (does.kind === 'end') key.running.shift()?.end();
+          else key.waiting.at(-1)?.giveUp();
+          await settled();
+          if (does.kind === 'bound' || does.kind === 'give up' || key.waiting.length === 0) continue;
+          expect(key.running.length).toBeGreaterThanOrEqual(atOnce);
+        }
+        for (const key of Object.values(keys)) {
+          while (key.running.length > 0) {
+            key.running.shift()?.end();
+            await settled();
+          }
+          expect(key.waiting).toEqual([]);
+        }
+        expect(turns.size).toBe(0);
+      }),
+    );
   });
 
   it('keep nothing of a key without work', async () => {

@@ -4,8 +4,17 @@ import { PlatformError } from '../core/errors.ts';
 export interface BoundedTurns {
   /** Throws CONCURRENCY_LIMITED; what its signal throws if that aborts before the work's turn. */
   run<Result>(key: string, signal: AbortSignal, work: () => Promise<Result>): Promise<Result>;
+  /** Whether more work of the key would be refused. */
+  isFull(key: string): boolean;
   /** Keys with work. */
   readonly size: number;
+}
+
+/** Of each key. */
+export interface TurnLimits {
+  /** 1 or more; a function says it anew for each turn, by how many wait. */
+  readonly atOnce: number | ((waiting: number) => number);
+  readonly waiting: number;
 }
 
 interface Queue {
@@ -13,15 +22,21 @@ interface Queue {
   waiting: Set<() => void>;
 }
 
-export function createBoundedTurns({ atOnce, waiting }: { atOnce: number; waiting: number }): BoundedTurns {
+export function createBoundedTurns(limits: TurnLimits): BoundedTurns {
   const queues = new Map<string, Queue>();
 
-  async function take(key: string, queue: Queue, signal: AbortSignal): Promise<void> {
-    if (queue.running < atOnce) {
+  const { atOnce } = limits;
+  const hasRoom = ({ running, waiting }: Queue): boolean =>
+    running < (typeof atOnce === 'number' ? atOnce : atOnce(waiting.size));
+  const isFull = (queue: Queue): boolean => queue.waiting.size >= limits.waiting && !hasRoom(queue);
+
+  async function take(queue: Queue, signal: AbortSignal): Promise<void> {
+    serve(queue); // by now there may be more room than when the last one left
+    if (hasRoom(queue)) {
       queue.running += 1;
       return;
     }
-    if (queue.waiting.size >= waiting) {
+    if (isFull(queue)) {
       throw new PlatformError('CONCURRENCY_LIMITED', 'too much waits already; try again');
     }
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
@@ -35,14 +50,18 @@ export function createBoundedTurns({ atOnce, waiting }: { atOnce: number; waitin
     await promise.finally(() => signal.removeEventListener('abort', giveUp));
   }
 
-  function leave(key: string, queue: Queue): void {
-    const [next] = queue.waiting;
-    if (next) {
-      queue.waiting.delete(next);
-      next(); // takes over the place
-      return;
+  function serve(queue: Queue): void {
+    for (const turn of queue.waiting) {
+      if (!hasRoom(queue)) return;
+      queue.running += 1;
+      queue.waiting.delete(turn);
+      turn();
     }
+  }
+
+  function leave(key: string, queue: Queue): void {
     queue.running -= 1;
+    serve(queue);
     if (queue.running === 0) queues.delete(key);
   }
 
@@ -51,12 +70,16 @@ export function createBoundedTurns({ atOnce, waiting }: { atOnce: number; waitin
       signal.throwIfAborted();
       const queue = queues.get(key) ?? { running: 0, waiting: new Set() };
       queues.set(key, queue);
-      await take(key, queue, signal);
+      await take(queue, signal);
       try {
         return await work();
       } finally {
         leave(key, queue);
       }
+    },
+    isFull(key) {
+      const queue = queues.get(key);
+      return queue !== undefined && isFull(queue);
     },
     get size() {
       return queues.size;

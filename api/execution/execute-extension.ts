@@ -7,6 +7,7 @@ import { isPermission } from '../../core/permissions.ts';
 import type { HydratedEndpoint, HydratedInstall, HydrationStore } from '../../platform/db/hydration.ts';
 import { hasPermission, principalOf, type Principal } from '../principal.ts';
 import { requestIdOf } from '../request-id.ts';
+import type { CallShares } from './call-shares.ts';
 import type { ExecutionResult, Executor } from './executor.ts';
 import { inwardHeaders } from './request-headers.ts';
 import { outwardHeaders } from './response-headers.ts';
@@ -18,6 +19,7 @@ const MAX_BODY_BYTES = 6 * 1024 * 1024;
 export interface ExecuteExtensionDeps {
   hydration: Pick<HydrationStore, 'byExtension'>;
   executor: Pick<Executor, 'run'>;
+  callShares: Pick<CallShares, 'turn'>;
   /** Upper bound of one execution. */
   maxTimeoutMs: number;
 }
@@ -33,7 +35,12 @@ export function createExecuteExtensionRouter(deps: ExecuteExtensionDeps, trigger
     next();
   };
 
-  router.use('/:extension', checkCall, readBody, async (req, res) => {
+  const inTurn: RequestHandler = async (req, res, next) => {
+    await deps.callShares.turn(principalOf(res).tenantId, req, res);
+    next();
+  };
+
+  router.use('/:extension', inTurn, checkCall, readBody, async (req, res) => {
     const { call } = res.locals as { call: AuthorisedCall };
     const isStale = performance.now() - call.at > ALLOWED_FOR_MS;
     const { install, endpoint } = isStale ? await authorise(deps, req, principalOf(res)) : call;

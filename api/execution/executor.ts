@@ -72,8 +72,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   ): Promise<Result> {
     const install = `${tenantId} ${installId}`;
     if (countOf(tenantId) >= deps.tenantConcurrency || countOf(install) >= deps.installConcurrency) {
-      await delay(REFUSE_AFTER_MS);
-      throw new PlatformError('CONCURRENCY_LIMITED', 'too many executions at once; try again');
+      await refuse();
     }
     for (const key of [tenantId, install]) count(key, 1);
     try {
@@ -168,6 +167,12 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       await Promise.all(ending);
     },
   };
+}
+
+/** Refuses one of too many at once. */
+export async function refuse(): Promise<never> {
+  await delay(REFUSE_AFTER_MS);
+  throw new PlatformError('CONCURRENCY_LIMITED', 'too many executions at once; try again');
 }
 
 async function persistently(write: () => Promise<void>): Promise<void> {

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { createGateway } from '../../api/create-gateway.ts';
+import type { CallShares } from '../../api/execution/call-shares.ts';
 import type { Runners } from '../../api/execution/runners.ts';
 import { PERMISSIONS, type Permission } from '../../core/permissions.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
@@ -67,7 +68,7 @@ const TENANT_PERMISSIONS = PERMISSIONS.filter((permission) => permission !== 'pl
 export async function startApi(
   name: string,
   environment: (databaseUrl: string) => Record<string, string> = () => ({}),
-  given: { runners?: Runners } = {},
+  given: { runners?: Runners; callShares?: CallShares } = {},
 ): Promise<TestApi> {
   const database = await createTestDatabase(name);
   const { db } = database;

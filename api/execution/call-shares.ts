@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import type { Request, Response } from 'express';
+import { PlatformError } from '../../core/errors.ts';
+import { createBoundedTurns } from '../../platform/bounded-turns.ts';
+import { refuse } from './executor.ts';
+
+/** Of this process's time, waiting for a core included: with more used up, who calls now and then stands behind who calls all the time. */
+const BUSY = 0.7;
+/** Between two looks at it. */
+const LOOK_MS = 100;
+/** Calls of a tenant that never wait, unless others of it do: a page asks for two things at once. */
+const AT_ONCE = 2;
+/** Who has been alone for so long has the process to itself. */
+const ALONE_MS = 10_000;
+/** A call that takes longer waits for something else than us, and counts no more. */
+const COUNTS_MS = 50;
+
+/** Made once, and thrown at nobody: who would hear it has left. */
+const GONE = new PlatformError('CONCURRENCY_LIMITED', 'the client left before the turn of its call');
+
+/** How much of this process's time is used. */
+export interface Load {
+  now: () => number;
+  /** Share of the time since it was last asked, 0 to 1. */
+  used: () => number;
+}
+
+/** How many short calls of each tenant go on at once while others of it wait. */
+export interface CallShare {
+  /** Notes that the tenant calls. */
+  note(tenantId: string): void;
+  readonly size: number;
+}
+
+/**
+ * Grows by one in each LOOK_MS and halves when the process is busy, so that it settles where the process is almost busy (additive increase,
+ * multiplicative decrease: Chiu and Jain, 1989). No bound for one tenant alone: more in progress at once is then only more work done.
+ */
+export function createCallShare(max: number, { now, used }: Load = eventLoopLoad()): CallShare {
+  let size = max;
+  let lookedAt = now();
+  let latest: string | undefined;
+  let changedAt = -Infinity; // from one tenant to another
+
+  function look(): void {
+    const steps = Math.floor((now() - lookedAt) / LOOK_MS);
+    if (steps < 1) return;
+    lookedAt = now();
+    size = used() > BUSY ? Math.max(1, Math.floor(size / 2)) : Math.min(max, size + steps);
+  }
+
+  return {
+    note(tenantId) {
+      look();
+      if (latest !== undefined && latest !== tenantId) changedAt = now();
+      latest = tenantId;
+    },
+    get size() {
+      return now() - changedAt < ALONE_MS ? size : Infinity;
+    },
+  };
+}
+
+function eventLoopLoad(): Load {
+  let last = performance.eventLoopUtilization();
+  return {
+    now: () => performance.now(),
+    used() {
+      const current = performance.eventLoopUtilization();
+      const { utilization } = performance.eventLoopUtilization(current, last);
+      last = current;
+      return utilization;
+    },
+  };
+}
+
+type WithCredential = Pick<Request, 'headers'>;
+
+export interface CallShares {
+  /**
+   * Settles when it is the turn of an authenticated call of the tenant. Throws CONCURRENCY_LIMITED when too many of the tenant's wait
+   * already.
+   */
+  turn(tenantId: string, req: WithCredential, res: Response): Promise<void>;
+  /** Throws CONCURRENCY_LIMITED if it is known before authentication that `turn` would: calls with the very same credential wait. */
+  refuseOverfull(req: WithCredential): Promise<void>;
+  /** Tenants with calls, and credentials that are remembered. */
+  readonly size: { tenants: number; credentials: number };
+}
+
+/** Lets each tenant have its share of calls in progress; of what is over `max` wait, behind calls of their own tenant and of nobody else. */
+export function createCallShares(max: number, share: CallShare = createCallShare(max)): CallShares {
+  const turns = createBoundedTurns({
+    // A tenant of which calls wait would take more than its share: it keeps to it.
+    atOnce: (waiting) => (waiting === 0 ? Math.max(AT_ONCE, share.size) : share.size),
+    waiting: max,
+  });
+  /** Of calls that wait. */
+  const waiting = new Map<string, { tenantId: string; calls: number }>();
+
+  function remember(credential: string, tenantId: string): () => void {
+    const known = waiting.get(credential) ?? { tenantId, calls: 0 };
+    known.calls += 1;
+    waiting.set(credential, known);
+    return () => {
+      known.calls -= 1;
+      if (known.calls === 0) waiting.delete(credential);
+    };
+  }
+
+  return {
+    async turn(tenantId, req, res) {
+      share.note(tenantId);
+      if (turns.isFull(tenantId)) await refuse();
+      const forget = remember(credentialOf(req), tenantId);
+      const gone = new AbortController();
+      if (res.closed) gone.abort(GONE);
+      else res.once('close', () => gone.abort(GONE));
+      const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+      const inProgress = (): Promise<void> => {
+        resolve(undefined);
+        return endOf(res);
+      };
+      turns.run(tenantId, gone.signal, inProgress).catch(reject);
+      await promise.finally(forget);
+    },
+    async refuseOverfull(req) {
+      const known = waiting.size > 0 && waiting.get(credentialOf(req));
+      if (known && turns.isFull(known.tenantId)) await refuse();
+    },
+    get size() {
+      return { tenants: turns.size, credentials: waiting.size };
+    },
+  };
+}
+
+/** What was presented, without holding it. */
+function credentialOf({ headers }: WithCredential): string {
+  return createHash('sha256')
+    .update(headers.authorization ?? '')
+    .digest('base64');
+}
+
+/** Of what counts of a call. */
+function endOf(res: Response): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, COUNTS_MS);
+    res.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
