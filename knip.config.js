@@ -18,6 +18,7 @@ export default {
     'examples/*/{src,types,ui}/*.{ts,js}',
     'bench/guests/{*/src,types}/*.ts',
     'test/fixtures/components/*/src/main.ts',
+    'runner/sandbox/strip-types.ts',
     // Run by a sandbox, as test/integration/escape.test.ts hands them to it.
     'test/fixtures/escape/processes/*.js',
   ],

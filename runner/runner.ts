@@ -22,6 +22,7 @@ import { createConcurrency } from './execution/concurrency.ts';
 import { createGuestLogs } from './execution/guest-log.ts';
 import { createRunExecution } from './execution/run-execution.ts';
 import { createSandboxPool } from './sandbox/pool.ts';
+import { stripSandboxProgram } from './sandbox/program.ts';
 import { chooseIsolation } from './sandbox/isolation.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
 import { standingWalls } from './sandbox/walls.ts';
@@ -51,9 +52,11 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-/** Tries which isolation its sandboxes get, opens its cache and builds the runner on it. Gateway and object store may be away when it starts. */
+/** Opens its cache, tries which isolation its sandboxes get and builds the runner on it. Gateway and object store may be away when it starts. */
 export async function createRunner(config: RunnerConfig, logger: Logger): Promise<Runner> {
-  const chosen = await chooseIsolation(config.sandbox.isolation);
+  const disk = await openDiskCache({ ...config.cache, logger });
+  const program = await stripSandboxProgram(await disk.folderOfThisRun());
+  const chosen = await chooseIsolation(config.sandbox.isolation, { program });
   if (chosen.without !== undefined) {
     logger.warn(
       { without: chosen.without },
@@ -62,7 +65,6 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
   }
   const objects = createObjectStore(config.objects);
   const gateway = createGatewayClient(config.gateway, logger);
-  const disk = await openDiskCache({ ...config.cache, logger });
   const keys = createObjectKeys(config.objects.base);
   const metrics = createRunnerMetrics();
   const stored = { objects, keys, disk, bundleLimits: DEFAULT_BUNDLE_LIMITS, logger };
@@ -88,7 +90,7 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
   });
   const { countEnd, countHostCall, countUnload } = metrics;
   const pool = createSandboxPool(config.sandbox, {
-    createSandbox: () => createSandbox(logger, chosen.isolation, { countUnload }),
+    createSandbox: () => createSandbox(logger, chosen.isolation, { program, countUnload }),
     countEnd,
     logger,
   });

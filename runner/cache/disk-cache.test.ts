@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -94,5 +95,18 @@ describe('the disk cache', () => {
     const second = await openDiskCache({ folder, maxBytes: 4 * SMALL, logger });
     expect(second.find('a')).toBeDefined();
     expect(await readdir(folder)).toEqual(['a']);
+  });
+
+  it('has a folder for the run that opened it, which the next one removes', async () => {
+    const folder = await newFolder();
+    const disk = await openDiskCache({ folder, maxBytes: 2.5 * SMALL, logger });
+    const own = await disk.folderOfThisRun();
+    await fill(10_000)(own);
+    await disk.put('a', fill(10));
+    await disk.put('b', fill(10));
+    expect(disk.find('a')).toBeDefined();
+    expect(existsSync(join(own, 'file'))).toBe(true);
+    await openDiskCache({ folder, maxBytes: 2.5 * SMALL, logger });
+    expect(existsSync(own)).toBe(false);
   });
 });

@@ -20,9 +20,11 @@ export interface DiskCache {
   /** Fills a new folder and puts it in place when `fill` has ended well; replaces an entry of that name. Answers its path. */
   put(name: string, fill: (folder: string) => Promise<void>): Promise<string>;
   discard(name: string): Promise<void>;
+  /** A new folder that is no entry and counts as nothing: it stays until the next run. */
+  folderOfThisRun(): Promise<string>;
 }
 
-/** Takes over what an earlier run left, in the order of its age, and removes what it left half done. */
+/** Takes over what an earlier run left, in the order of its age, and removes what it left half done or for itself alone. */
 export async function openDiskCache({ folder, maxBytes, logger }: DiskCacheOptions): Promise<DiskCache> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const sizes = await takeOver(folder); // in the order of use
@@ -74,6 +76,7 @@ export async function openDiskCache({ folder, maxBytes, logger }: DiskCacheOptio
       return join(folder, name);
     },
     discard: remove,
+    folderOfThisRun: () => mkdtemp(join(folder, PARTIAL)),
   };
 }
 

@@ -22,7 +22,7 @@ function inItsPlace(does: string): string {
 
 describe('the isolation of sandboxes', () => {
   onLinux('is the process alone where bubblewrap is missing, and says so', async () => {
-    expect(await chooseIsolation('auto', path.join(folder, 'bwrap'))).toEqual({
+    expect(await chooseIsolation('auto', { bwrap: path.join(folder, 'bwrap') })).toEqual({
       isolation: 'process',
       without: expect.stringContaining('bwrap') as unknown,
     });
@@ -30,7 +30,7 @@ describe('the isolation of sandboxes', () => {
 
   onLinux('is the process alone where bubblewrap is forbidden to work, with its own words', async () => {
     const bwrap = inItsPlace('echo "bwrap: No permissions to create new namespace" >&2; exit 1');
-    expect(await chooseIsolation('auto', bwrap)).toEqual({
+    expect(await chooseIsolation('auto', { bwrap })).toEqual({
       isolation: 'process',
       without: 'bwrap: No permissions to create new namespace',
     });
@@ -38,14 +38,14 @@ describe('the isolation of sandboxes', () => {
 
   onLinux('is the process alone where what is called bubblewrap makes no walls', async () => {
     const bwrap = inItsPlace('while [ "$1" != -- ]; do shift; done; shift; exec "$@"');
-    expect(await chooseIsolation('auto', bwrap)).toMatchObject({ isolation: 'process' });
+    expect(await chooseIsolation('auto', { bwrap })).toMatchObject({ isolation: 'process' });
   });
 
   onLinux(
     'is refused, with the reason and the way out, where it was demanded and does not work',
     async () => {
       const bwrap = inItsPlace('echo "bwrap: no" >&2; exit 1');
-      await expect(chooseIsolation('bubblewrap', bwrap)).rejects.toMatchObject({
+      await expect(chooseIsolation('bubblewrap', { bwrap })).rejects.toMatchObject({
         code: 'CONFIG_INVALID',
         message: expect.stringMatching(/bwrap: no\. Install bubblewrap.*docs\/security\.md/) as unknown,
       });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { PlatformError } from '../../core/errors.ts';
-import { startSandboxProcess, type Isolation } from './process.ts';
+import { startSandboxProcess, type Isolation, type SandboxProgram } from './process.ts';
 
 const MACHINES: ReadonlySet<string> = new Set(['x64', 'arm64']);
 /** A start takes a tenth of a second; on a machine that just starts, perhaps ten. */
@@ -15,9 +15,12 @@ export interface ChosenIsolation {
 }
 
 /** Tries the strongest isolation once. Throws CONFIG_INVALID where it is demanded and does not work here. */
-export async function chooseIsolation(wanted: 'auto' | Isolation, bwrap?: string): Promise<ChosenIsolation> {
+export async function chooseIsolation(
+  wanted: 'auto' | Isolation,
+  { program, bwrap }: { program?: SandboxProgram; bwrap?: string } = {},
+): Promise<ChosenIsolation> {
   if (wanted === 'process') return { isolation: 'process', without: 'SANDBOX_ISOLATION=process' };
-  const fault = await faultOfBubblewrap(bwrap);
+  const fault = await faultOfBubblewrap(program, bwrap);
   if (fault === undefined) return { isolation: 'bubblewrap' };
   if (wanted === 'auto') return { isolation: 'process', without: fault };
   throw new PlatformError(
@@ -28,10 +31,10 @@ export async function chooseIsolation(wanted: 'auto' | Isolation, bwrap?: string
 }
 
 /** What keeps a sandbox from starting with everything that it would have. */
-async function faultOfBubblewrap(bwrap?: string): Promise<string | undefined> {
+async function faultOfBubblewrap(program?: SandboxProgram, bwrap?: string): Promise<string | undefined> {
   if (process.platform !== 'linux') return `this is ${process.platform}, not Linux`;
   if (!MACHINES.has(process.arch)) return `there is no filter of system calls for ${process.arch}`;
-  const tried = startSandboxProcess('bubblewrap', undefined, bwrap);
+  const tried = startSandboxProcess('bubblewrap', program, bwrap);
   const { child, channel } = tried;
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));

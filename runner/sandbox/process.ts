@@ -5,7 +5,9 @@ import { lowerGroup, NICENESS } from './priority.ts';
 import { bubblewrap, INFO_FD, nodeFiles, sandboxPid, SECCOMP_FD } from './bubblewrap.ts';
 import { seccompFilter, type Machine } from './seccomp.ts';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
+export const PROGRAM_ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** What a sandbox runs, below the root. */
+export const PROGRAM_SCRIPT = 'runner/sandbox/child.ts';
 
 /** What stands around each sandbox process beside Node's permission model. */
 export type Isolation = 'bubblewrap' | 'process';
@@ -18,8 +20,8 @@ export interface SandboxProgram {
 
 /** A sandbox reads its own code. Guests' code arrives over the channel. */
 const SANDBOX: SandboxProgram = {
-  script: `${root}runner/sandbox/child.ts`,
-  readable: ['package.json', 'core/', 'runner/engine/', 'runner/sandbox/'].map((path) => root + path),
+  script: PROGRAM_ROOT + PROGRAM_SCRIPT,
+  readable: ['package.json', 'core/', 'runner/engine/', 'runner/sandbox/'].map((path) => PROGRAM_ROOT + path),
 };
 
 /** Heap of the sandbox's own JavaScript, MiB; guests' memories lie outside it. */

@@ -15,7 +15,7 @@ import { LoadedComponents } from './loaded-components.ts';
 import type { SandboxJob } from './job.ts';
 import { captureOutput } from './process-output.ts';
 import { readPaced } from './paced-reading.ts';
-import { startSandboxProcess, type Isolation } from './process.ts';
+import { startSandboxProcess, type Isolation, type SandboxProgram } from './process.ts';
 import { processUsage, type ProcessUsage } from './resident-memory.ts';
 import { MAX_VALUES } from './said-limits.ts';
 import { executeHead, isToBlame, plausible, type RunningJob } from './running-job.ts';
@@ -69,6 +69,8 @@ export interface Sandbox {
 }
 
 export interface SandboxOptions {
+  /** Without it, the source as it stands. */
+  program?: SandboxProgram;
   baseBytes?: number;
   /** Of what its loaded components weigh. */
   maxLoadedBytes?: number;
@@ -78,9 +80,9 @@ export interface SandboxOptions {
 export function createSandbox(
   logger: Logger,
   isolation: Isolation,
-  { baseBytes = BASE_BYTES, maxLoadedBytes, countUnload = () => undefined }: SandboxOptions = {},
+  { program, baseBytes = BASE_BYTES, maxLoadedBytes, countUnload = () => undefined }: SandboxOptions = {},
 ): Sandbox {
-  const started = startSandboxProcess(isolation);
+  const started = startSandboxProcess(isolation, program);
   const { child, channel } = started;
   const writeParts = createFrameWriter(channel);
   const write = (frame: Frame): void => writeParts(encodeFrame(frame));

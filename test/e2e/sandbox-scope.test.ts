@@ -21,7 +21,7 @@ describe('a platform with SANDBOX_SCOPE=install', () => {
     platform.request('GET', `/api/ext/${route}`, { key: platform.local.keys.user });
   const sandboxes = (): ProcessEntry[] =>
     descendantsOf(platform.processes()['runner'] ?? Number.NaN).filter(({ command }) =>
-      command.includes('runner/sandbox/child.ts'),
+      command.includes('runner/sandbox/child.mjs'),
     );
   const cpuMs = async ({ pid }: ProcessEntry): Promise<number> => (await processUsage(pid))?.cpuMs ?? 0;
 

@@ -45,7 +45,7 @@ describe("a tenant's memory", () => {
       limits: { memory_mb: memoryMb },
     });
   const sandboxes = () =>
-    descendantsOf(process.pid).filter(({ command }) => command.includes('runner/sandbox/child.ts'));
+    descendantsOf(process.pid).filter(({ command }) => command.includes('runner/sandbox/child.mjs'));
 
   /** Another extension of the tenant, all the while: every call of it is served, and no process takes more than it may. */
   async function serveBeside(work: Promise<unknown>, running: number): Promise<void> {

@@ -26,9 +26,9 @@ export interface Disturber {
 
 /** Scripts of the children that are met themselves; a sandbox shows what it is for. */
 const CHILDREN: Partial<Record<Target, { of: string; script: string }>> = {
-  sandbox: { of: 'runner', script: 'runner/sandbox/child.ts tenant' },
-  'sandbox-on-trial': { of: 'runner', script: 'runner/sandbox/child.ts trial' },
-  'spare-sandbox': { of: 'runner', script: 'runner/sandbox/child.ts spare' },
+  sandbox: { of: 'runner', script: 'runner/sandbox/child.mjs tenant' },
+  'sandbox-on-trial': { of: 'runner', script: 'runner/sandbox/child.mjs trial' },
+  'spare-sandbox': { of: 'runner', script: 'runner/sandbox/child.mjs spare' },
   'precompile-child': { of: 'precompile-worker', script: 'platform/component/precompile-child.ts' },
 };
 
