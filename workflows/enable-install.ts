@@ -3,12 +3,13 @@ import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
 import { activities } from './activities.ts';
 import type { OperateInstallInput, OperationProgress } from './messages.ts';
 import { OWN_DATABASE } from './own-database.ts';
-import { PROBING } from './probing.ts';
+import { PROBING, WARMING } from './probing.ts';
 import { runOperation } from './run-operation.ts';
 import { describeWorkflow } from './search-attributes.ts';
 
 const { openOperation, enableInstall: enable } = activities<LifecycleActivities>(OWN_DATABASE);
-const { warmInstall, probeInstall } = activities<LifecycleActivities>(PROBING);
+const { warmInstall } = activities<LifecycleActivities>(WARMING);
+const { probeInstall } = activities<LifecycleActivities>(PROBING);
 
 /** Lets a disabled install serve again, once its version has shown that it still can. Until the last step it stays disabled. */
 export async function enableInstall(input: OperateInstallInput): Promise<OperationProgress> {

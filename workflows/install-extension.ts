@@ -15,14 +15,15 @@ import { answerOpened } from './install-operation.ts';
 import { installProgressQuery, type InstallExtensionInput, type InstallProgress } from './messages.ts';
 import { createOpening } from './opening.ts';
 import { OWN_DATABASE_UNDONE } from './own-database.ts';
-import { PROBING } from './probing.ts';
+import { PROBING, WARMING } from './probing.ts';
 import { describeWorkflow, installAttributes } from './search-attributes.ts';
 import { createSteps } from './steps.ts';
 import { createUndo } from './undo.ts';
 import { beginConsentWait, beginSettingsWait } from './waiting.ts';
 
 const database = activities<InstallActivities>(OWN_DATABASE_UNDONE);
-const { warmInstall, probeInstall } = activities<LifecycleActivities>(PROBING);
+const { warmInstall } = activities<LifecycleActivities>(WARMING);
+const { probeInstall } = activities<LifecycleActivities>(PROBING);
 
 /**
  * Brings one version of an extension to life in one tenant, or leaves nothing behind. Ends with `active` as a result, or with

@@ -4,12 +4,13 @@ import { purgeWorkflowId } from '../core/ids.ts';
 import { activities } from './activities.ts';
 import { purgeChangedSignal, type OperateInstallInput, type OperationProgress } from './messages.ts';
 import { OWN_DATABASE } from './own-database.ts';
-import { PROBING } from './probing.ts';
+import { PROBING, WARMING } from './probing.ts';
 import { runOperation } from './run-operation.ts';
 import { describeWorkflow } from './search-attributes.ts';
 
 const { restoreInstall: restore, enableInstall: enable } = activities<LifecycleActivities>(OWN_DATABASE);
-const { warmInstall, probeInstall } = activities<LifecycleActivities>(PROBING);
+const { warmInstall } = activities<LifecycleActivities>(WARMING);
+const { probeInstall } = activities<LifecycleActivities>(PROBING);
 
 /**
  * Takes an uninstall back within its grace: the install becomes what it was. One that served stays disabled, with the reason, if its

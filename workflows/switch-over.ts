@@ -3,12 +3,13 @@ import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
 import type { VersionChangeActivities } from '../activities/version-changes.ts';
 import { activities } from './activities.ts';
 import { OWN_DATABASE_UNDONE } from './own-database.ts';
-import { PROBING } from './probing.ts';
+import { PROBING, WARMING } from './probing.ts';
 import type { Operation } from './run-operation.ts';
 
 const { switchVersion, finishChange, switchBack } = activities<VersionChangeActivities>(OWN_DATABASE_UNDONE);
 const { verifyVersion } = activities<VersionChangeActivities>(PROBING);
-const { warmInstall, probeInstall } = activities<LifecycleActivities>(PROBING);
+const { warmInstall } = activities<LifecycleActivities>(WARMING);
+const { probeInstall } = activities<LifecycleActivities>(PROBING);
 
 /**
  * Puts the version that was opened in the place of the one that serves: probes it where no calls are, switches, asks it again the way

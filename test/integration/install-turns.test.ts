@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { WorkflowHandle } from '@temporalio/client';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { createWorkflowStarter } from '../../api/workflow-starter.ts';
@@ -45,36 +46,63 @@ afterAll(async () => {
   await temporal.close();
 });
 
-it("an install gets its turn to be warmed, however many of another tenant's wait", async () => {
+/** Warm-ups and probes of a rush of one tenant and of its neighbour's install, in the order in which one worker is given them. */
+let order: { done: 'warm' | 'probe'; installId: string }[];
+let neighbour: string;
+beforeAll(async () => {
   const starter = createWorkflowStarter(temporal.client);
+  const handles = new Map<string, WorkflowHandle>();
+  const pendingOf = async (installId: string): Promise<unknown[] | undefined> => {
+    const { pendingActivities } = (await handles.get(installId)?.describe())?.raw ?? {};
+    return pendingActivities?.map((pending) => pending.activityType?.name);
+  };
   /** Begins an install whose warm-up waits in the queue. */
   const install = async (tenantId: string): Promise<string> => {
     const input = installInput({ tenantId });
     await starter.startInstall(input);
     const handle = temporal.client.workflow.getHandle(installWorkflowId(tenantId, input.extensionId));
-    await eventually(async () => {
-      const { pendingActivities = [] } = (await handle.describe()).raw;
-      expect(pendingActivities?.map((pending) => pending.activityType?.name)).toEqual(['warmInstall']);
-    });
+    handles.set(input.installId, handle);
+    await eventually(async () => expect(await pendingOf(input.installId)).toEqual(['warmInstall']));
     return input.installId;
   };
   const busy = randomUUID();
   for (let n = 0; n < RUSH; n += 1) await install(busy);
-  const neighbour = await install(randomUUID());
+  neighbour = await install(randomUUID());
 
-  const warmed: string[] = [];
+  order = [];
+  /** Each lasts until what was done before it has come to its next step, as it would if it took as long as a real one. */
+  const noting =
+    (done: 'warm' | 'probe') =>
+    async ({ installId }: { installId: string }) => {
+      const before = order.at(-1);
+      order.push({ done, installId });
+      if (before && before.installId !== installId) {
+        await eventually(async () =>
+          expect(await pendingOf(before.installId)).not.toContain(`${before.done}Install`),
+        );
+      }
+      return { attempts: 1 };
+    };
   await run({
     taskQueue: PROBE_TASK_QUEUE,
     maxConcurrentActivityTaskExecutions: 1,
-    activities: {
-      ...activities,
-      warmInstall: ({ installId }: { installId: string }) => {
-        warmed.push(installId);
-        return Promise.resolve({ attempts: 1 });
-      },
-    },
+    activities: { ...activities, warmInstall: noting('warm'), probeInstall: noting('probe') },
   });
-  await eventually(() => expect(warmed).toHaveLength(RUSH + 1));
-  // The worker asks for some tasks ahead, so the turns hold only roughly; in the order of arrival it would be last.
-  expect(warmed.indexOf(neighbour)).toBeLessThan(RUSH / 2);
+  await eventually(() => expect(order).toHaveLength(2 * (RUSH + 1)));
+});
+
+// The worker asks for some tasks ahead, so all of it holds only roughly.
+
+it("an install gets its turn to be warmed, however many of another tenant's wait", () => {
+  const warmed = order.filter(({ done }) => done === 'warm').map(({ installId }) => installId);
+  expect(warmed.indexOf(neighbour)).toBeLessThan(RUSH / 2); // in the order of arrival it would be last
+});
+
+it('what was warmed is probed before many others are warmed', () => {
+  let [waiting, most] = [0, 0];
+  for (const { done } of order) {
+    waiting += done === 'warm' ? 1 : -1;
+    most = Math.max(most, waiting);
+  }
+  expect(most).toBeLessThan(RUSH / 4);
 });
