@@ -9,6 +9,8 @@ export interface LocalPlatform {
   databaseUrl: string;
   tenantId: string;
   keys: { operator: string; admin: string; user: string };
+  /** Ids of its processes by name; 0 for one that is not running. */
+  processes: Record<string, number>;
 }
 
 export function readLocalPlatform(dataDir: string): LocalPlatform {

@@ -9,7 +9,8 @@ import { measure, type Measurement } from './load.ts';
 import { readLocalPlatform } from './local-platform.ts';
 import type { Order, Tally } from './neighbours/attacker.ts';
 import { ATTACKS } from './neighbours/attacks.ts';
-import { HELLO, install, newTenant, prepareField, prepareNeighbour } from './neighbours/field.ts';
+import { HELLO, prepareField, prepareNeighbour } from './neighbours/field.ts';
+import { install, newTenant } from './tenants.ts';
 
 // What tenant B feels of what a user of tenant A may do. Needs a running platform: `npm start`, then `npm run bench:neighbours`.
 // Quiet and attacked phases take turns, so that whatever else the machine does falls on both; figures are medians of the rounds.

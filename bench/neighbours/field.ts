@@ -2,24 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ApiError } from '../../core/api/api-error.ts';
-import { createApiKey } from '../../core/api/api-keys.ts';
-import { createApiClient, type ApiClient } from '../../core/api/client.ts';
-import { installExtension, type InstallAnswer } from '../../core/api/installs.ts';
-import { createTenant } from '../../core/api/tenants.ts';
-import { finalizeUpload, initiateUpload, uploadProxy } from '../../core/api/uploads.ts';
-import type { Permission } from '../../core/permissions.ts';
+import type { InstallAnswer } from '../../core/api/installs.ts';
+import { initiateUpload } from '../../core/api/uploads.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { packTarZst } from '../../platform/bundle/pack.ts';
 import { openDatabase } from '../../platform/db/database.ts';
-import { createFetchTransport } from '../../platform/http/fetch-transport.ts';
 import { buildExample } from '../../scripts/build-example.ts';
 import type { LocalPlatform } from '../local-platform.ts';
+import { publish } from '../publish.ts';
+import { clientOf, install, newTenant } from '../tenants.ts';
 
 const GUEST = join(import.meta.dirname, '..', 'guests', 'heavy');
 const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'components');
-const WAIT = { wait: 60 };
-const KEY_LIFE_MS = 60 * 60 * 1000;
 const MIB = 1024 * 1024;
 
 export const HELLO = 'alga.hello';
@@ -44,36 +38,6 @@ export interface Neighbour {
   install: InstallAnswer;
 }
 
-/** A client of one key. */
-function clientOf({ gateway }: Pick<LocalPlatform, 'gateway'>, key: string): ApiClient {
-  return createApiClient(
-    createFetchTransport({ baseUrl: gateway, token: new SecretValue(key), timeoutMs: 120_000 }),
-  );
-}
-
-/** A new tenant, and a key of it that ends within the hour. */
-export async function newTenant(local: LocalPlatform, name: string): Promise<string> {
-  const operator = clientOf(local, local.keys.operator);
-  const { tenantId } = (await operator(createTenant, { body: { name } })).body;
-  const permissions: Permission[] = [
-    'extension:read',
-    'extension:write',
-    'extension:install',
-    'extension:publish',
-  ];
-  const expiresAt = new Date(Date.now() + KEY_LIFE_MS);
-  const body = { tenantId, name: 'bench', permissions, expiresAt: expiresAt.toISOString() };
-  return (await operator(createApiKey, { body })).body.key;
-}
-
-export async function install(local: LocalPlatform, key: string, extension: string): Promise<InstallAnswer> {
-  const body = { extension, consent: 'all' as const };
-  const answer = await clientOf(local, key)(installExtension, { body }, WAIT);
-  if (answer.status === 202)
-    throw new Error(`${extension} is still ${answer.body.status} after ${WAIT.wait} s`);
-  return answer.body;
-}
-
 export async function prepareNeighbour(local: LocalPlatform): Promise<Neighbour> {
   const key = await newTenant(local, 'Bench neighbour');
   return { key, install: await install(local, key, HELLO) };
@@ -85,7 +49,8 @@ export async function prepareField(
   { extensionId }: InstallAnswer,
   log: (line: string) => void,
 ): Promise<Field> {
-  await publishHeavy(local, log);
+  const { files } = await buildExample(GUEST, { cacheDir: CACHE, log });
+  await publish(local, files);
   const key = await newTenant(local, 'Bench attacker');
   const heavy = await install(local, key, HEAVY);
   log('filling the storage of the attacker');
@@ -97,20 +62,6 @@ export async function prepareField(
   log('packing a hostile bundle');
   const hostileBundle = await packHostile();
   return { gateway: local.gateway, ui: local.ui, key, extensionId, uploadId, hostileBundle };
-}
-
-async function publishHeavy(local: LocalPlatform, log: (line: string) => void): Promise<void> {
-  const { files } = await buildExample(GUEST, { cacheDir: CACHE, log });
-  const bundle = await packTarZst(files);
-  const call = clientOf(local, local.keys.admin);
-  const announced = { filename: 'heavy.tar.zst', size: bundle.byteLength, method: 'proxy' as const };
-  const { uploadId } = (await call(initiateUpload, { body: announced })).body;
-  await call(uploadProxy, { query: { uploadId }, body: bundle });
-  try {
-    while ((await call(finalizeUpload, { body: { uploadId } }, WAIT)).status === 202);
-  } catch (err) {
-    if (!(err instanceof ApiError) || err.code !== 'VERSION_EXISTS') throw err; // of an earlier run
-  }
 }
 
 /** 100 records of 64 KiB, and 29 namespaces that are full: 148,580 records. */
