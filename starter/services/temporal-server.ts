@@ -54,6 +54,8 @@ export async function startTemporal(options: TemporalOptions): Promise<LocalTemp
       ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'],
       ...['--dynamic-config-value', 'history.timerProcessorMaxPollRPS=2000'],
       ...['--dynamic-config-value', 'history.visibilityProcessorMaxPollRPS=500'],
+      // Off by default: an activity for the worker that asked for it, such as one on the database, comes with the answer and passes no queue.
+      ...['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
       // Off by default: tasks of a queue are taken from tenants in turn.
       ...['--dynamic-config-value', 'matching.enableFairness=true'],
       // Each partition of a queue keeps an order of its own; one is plenty for one machine, and then the order holds for the queue.
