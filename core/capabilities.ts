@@ -23,7 +23,8 @@ const CATALOGUE = {
     interfaces: ['user', 'user-v2'],
     provided: true,
     always: true,
-    summary: 'Know which user called it: id, name, e-mail address, type and client',
+    summary:
+      'Know which user called it: id and type; unless an admin withholds them, name, e-mail address and client too',
   },
   'config.read': { interfaces: ['context-v2'], provided: true, summary: 'Read its settings' },
   /** Asked for by `instance: "shared"` in a manifest. */
@@ -57,7 +58,7 @@ export type CapabilityName = keyof typeof CATALOGUE;
 
 export const CAPABILITY_NAMES = Object.keys(CATALOGUE) as [CapabilityName, ...CapabilityName[]];
 
-/** What a capability is narrowed to; keys depend on the capability (`hosts`, `namespaces`, `names`, `routes`, `topics`). */
+/** What a capability is narrowed to; keys depend on the capability (`hosts`, `namespaces`, `names`, `routes`, `topics`, `fields`). */
 export type CapabilityScope = Readonly<Record<string, readonly string[]>>;
 
 /** A capability allowed to an install. */
@@ -79,6 +80,10 @@ export function capabilityEntry(name: CapabilityName): CapabilityEntry {
 export const ALWAYS_GRANTED: readonly CapabilityName[] = CAPABILITY_NAMES.filter(
   (name) => capabilityEntry(name).always,
 );
+
+export function isAlwaysGranted(name: CapabilityName): boolean {
+  return ALWAYS_GRANTED.includes(name);
+}
 
 /** A runner has these for every execution, whatever it is sent: they tell a guest what it is, and take its log lines. */
 const INHERENT: readonly CapabilityName[] = ['context.read', 'log.emit'];

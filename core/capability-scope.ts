@@ -42,8 +42,12 @@ const NO_SCOPE: z.ZodType<CapabilityScope> = z
 /** In a grant of `http.fetch`, which without hosts opens nothing: any host that is public. */
 export const ANY_PUBLIC_HOST = '*';
 
-/** What a capability may be narrowed to in a grant: as in a manifest, but that an admin says so where any host will do. */
+/** What `user.read` tells of who called beside id and type, each of which an admin can withhold. */
+const USER_FIELDS = z.strictObject({ fields: z.array(z.enum(['name', 'email', 'client'])).exactOptional() });
+
+/** What a capability may be narrowed to in a grant: as in a manifest, but for what only an admin says: any host will do, what of a user is told. */
 export function grantScopeSchema(capability: CapabilityName): z.ZodType<CapabilityScope> {
+  if (capability === 'user.read') return USER_FIELDS;
   if (capability !== 'http.fetch') return scopeSchema(capability);
   const anyHost = z.strictObject({ hosts: z.tuple([z.literal(ANY_PUBLIC_HOST)]) });
   return z.union([narrowedTo('hosts', host), anyHost]);

@@ -34,6 +34,18 @@ describe('narrowing grants', () => {
     expect(narrow(less)).toEqual(less);
   });
 
+  it('withholds some of what every install has, and keeps it so', () => {
+    const name: Grant = { capability: 'user.read', scope: { fields: ['name'] } };
+    expect(narrow([...GRANTS, name])).toEqual([...GRANTS, name]);
+    expect(narrow([...GRANTS, { capability: 'user.read' }, { capability: 'log.emit' }])).toEqual(GRANTS);
+    const held = [...GRANTS, name];
+    expect(narrowGrants(held, REQUESTED, GRANTS)).toEqual(held);
+    const more = { capability: 'user.read' as const, scope: { fields: ['name', 'email'] } };
+    expect(() => narrowGrants(held, REQUESTED, [...GRANTS, more])).toThrow(
+      expect.objectContaining({ issues: [expect.objectContaining({ code: 'wider' })] }),
+    );
+  });
+
   it('takes away an optional one that is not named, and no required one', () => {
     expect(narrow([{ capability: 'storage.kv' }])).toEqual([GRANTS[0]]);
     expect(faults([{ capability: 'secrets.get' }])).toEqual([['grants', 'required']]);

@@ -1,4 +1,4 @@
-import type { CapabilityName, CapabilityScope, Grant } from './capabilities.ts';
+import { isAlwaysGranted, type CapabilityName, type CapabilityScope, type Grant } from './capabilities.ts';
 import { grantScopeSchema, scopeCovers } from './capability-scope.ts';
 import { PlatformError, type Issue } from './errors.ts';
 import type { CapabilityRequest } from './manifest/capability-request.ts';
@@ -10,8 +10,9 @@ export interface NarrowedGrant {
 }
 
 /**
- * The grants that are left of `current` when an admin keeps only these, each perhaps with a narrower scope. Throws CONSENT_INVALID with
- * every fault: what is not granted or allows more than what is, and what is required and would be gone.
+ * The grants that are left of `current` when an admin keeps only these, each perhaps with a narrower scope. What every install has has a
+ * grant only where it was narrowed, and stays if it is not named. Throws CONSENT_INVALID with every fault: what is not granted or allows
+ * more than what is, and what is required and would be gone.
  */
 export function narrowGrants(
   current: readonly Grant[],
@@ -21,7 +22,7 @@ export function narrowGrants(
   const issues: Issue[] = [];
   const narrowed = kept.map(({ capability, scope }, at): Grant => {
     const path = `grants[${at}]`;
-    const granted = current.find((grant) => grant.capability === capability);
+    const granted = grantedOf(current, capability);
     if (kept.findIndex((other) => other.capability === capability) !== at) {
       issues.push({ path, code: 'duplicate', message: `${capability} is there twice` });
     } else if (!granted) {
@@ -42,7 +43,31 @@ export function narrowGrants(
   }
   if (issues.length > 0)
     throw new PlatformError('CONSENT_INVALID', 'these grants cannot be what is left', { issues });
-  return narrowed;
+  const untouched = current.filter(
+    (grant) =>
+      isAlwaysGranted(grant.capability) && !kept.some(({ capability }) => capability === grant.capability),
+  );
+  return [...narrowed.filter(isDecided), ...untouched];
+}
+
+function grantedOf(current: readonly Grant[], capability: CapabilityName): Grant | undefined {
+  const granted = current.find((grant) => grant.capability === capability);
+  return granted ?? (isAlwaysGranted(capability) ? { capability, scope: {} } : undefined);
+}
+
+/** Whether somebody had to decide it: all of what every install has is no grant. */
+export function isDecided({ capability, scope }: Grant): boolean {
+  return !isAlwaysGranted(capability) || Object.keys(scope).length > 0;
+}
+
+/** What is left of what every install has, each grant the last that is within those before it. */
+export function withheld(grants: readonly Grant[]): Grant[] {
+  const left = new Map<CapabilityName, Grant>();
+  for (const grant of grants.filter(({ capability }) => isAlwaysGranted(capability))) {
+    const before = left.get(grant.capability);
+    if (!before || scopeCovers(before.scope, grant.scope)) left.set(grant.capability, grant);
+  }
+  return [...left.values()];
 }
 
 /** What keeps a scope from being part of another, which `of` says what it is. */

@@ -115,6 +115,14 @@ describe('the grants of the next version', () => {
     ]);
   });
 
+  it('take over what was withheld of what every install has', () => {
+    const told = (...fields: string[]) => ({ capability: 'user.read' as const, scope: { fields } });
+    const from = install({ grants: [told('name')] });
+    expect(grantsAfterUpgrade(from, manifest(), 'all')).toEqual([told('name')]);
+    expect(grantsAfterUpgrade(from, manifest(), 'all', [told('name', 'email')])).toEqual([told('name')]);
+    expect(grantsAfterUpgrade(from, manifest(), 'all', [told()])).toEqual([told()]);
+  });
+
   it('are those that were granted and asked for, and of the rest what is consented to', () => {
     const next = manifest({
       capabilities: [NOTES, { name: 'secrets.get', optional: true }, 'config.read', 'log.emit'],

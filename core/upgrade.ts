@@ -1,7 +1,7 @@
 import { ALWAYS_GRANTED, capabilityEntry, type CapabilityScope, type Grant } from './capabilities.ts';
 import { scopeCovers } from './capability-scope.ts';
 import { isPlatformError } from './errors.ts';
-import { needsHosts } from './grants.ts';
+import { needsHosts, withheld } from './grants.ts';
 import { missingSecrets, validateConfig } from './install-config.ts';
 import type { CapabilityRequest } from './manifest/capability-request.ts';
 import type { Manifest } from './manifest/manifest.ts';
@@ -59,7 +59,7 @@ export function checkUpgrade(install: Upgradable, next: Manifest): UpgradeCheck 
 /**
  * What is granted to the next version: of what it asks for all that was granted, as far as an admin has left it, and of the rest what
  * is consented to; `all` is all that is asked about. Each with the scope that the admin gave it, where that is narrower; what would
- * open nothing is left out.
+ * open nothing is left out. What was withheld of what every install has stays so.
  */
 export function grantsAfterUpgrade(
   install: Upgradable,
@@ -69,7 +69,7 @@ export function grantsAfterUpgrade(
 ): Grant[] {
   const consented =
     consent === 'all' ? checkUpgrade(install, next).added.map(({ name }) => name as string) : consent;
-  return decidedOn(next).flatMap((request) => {
+  const asked = decidedOn(next).flatMap((request) => {
     const { name: capability } = request;
     const scope =
       carriedScope(install, request) ?? (consented.includes(capability) ? request.scope : undefined);
@@ -78,6 +78,7 @@ export function grantsAfterUpgrade(
     const grant = { capability, scope: given && scopeCovers(scope, given.scope) ? given.scope : scope };
     return needsHosts(grant) ? [] : [grant];
   });
+  return [...asked, ...withheld([...install.grants, ...narrowed])];
 }
 
 /**

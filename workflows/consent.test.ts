@@ -20,6 +20,16 @@ describe('consent to less than is asked for', () => {
   });
 });
 
+describe('what every install has', () => {
+  const told = (...fields: string[]) => ({ capability: 'user.read' as const, scope: { fields } });
+
+  it('is granted with less where an admin withholds some, once', () => {
+    expect(grantsFor([], 'all', [told('name')])).toEqual([told('name')]);
+    expect(grantsFor([], [], [told('name'), told('name', 'email')])).toEqual([told('name')]);
+    expect(grantsFor([], [], [told('name', 'email'), told('name')])).toEqual([told('name')]);
+  });
+});
+
 describe('http.fetch without hosts', () => {
   it('opens nothing by itself, whatever is consented to', () => {
     expect(coversRequired([ANY_HOST], 'all')).toBe(false);

@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { RequestedCapability } from '../activities/installs.ts';
 import type { Grant } from '../core/capabilities.ts';
-import { needsHosts } from '../core/grants.ts';
+import { needsHosts, withheld } from '../core/grants.ts';
 import type { ConsentDecision, InstallExtensionInput } from './messages.ts';
 
 /** Capabilities consented to by name; a name of one that is not asked for grants nothing. */
@@ -22,17 +22,18 @@ export function coversRequired(
 
 /**
  * What is granted: the required ones, and of the optional ones those consented to. Each with the scope that the admin gave it, else with
- * the manifest's; where that would open nothing it is left out.
+ * the manifest's; where that would open nothing it is left out. And what the admin withholds of what every install has.
  */
 export function grantsFor(
   requested: readonly RequestedCapability[],
   consent: Consent,
   narrowed?: readonly Grant[],
 ): Grant[] {
-  return requested
+  const asked = requested
     .filter(({ capability, optional }) => !optional || consent === 'all' || consent.includes(capability))
     .map((asked) => grantOf(asked, narrowed))
     .filter((grant) => !needsHosts(grant));
+  return [...asked, ...withheld(narrowed ?? [])];
 }
 
 function grantOf({ capability, scope }: RequestedCapability, narrowed: readonly Grant[] = []): Grant {

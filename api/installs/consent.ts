@@ -1,5 +1,6 @@
 import {
   ALWAYS_GRANTED,
+  isAlwaysGranted,
   capabilityEntry,
   capabilityName,
   type CapabilityName,
@@ -7,7 +8,7 @@ import {
 } from '../../core/capabilities.ts';
 import type { ConsentItem } from '../../core/api/installs.ts';
 import { PlatformError, type Issue } from '../../core/errors.ts';
-import { scopeIssues } from '../../core/grants.ts';
+import { isDecided as isDecidedGrant, scopeIssues } from '../../core/grants.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
 import { requestedCapabilities } from '../../core/manifest/permissions.ts';
 
@@ -49,7 +50,10 @@ function checkConsent(manifest: Manifest, names: readonly string[], path: string
   return [...new Set(consented)].sort();
 }
 
-/** The same where some come with a narrower scope, which must be one of the capability and within what the version asks for. */
+/**
+ * The same where some come with a narrower scope, which must be one of the capability and within what the version asks for, or within
+ * what every install has: so an admin withholds some of that.
+ */
 export function readConsent(
   manifest: Manifest,
   items: readonly ConsentItem[],
@@ -63,11 +67,13 @@ export function readConsent(
   const issues: Issue[] = [];
   const narrowed = items.flatMap((item, at): Grant[] => {
     const capability = typeof item === 'string' ? undefined : capabilityName(item.capability);
+    if (typeof item === 'string' || capability === undefined) return [];
+    const always = isAlwaysGranted(capability);
     const asked = requestedCapabilities(manifest).find(({ name }) => name === capability);
-    if (typeof item === 'string' || !asked || !names.includes(asked.name)) return [];
-    const whole = { capability: asked.name, scope: asked.scope };
+    if (!always && !names.includes(capability)) return [];
+    const whole = { capability, scope: always ? {} : (asked?.scope ?? {}) };
     issues.push(...scopeIssues(whole, item.scope, { path: `${path}[${at}].scope`, of: 'is asked for' }));
-    return [{ capability: asked.name, scope: item.scope }];
+    return [{ capability, scope: item.scope }].filter(isDecidedGrant);
   });
   if (issues.length > 0) {
     throw new PlatformError('CONSENT_INVALID', 'the consent has scopes that cannot be given', { issues });
@@ -76,5 +82,5 @@ export function readConsent(
 }
 
 function isDecided(name: CapabilityName): boolean {
-  return !ALWAYS_GRANTED.includes(name) && capabilityEntry(name).provided;
+  return !isAlwaysGranted(name) && capabilityEntry(name).provided;
 }

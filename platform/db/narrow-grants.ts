@@ -32,6 +32,11 @@ export async function narrowGrants(
     const narrowed = left(current, requestedCapabilities(manifest), kept);
     const names = narrowed.map(({ capability }) => capability);
     await granted().whereNotIn('capability', names).delete();
+    const isNew = ({ capability }: Grant): boolean => !current.some((one) => one.capability === capability);
+    for (const { capability, scope } of narrowed.filter(isNew)) {
+      const row = { capability, scope: JSON.stringify(scope), granted_by: grantedBy };
+      await granted().insert({ ...own, version_id: versionId, ...row });
+    }
     for (const { capability, scope } of narrowed) {
       await granted()
         .where({ capability })

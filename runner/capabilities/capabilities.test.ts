@@ -158,7 +158,7 @@ describe('an execution without grants', () => {
 describe.each([
   ['context.read', { hosts: ['*'] }],
   ['log.emit', { levels: ['info'] }],
-  ['user.read', { fields: ['email'] }],
+  ['user.read', { fields: ['password'] }],
   ['config.read', { keys: ['a'] }],
   ['secrets.get', { name: ['API_KEY'] }],
   ['storage.kv', { namespace: ['a'] }],
@@ -213,8 +213,9 @@ describe('logging', () => {
 });
 
 describe('the user', () => {
+  const user = { user_id: 'u', user_email: 'e', user_name: 'n', user_type: 'internal', client_name: 'c' };
+
   it('is the one who called', async () => {
-    const user = { user_id: 'u', user_email: 'e', user_name: 'n', user_type: 'internal', client_name: 'c' };
     const { host } = setup({ request: { user } });
     expect(await host('user-v2', 'get-user', [])).toEqual({
       ok: {
@@ -225,6 +226,17 @@ describe('the user', () => {
         userName: 'n',
         userType: 'internal',
       },
+    });
+  });
+
+  it('has no e-mail address, and nothing else that an admin withholds', async () => {
+    const told = (fields: string[]) =>
+      setup({ request: { user }, grants: { 'user.read': { fields } } }).host('user', 'get-user', []);
+    expect(await told(['name', 'client'])).toMatchObject({
+      ok: { userId: 'u', userEmail: '', userName: 'n' },
+    });
+    expect(await told([])).toMatchObject({
+      ok: { userId: 'u', userEmail: '', userName: '', clientName: '' },
     });
   });
 });

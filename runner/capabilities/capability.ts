@@ -45,8 +45,8 @@ export interface HostApi {
 /** One thing a guest may be allowed to do. */
 export interface Capability {
   readonly name: CapabilityName;
-  /** For one execution: the sandbox is told them beforehand and need not ask. */
-  constants?: (request: ExecuteRequest) => Constants;
-  /** For one execution, when it asks for the first time; the scope is one that `scopeSchema` accepts. */
+  /** For one execution: the sandbox is told them beforehand and need not ask. The scope is one that `grantScopeSchema` accepts. */
+  constants?: (request: ExecuteRequest, scope: CapabilityScope) => Constants;
+  /** For one execution, when it asks for the first time. */
   bind?: (call: CallContext, scope: CapabilityScope, deps: CapabilityDeps) => HostInterfaces;
 }

@@ -1,5 +1,5 @@
 import { ALWAYS_GRANTED, type CapabilityScope } from '../../core/capabilities.ts';
-import { scopeSchema } from '../../core/capability-scope.ts';
+import { grantScopeSchema } from '../../core/capability-scope.ts';
 import { PlatformError } from '../../core/errors.ts';
 import type { ExecuteRequest } from '../../core/execute.ts';
 import { parseInput } from '../../core/issues.ts';
@@ -49,7 +49,9 @@ export interface BoundHost {
 export function bindHost(call: CallContext, deps: CapabilityDeps): BoundHost {
   const granted = [...ALWAYS, ...call.request.providers.map(grantedBy)];
   const constants: Record<string, HostReply> = {};
-  for (const { capability } of granted) Object.assign(constants, capability.constants?.(call.request));
+  for (const { capability, scope } of granted) {
+    Object.assign(constants, capability.constants?.(call.request, scope));
+  }
   // Most executions ask for nothing.
   let functions: Map<string, HostFunction> | undefined;
 
@@ -73,7 +75,7 @@ function grantedBy({ capability: name, scope }: ExecuteRequest['providers'][numb
   if (capability === undefined) {
     throw new PlatformError('INPUT_INVALID', `cap:${name} is not served by this runner`);
   }
-  const known = parseInput(scopeSchema(name), scope, `the scope of cap:${name} is not one it knows`);
+  const known = parseInput(grantScopeSchema(name), scope, `the scope of cap:${name} is not one it knows`);
   return { capability, scope: known };
 }
 

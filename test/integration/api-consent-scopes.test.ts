@@ -35,6 +35,15 @@ describe('consent with narrower scopes', () => {
     });
   });
 
+  it('withholds some of what every install has', async () => {
+    const withheld = { capability: 'user.read', scope: { fields: ['name'] } };
+    expect((await install([NOTES, withheld])).status).toBe(202);
+    expect(api.workflows.installs.at(-1)).toMatchObject({
+      consent: ['storage.kv'],
+      narrowed: [{ capability: 'storage.kv' }, withheld],
+    });
+  });
+
   it('is handed to the wait that it ends', async () => {
     api.workflows.installEnd = { status: 'awaiting-consent' };
     const { json } = await install([]);

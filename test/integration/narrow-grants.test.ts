@@ -53,6 +53,18 @@ describe('narrowing the grants of an install', () => {
     expect((await read())['grants']).toEqual(notes);
   });
 
+  it('withholds the e-mail address of who calls, and gives it back to nobody', async () => {
+    const withheld: Grant = { capability: 'user.read', scope: { fields: ['name', 'client'] } };
+    expect((await narrow([...WHOLE, withheld])).json['grants']).toEqual([...WHOLE, withheld]);
+    await api.request('GET', `/api/ext/${sample.extensionId}/notes/1`, { key });
+    const providers = api.runner.seen.at(-1)?.request.providers as Grant[];
+    expect(providers.filter(({ capability }) => capability === 'user.read')).toEqual([withheld]);
+    expect((await narrow(WHOLE)).json['grants']).toEqual([...WHOLE, withheld]);
+    expect(await narrow([...WHOLE, { capability: 'user.read', scope: {} }])).toMatchObject(
+      problem(422, 'CONSENT_INVALID'),
+    );
+  });
+
   it('binds the storage of calls that are under way', async () => {
     const token = await tokenFor(api, sample);
     const list = (namespace: string) => askStorage(api, 'list', { namespace }, { token });
