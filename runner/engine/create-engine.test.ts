@@ -117,6 +117,22 @@ describe('the engine with glue of jco', () => {
     expect(outcomes.map((outcome) => outcome.ok && outcome.response.status)).toEqual([1, 1, 1, 1]);
   });
 
+  it('makes the next instance after the turn in which an answer leaves', async () => {
+    const made = globalThis as { instancesMade?: number };
+    const engine = createEngine();
+    const component = artifact(
+      `globalThis.instancesMade = (globalThis.instancesMade ?? 0) + 1; ${answering('1')}`,
+    );
+    await engine.load(component);
+    await engine.execute(component.contentHash, request, hostThat({ ok: undefined }), LIMITS);
+    // As the sandbox does, which writes what it has to say at the end of a turn.
+    const before = await new Promise((resolve) => setImmediate(() => resolve(made.instancesMade)));
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    expect([before, made.instancesMade]).toEqual([1, 2]);
+    delete made.instancesMade;
+  });
+
   it('gives glue an instance for each call, also where calls share one: what the glue holds cannot be taken from it', async () => {
     const counting =
       'let served = 0; return { handler: async () => { served += 1; return { status: served, headers: [] }; } };';

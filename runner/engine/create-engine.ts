@@ -130,8 +130,8 @@ async function runOnce(
   } finally {
     watch.end();
     loaded.underWay -= 1;
-    // The answer does not wait for the next call's instance.
-    if (loaded.idle.length === 0) setImmediate(prepare, loaded);
+    // The answer leaves at the end of this turn of the event loop, and does not wait for the next call's instance.
+    if (loaded.idle.length === 0) setImmediate(setImmediate, prepare, loaded);
   }
 }
 
