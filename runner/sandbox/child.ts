@@ -26,6 +26,7 @@ import type { WireValue } from './wire-value.ts';
 // import is a file the permission model must allow and a guest that escapes could read.
 
 const CHANNEL_FD = 3;
+const READ_BYTES = 64 * 1024;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Ends an execution whose host call could not be served; `code` says whose fault it was. */
@@ -75,7 +76,20 @@ for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors
   }
 }
 
-const channel = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
+const read = createFrameReader(() => true);
+// Into one buffer: without it each read, of a frame of 500 bytes too, has 64 KiB allocated for it.
+const channel = new Socket({
+  fd: CHANNEL_FD,
+  readable: true,
+  writable: true,
+  onread: {
+    buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+    callback(length, buffer) {
+      read(Buffer.from(buffer.subarray(0, length)), receive);
+      return true;
+    },
+  },
+});
 const engine: Engine = createEngine();
 const waiting = new Map<
   number,
@@ -224,8 +238,6 @@ function receive({ type, id, head }: Frame): void {
 }
 
 show('spare');
-const read = createFrameReader(() => true);
-channel.on('data', (chunk: Buffer) => read(chunk, receive));
 // Sent to the whole group, by a service manager or a terminal: the supervisor drains first, then it ends us.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
 // Without a supervisor there is nothing to do and nobody to answer.
