@@ -1,4 +1,4 @@
-import { CancellationScope, getExternalWorkflowHandle, isCancellation, log } from '@temporalio/workflow';
+import { CancellationScope, getExternalWorkflowHandle, log } from '@temporalio/workflow';
 import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
 import { purgeWorkflowId } from '../core/ids.ts';
 import { activities } from './activities.ts';
@@ -22,7 +22,8 @@ export async function restoreInstall(input: OperateInstallInput): Promise<Operat
       step('restore', (shown) => restore(shown)),
     );
     opened();
-    await tellPurge(input.installId);
+    // Not cancellable: the install is no longer uninstalled, whatever becomes of the rest.
+    await CancellationScope.nonCancellable(() => tellPurge(input.installId));
     describeWorkflow({ ExtVersion: version, ExtContentHash: contentHash });
     if (to !== 'active' && to !== 'paused') return; // it was held back before, and is again
 
@@ -39,8 +40,7 @@ export async function restoreInstall(input: OperateInstallInput): Promise<Operat
 async function tellPurge(installId: string): Promise<void> {
   try {
     await getExternalWorkflowHandle(purgeWorkflowId(installId)).signal(purgeChangedSignal);
-  } catch (err) {
-    if (isCancellation(err)) throw err;
+  } catch {
     log.info('no purge waited for the install', { installId });
   }
 }

@@ -9,6 +9,7 @@ import {
 import { PlatformError } from '../../core/errors.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { purgeNowSignal, type OperateInstallInput } from '../../workflows/messages.ts';
+import { cancelAt } from '../support/cancel-at.ts';
 import { eventually } from '../support/eventually.ts';
 import { installInput } from '../support/fake-install.ts';
 import { startLifecycleEnvironment, type LifecycleEnvironment } from '../support/lifecycle-environment.ts';
@@ -155,6 +156,78 @@ describe('an uninstall', () => {
     expect(await failureCode(restore())).toBe('STATE_CONFLICT');
   });
 });
+
+const workflow = (kind: 'uninstall' | 'restore') =>
+  on.client.workflow.getHandle(operationWorkflowId(kind, install));
+
+it.each(['stopInstall', 'cancelOperation', 'drainInstall'])(
+  'an uninstall that is cancelled at %s has stopped calls, says so, and is done when it is asked for again',
+  async (activity) => {
+    await cancelAt(on, activity, () => workflow('uninstall'), uninstall);
+    const stopped = await row();
+    expect(stopped).toMatchObject({ status: 'uninstalling', error: { code: 'OPERATION_CANCELLED' } });
+    expect(stopped).not.toHaveProperty('operation');
+    on.reset();
+    await uninstall();
+    expect(await row()).toMatchObject({ status: 'uninstalled', purgeAt: expect.any(Date) });
+    await purge().terminate();
+  },
+);
+
+it('an uninstall that is cancelled at its last activity is done, and its purge waits', async () => {
+  await cancelAt(on, 'uninstallInstall', () => workflow('uninstall'), uninstall);
+  expect(await row()).toMatchObject({ status: 'uninstalled', purgeAt: expect.any(Date) });
+  expect((await purge().describe()).status.name).toBe('RUNNING');
+  await purge().terminate();
+});
+
+it.each([
+  ['restoreInstall', 'disabled'],
+  ['warmInstall', 'disabled'],
+  ['probeInstall', 'disabled'],
+  ['enableInstall', 'active'],
+])(
+  'a restore that is cancelled at %s leaves the install %s, with nothing to purge',
+  async (activity, status) => {
+    await fill();
+    const before = await left();
+    await uninstall();
+    await cancelAt(on, activity, () => workflow('restore'), restore);
+    const found = await row();
+    expect(found).toMatchObject({ status });
+    if (status === 'disabled') expect(found).toMatchObject({ error: { code: 'OPERATION_CANCELLED' } });
+    expect(found).not.toHaveProperty('operation');
+    expect(found).not.toHaveProperty('purgeAt');
+    await eventually(async () => expect((await purge().describe()).status.name).not.toBe('RUNNING'));
+    expect(await left()).toEqual(before);
+  },
+);
+
+it.each(PURGE)(
+  'a purge that is cancelled at %s is still due, and another one removes everything',
+  async (activity) => {
+    await fill();
+    await uninstall();
+    await cancelAt(on, activity, purge, async () => {
+      await purge().signal(purgeNowSignal);
+      await purge().result();
+    });
+    on.reset();
+    const { tenantId, installId } = install;
+    const due = await row();
+    if (due?.purgeAt) {
+      const another = { workflowId: purgeWorkflowId(installId), taskQueue: LIFECYCLE_TASK_QUEUE };
+      const handle = await on.client.workflow.start('purgeInstall', {
+        ...another,
+        args: [{ tenantId, installId }],
+      });
+      await handle.signal(purgeNowSignal);
+      expect(await handle.result()).toBe('purged');
+    }
+    expect(await left()).toEqual({});
+    expect(await row()).not.toHaveProperty('purgeAt');
+  },
+);
 
 describe('a restore', () => {
   it.each([false, true])(

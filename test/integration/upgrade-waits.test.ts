@@ -42,6 +42,14 @@ describe('an upgrade that asks for more', () => {
     expect(await given.left()).toEqual([0, 0, 1]);
   });
 
+  it('waits all the same when it is cancelled while it is left to that', async () => {
+    const input = await given.upgradeTo('2.0.0', MORE);
+    await given.cancelAt('leaveUpgrade', () => given.upgrade(input));
+    expect(await given.row()).toMatchObject({ version: '1.0.0', pending: { waitingFor: 'consent' } });
+    await decide(input.versionId, 'decline');
+    await given.expectUntouched();
+  });
+
   it('goes on with the narrower scope that was granted', async () => {
     const input = await given.upgradeTo('2.0.0', MORE);
     await (await given.upgrade(input)).result();

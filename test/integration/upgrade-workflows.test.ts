@@ -154,7 +154,7 @@ describe('a roll-back', () => {
     expect(await given.left()).toEqual([0, 0, 1]);
   });
 
-  it.each(['warmInstall', 'probeInstall', 'switchVersion', 'verifyVersion'])(
+  it.each(['openChange', 'warmInstall', 'probeInstall', 'switchVersion', 'verifyVersion'])(
     'that is cancelled at %s leaves the version that serves',
     async (activity) => {
       await given.cancelAt(activity, () => given.rollBack());
@@ -164,6 +164,12 @@ describe('a roll-back', () => {
       expect(found).not.toHaveProperty('pending');
     },
   );
+
+  it('that is cancelled at its last activity is done', async () => {
+    await given.cancelAt('finishChange', () => given.rollBack());
+    expect(await given.row()).toMatchObject({ version: '1.0.0', previousVersions: ['1.1.0'] });
+    expect(await given.row()).not.toHaveProperty('operation');
+  });
 
   it('that fails its probe leaves the version that serves', async () => {
     given.failAt('verifyVersion');

@@ -7,6 +7,7 @@ import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
 import type { Install } from '../../platform/db/installs.ts';
 import type { InstallExtensionInput, OperateInstallInput } from '../../workflows/messages.ts';
 import { beginVersion } from './begin-operation.ts';
+import { cancelAt } from './cancel-at.ts';
 import { startLifecycleEnvironment, type LifecycleEnvironment } from './lifecycle-environment.ts';
 import { seedVersion } from './seed.ts';
 
@@ -33,7 +34,6 @@ export const UPGRADE = [
   'finishChange',
 ];
 export const ROLL_BACK = UPGRADE.filter((name) => name !== 'stageUpgrade');
-const PROBES = ['warmInstall', 'probeInstall', 'verifyVersion'];
 
 export interface Upgrading {
   on: LifecycleEnvironment;
@@ -117,20 +117,10 @@ export async function startUpgrading(name: string): Promise<Upgrading> {
       };
       return { reached: reached.promise, release: () => released.resolve(undefined) };
     },
-    async cancelAt(activity, begin) {
-      const held = upgrading.hold(activity);
-      const begun = begin().catch(() => undefined);
-      await held.reached;
+    cancelAt(activity, begin) {
       const { tenantId, extensionId } = upgrading.install;
-      const workflowId = installWorkflowId(tenantId, extensionId);
-      const { runId } = await on.client.workflow.getHandle(workflowId).describe();
-      const handle = on.client.workflow.getHandle(workflowId, runId);
-      await handle.cancel();
-      // A probe is not waited for; whatever else may have worked is.
-      if (!PROBES.includes(activity)) held.release();
-      await handle.result().catch(() => undefined);
-      held.release();
-      await begun;
+      const workflow = () => on.client.workflow.getHandle(installWorkflowId(tenantId, extensionId));
+      return cancelAt(on, activity, workflow, begin);
     },
     failAt(activity) {
       on.before = (called) => {
