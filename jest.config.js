@@ -16,7 +16,7 @@ const project = (displayName, testMatch, extra = {}) => ({
 export default {
   projects: [
     project('unit', [
-      '<rootDir>/{core,platform,workflows,activities,workers,runner,api,sdk,starter,scripts,test/support,test/lint,test/replay,test/storm}/**/*.test.ts',
+      '<rootDir>/{core,platform,workflows,activities,workers,runner,api,sdk,starter,scripts,test/support,test/lint,test/replay,test/{model,storm}}/**/*.test.ts',
     ]),
     project('integration', ['<rootDir>/test/integration/**/*.test.ts'], {
       globalSetup: '<rootDir>/test/support/integration-setup.ts',

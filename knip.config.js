@@ -12,6 +12,7 @@ export default {
     'starter/leave-with-starter.ts',
     'sdk/guest/{build-guard,quickjs*}.ts',
     'starter/services/download-temporal-cli.ts',
+    'test/model/activity-faults.ts',
     'test/support/services-process.ts',
     'test/support/first-release/*.ts',
     // Each is a project of its own, built by scripts/build-example.ts.

@@ -1,29 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import proto from '@temporalio/proto';
-import pg from 'pg';
 import { z } from 'zod';
-import { SecretValue } from '../../core/secret-value.ts';
-import { connectTemporal } from '../../platform/temporal/client.ts';
-import { createPayloadCodec } from '../../platform/temporal/payload-codec.ts';
 import { bundleOf, expectStatus, install, publish } from '../support/extensions.ts';
+import { readSecrets } from '../storm/temporal.ts';
 import { startPlatform, type TestPlatform } from '../support/platform.ts';
+import { createTracer, searchHistories, searchLogs, searchTables } from '../support/secret-traces.ts';
 
 const SECRETS = ['value-set-with-the-install-7319', 'value-set-afterwards-4482'] as const;
-/** A secret may hide as it is or in base64, at any of three offsets. */
-const traces = SECRETS.flatMap((secret) => [
-  secret,
-  ...[0, 1, 2].map((offset) =>
-    Buffer.from(`${'x'.repeat(offset)}${secret}`)
-      .toString('base64')
-      .slice(4, -4),
-  ),
-]);
-const tracesIn = (bytes: Uint8Array | string): string[] => {
-  const haystack = Buffer.from(bytes);
-  return traces.filter((trace) => haystack.includes(trace));
-};
+const tracesIn = createTracer(SECRETS);
 
 describe('a secret set through the API', () => {
   let platform: TestPlatform;
@@ -73,81 +56,23 @@ describe('a secret set through the API', () => {
   });
 
   it('stands in no row of any table', async () => {
-    const db = new pg.Client({ connectionString: platform.local.databaseUrl });
-    await db.connect();
-    try {
-      const { rows: tables } = await db.query<{ name: string }>(
-        "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = 'public'",
-      );
-      expect(tables.length).toBeGreaterThan(10);
-      let sealed = 0;
-      for (const { name } of tables) {
-        const { rows } = await db.query<Record<string, unknown>>(`select * from ${name}`);
-        if (name.endsWith('_secrets')) sealed += rows.length;
-        for (const value of rows.flatMap((row) => Object.values(row))) {
-          const bytes = Buffer.isBuffer(value) ? value : JSON.stringify(value ?? null);
-          expect({ name, found: tracesIn(bytes) }).toEqual({ name, found: [] });
-        }
-      }
-      expect(sealed).toBeGreaterThan(0);
-    } finally {
-      await db.end();
-    }
+    const { found, looked, sealed } = await searchTables(platform.local.databaseUrl, tracesIn);
+    expect(found).toEqual([]);
+    expect(looked).toBeGreaterThan(10);
+    expect(sealed).toBeGreaterThan(0);
   });
 
   it('stands in no log and no output', () => {
     expect(tracesIn(platform.starter.output())).toEqual([]);
-    const logs = path.join(platform.starter.dataDir, 'logs');
-    const files = readdirSync(logs);
+    const { found, files } = searchLogs(platform.starter.dataDir, tracesIn);
     expect(files).toEqual(expect.arrayContaining(['gateway.log', 'runner.log', 'lifecycle-worker.log']));
-    for (const file of files) {
-      expect({ file, found: tracesIn(readFileSync(path.join(logs, file))) }).toEqual({ file, found: [] });
-    }
+    expect(found).toEqual([]);
   });
 
   it('stands in no workflow history, neither as stored nor decoded', async () => {
-    const file = path.join(platform.starter.dataDir, 'secrets.json');
-    const { payloadCodecKey } = z
-      .object({ payloadCodecKey: z.string() })
-      .parse(JSON.parse(readFileSync(file, 'utf8')));
-    const codecKeys = [new SecretValue(payloadCodecKey)] as const;
-    const codec = createPayloadCodec(codecKeys);
-    const { address, namespace } = platform.local.temporal;
-    const temporal = connectTemporal({ address, namespace, codecKeys });
-    const { workflow } = temporal.client;
-    const { History } = proto.temporal.api.history.v1;
-    let decoded = 0;
-    try {
-      for await (const { workflowId, runId } of workflow.list()) {
-        const history = await workflow.getHandle(workflowId, runId).fetchHistory();
-        expect({ workflowId, found: tracesIn(History.encode(history).finish()) }).toEqual({
-          workflowId,
-          found: [],
-        });
-        for (const payload of payloadsIn(history)) {
-          const [plain] = await codec.decode([payload]);
-          if (plain?.data) {
-            decoded += 1;
-            expect({ workflowId, found: tracesIn(plain.data) }).toEqual({ workflowId, found: [] });
-          }
-        }
-      }
-    } finally {
-      await temporal.close();
-    }
-    expect(decoded).toBeGreaterThan(10);
+    const { payloadCodecKey } = readSecrets(platform.starter.dataDir);
+    const { found, looked } = await searchHistories(platform.local, payloadCodecKey, tracesIn);
+    expect(found).toEqual([]);
+    expect(looked).toBeGreaterThan(10);
   });
 });
-
-interface Payload {
-  metadata?: Record<string, Uint8Array> | null;
-  data?: Uint8Array | null;
-}
-
-/** Every payload anywhere in a history: an object with metadata that names an encoding. */
-function payloadsIn(value: unknown): Payload[] {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return [];
-  const { metadata } = value as Payload;
-  if (metadata && 'encoding' in metadata) return [value];
-  return Object.values(value).flatMap(payloadsIn);
-}

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { SecretValue } from '../../core/secret-value.ts';
 import { openSecret } from '../../platform/secrets/open-secret.ts';
 import type { TemporalConnection } from '../../platform/temporal/client.ts';
+import { gatherEvidence as gatherModelEvidence, type ModelEvidence } from '../model/evidence.ts';
 import type { TestPlatform } from '../support/platform.ts';
 import type { Disturbed } from './disturb.ts';
 import { readProcesses, descendantsOf, openFilesOf, type ProcessEntry } from './process-table.ts';
@@ -71,6 +72,8 @@ export interface RoleState {
 /** Everything the invariants are checked against: what was sent and answered, and what is there after it. */
 export interface Evidence {
   sent: readonly Sent[];
+  /** Of the installs that are led through their lives, apart: what was asked for, and what there is. */
+  led: { sent: readonly Sent[] } & ModelEvidence;
   disturbed: readonly Disturbed[];
   executions: ExecutionRow[];
   installs: InstallRow[];
@@ -108,7 +111,9 @@ export interface EvidenceOptions {
 }
 
 export async function gatherEvidence(options: EvidenceOptions): Promise<Evidence> {
-  const { platform, temporal, ...given } = options;
+  const { platform, temporal, sent, ...given } = options;
+  const ofLed = sent.filter(isLed);
+  const tenants = [...new Set(ofLed.map(({ tenantId }) => tenantId))];
   const { dataDir } = platform.starter;
   const db = new pg.Client({ connectionString: platform.local.databaseUrl });
   await db.connect();
@@ -116,6 +121,8 @@ export async function gatherEvidence(options: EvidenceOptions): Promise<Evidence
   try {
     return {
       ...given,
+      sent: sent.filter((one) => !isLed(one)),
+      led: { sent: ofLed, ...(await gatherModelEvidence(platform, temporal, tenants)) },
       executions: await all<ExecutionRow>(
         `select tenant_id as "tenantId", request_id as "requestId", execution_id as "executionId", status,
                 http_status as "httpStatus", error_code as "errorCode", started_at as "startedAt"
@@ -160,6 +167,10 @@ export async function gatherEvidence(options: EvidenceOptions): Promise<Evidence
   } finally {
     await db.end();
   }
+}
+
+function isLed({ about }: Sent): boolean {
+  return about['led'] !== undefined;
 }
 
 function stagedIn(objects: string): Evidence['staged'] {

@@ -2,7 +2,7 @@ import { LIFECYCLE_TASK_QUEUE, PRECOMPILE_TASK_QUEUE, PROBE_TASK_QUEUE } from '.
 import { workerPolls } from '../../starter/services/temporal-server.ts';
 import { waitFor } from '../../starter/wait-for.ts';
 import type { TestPlatform } from '../support/platform.ts';
-import { runningWorkflows } from './temporal.ts';
+import { runningWorkflows, type RunningWorkflow } from './temporal.ts';
 import type { TemporalConnection } from '../../platform/temporal/client.ts';
 
 /** A publish may have four more before it, and a killed worker's tasks come back to another one only after their time. */
@@ -11,13 +11,18 @@ const STEP_MS = 500;
 /** What the schedule started within the last moment is no leftover. */
 const HOUSEKEEPING = 'housekeeping';
 
-/** Waits until every process is ready and nothing runs but what waits for a person. Answers what keeps it from being quiet; nothing if it is. */
+/**
+ * Waits until every process is ready and nothing runs but what waits: twice, since what was told to go on may not have begun. Answers what
+ * keeps it from being quiet; nothing if it is.
+ */
 export async function untilQuiet(platform: TestPlatform, temporal: TemporalConnection): Promise<string[]> {
   let noise: string[] = [];
+  let quietLooks = 0;
   await waitFor(
     async () => {
       noise = await noiseOf(platform, temporal).catch((err: unknown) => [String(err)]);
-      return noise.length === 0;
+      quietLooks = noise.length === 0 ? quietLooks + 1 : 0;
+      return quietLooks === 2;
     },
     QUIET_WITHIN_MS,
     STEP_MS,
@@ -42,8 +47,13 @@ async function noiseOf(platform: TestPlatform, temporal: TemporalConnection): Pr
     }),
   ]);
   const running = await runningWorkflows(temporal);
-  const working = running.filter(({ type }) => type !== 'awaitConsent' && type !== HOUSEKEEPING);
+  const working = running.filter((workflow) => !waits(workflow) && workflow.type !== HOUSEKEEPING);
   return [...ready.flat(), ...working.map(({ workflowId }) => `${workflowId} runs`)];
+}
+
+/** For a person, or for the end of a grace. */
+function waits({ type, phase }: RunningWorkflow): boolean {
+  return ['awaitConsent', 'awaitSettings'].includes(type) || phase === 'purge: waiting';
 }
 
 async function answersOk(name: string, url: string): Promise<string[]> {

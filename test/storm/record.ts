@@ -14,6 +14,7 @@ export type Kind =
   | 'call' // adds one to a counter of its own, named by its mark
   | 'count' // adds one to the tenant's counter
   | 'echo'
+  | 'try' // a call of an install that is led through its life
   | 'config'
   | 'secrets'
   | 'tenant'
@@ -25,6 +26,16 @@ export type Kind =
   | 'abort'
   | 'install'
   | 'consent'
+  | 'reset' // of config, to the defaults
+  | 'upgrade'
+  | 'rollback'
+  | 'disable'
+  | 'enable'
+  | 'pause'
+  | 'resume'
+  | 'uninstall'
+  | 'restore'
+  | 'grants'
   | 'read';
 
 /** A request and what came back. */

@@ -15,6 +15,7 @@ import { createConfigurer } from './work/configurers.ts';
 import { createInstaller } from './work/installers.ts';
 import { createKeyKeeper } from './work/key-keepers.ts';
 import { createPublisher } from './work/publishers.ts';
+import { createSteward } from './work/stewards.ts';
 import { prepareSite, type Site, type Worker } from './work/site.ts';
 
 export interface StormOptions {
@@ -88,6 +89,7 @@ function workersOf(site: Site): Worker[] {
     ...Array.from({ length: CALLERS }, (_, at) => createCaller(site, at)),
     ...site.tenants.map((tenant) => createConfigurer(site, tenant)),
     ...Array.from({ length: INSTALLERS }, (_, at) => createInstaller(site, at)),
+    ...site.stewards.map((tenant) => createSteward(site, tenant)),
     createPublisher(site),
     createKeyKeeper(site),
   ];

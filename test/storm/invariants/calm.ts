@@ -5,6 +5,7 @@ export const TENANT = 'tenant-1';
 export const INSTALL = 'install-1';
 export const UPLOAD = 'upload-1';
 const NEW = 'caller.1';
+const LED_INSTALL = 'install-4';
 
 /** A storm in which everything went well: one of each kind of work. */
 export function calm(): Evidence {
@@ -58,6 +59,7 @@ export function calm(): Evidence {
         answer: { tenant: 'tenant-2', greeting: 'caller.1, you!', count: 1 },
       }),
     ],
+    led: ledLife(),
     disturbed: [],
     executions: ['storm-1', 'storm-2', 'storm-3', 'storm-18'].map((requestId) => ({
       tenantId: TENANT,
@@ -102,12 +104,51 @@ export function calm(): Evidence {
       { tenantId: TENANT, installId: INSTALL, name: 'TOKEN', value: 'north.secrets' },
       { tenantId: 'tenant-2', installId: 'install-2', name: 'TOKEN', value: NEW },
     ],
-    running: [{ workflowId: 'consent:install-3:version', type: 'awaitConsent', startedAt: new Date(1_000) }],
+    running: [
+      {
+        workflowId: 'consent:install-3:version',
+        type: 'awaitConsent',
+        phase: undefined,
+        startedAt: new Date(1_000),
+      },
+    ],
     staged: [],
     roles: [{ name: 'gateway', pid: 1, residentBytes: 1_000, openFiles: 10 }],
     orphans: [],
     noise: [],
     swept: { installs: { count: 0 } },
+  };
+}
+
+/** An install that was upgraded, called and paused, with a version that it can go back to. */
+function ledLife(): Evidence['led'] {
+  const install = { tenantId: 'tenant-4', extensionId: 'extension', installId: LED_INSTALL };
+  const sent = (kind: Kind, at: number, more: Partial<Sent> = {}): Sent => ({
+    ...{ n: 100 + at, kind, tenantId: 'tenant-4', method: 'POST', route: '', mark: `west.${at}` },
+    about: { led: 'yes', installId: LED_INSTALL },
+    ...{ at, answeredAt: at + 1, status: 200 },
+    answer: { installId: LED_INSTALL, status: 'active', version: '1.1.0' },
+    ...more,
+  });
+  return {
+    sent: [
+      sent('install', 0, { status: 201 }),
+      sent('upgrade', 2),
+      sent('try', 4, { about: { led: 'yes', status: 'active' } }),
+      sent('read', 6),
+      sent('pause', 8),
+    ],
+    installs: [
+      {
+        ...install,
+        status: 'paused',
+        ...{ active: 'version-2', pending: null, waitingFor: null, operation: null, error: null },
+        ...{ restoresTo: null, purgeAt: null, version: '1.1.0', greeting: null },
+        ...{ configured: ['version-1', 'version-2'], granted: ['version-2'], previous: ['version-1'] },
+        ...{ secrets: 1, drafts: 0, changes: 0, data: 1 },
+      },
+    ],
+    running: [],
   };
 }
 

@@ -27,6 +27,8 @@ const first = <Row>(rows: readonly Row[]): Row => {
   return row;
 };
 
+const tryOf = ({ led }: Evidence): Sent => first(led.sent.filter(({ kind }) => kind === 'try'));
+
 /** What is spoiled, and the invariant that must tell. */
 const CASES: [string, (evidence: Evidence) => void][] = [
   [
@@ -149,7 +151,7 @@ const CASES: [string, (evidence: Evidence) => void][] = [
     ({ noise }) => noise.push('gateway is not ready'),
   ],
   [
-    'a wait for consent belongs to an install that waits, and every such install has its wait',
+    'a wait for a person belongs to an install that waits, and every such install has its wait',
     ({ running }) => running.pop(),
   ],
   [
@@ -198,6 +200,30 @@ const CASES: [string, (evidence: Evidence) => void][] = [
           sent.answer = { changeId: 'change-1', changes: [{ changeId: 'change-1' }] };
       }
     },
+  ],
+  [
+    'an install that is led through its life is what the answers to its admin lead to',
+    ({ led }) => (first(led.installs).status = 'active'),
+  ],
+  [
+    'an install that is led through its life is at rest, with what is its own and nothing else',
+    ({ led }) => (first(led.installs).changes = 1),
+  ],
+  [
+    'an install that was stopped serves no call, and one that serves is there',
+    (evidence) => (tryOf(evidence).about = { status: 'disabled' }),
+  ],
+  [
+    'an install that was stopped serves no call, and one that serves is there',
+    (evidence) => (tryOf(evidence).status = 404),
+  ],
+  [
+    'an install has the version that the last change of it was acknowledged with',
+    ({ led }) => (first(led.installs).version = '1.0.0'),
+  ],
+  [
+    'the address of an install that is led through its life is there from its first answer on',
+    ({ led }) => (first(led.sent.filter(({ kind }) => kind === 'read')).status = 404),
   ],
 ];
 

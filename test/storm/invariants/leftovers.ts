@@ -19,10 +19,10 @@ export const platformComesToRest: Invariant = {
 };
 
 export const waitsHaveTheirInstall: Invariant = {
-  name: 'a wait for consent belongs to an install that waits, and every such install has its wait',
+  name: 'a wait for a person belongs to an install that waits, and every such install has its wait',
   check(evidence) {
-    const waiting = evidence.installs.filter(({ waitingFor }) => waitingFor === 'consent');
-    const waits = evidence.running.filter(({ type }) => type === 'awaitConsent');
+    const waiting = evidence.installs.filter(({ waitingFor }) => waitingFor !== null);
+    const waits = evidence.running.filter(({ type }) => ['awaitConsent', 'awaitSettings'].includes(type));
     const installOf = (workflowId: string): string => workflowId.split(':')[1] ?? '';
     return together(
       each(waits, ({ workflowId }) =>
@@ -61,7 +61,9 @@ export const draftsStandForOpenRequests: Invariant = {
   name: 'a draft is left only by a request of unknown outcome or one that waits for a person, and not past its hour',
   check(evidence) {
     const possible = new Set(
-      evidence.sent.filter((sent) => ['begun', 'unknown'].includes(promiseOf(sent))).map(({ mark }) => mark),
+      [...evidence.sent, ...evidence.led.sent]
+        .filter((sent) => ['begun', 'unknown'].includes(promiseOf(sent)))
+        .map(({ mark }) => mark),
     );
     const waiting = new Set(
       evidence.installs.filter(({ waitingFor }) => waitingFor !== null).map(({ installId }) => installId),
@@ -173,5 +175,6 @@ export const tenantsAreApart: Invariant = {
 
 export const noAnswerIsInternal: Invariant = {
   name: 'nobody is told of an internal error: every disturbance has a code of its own',
-  check: ({ sent }) => each(sent, ({ status, code }) => (status === 500 ? (code ?? 'no code') : undefined)),
+  check: ({ sent, led }) =>
+    each([...sent, ...led.sent], ({ status, code }) => (status === 500 ? (code ?? 'no code') : undefined)),
 };

@@ -141,7 +141,10 @@ export const goodWorkSucceeds: Invariant = {
     ),
 };
 
-const ENDED = ['published', 'rejected', 'aborted', 'active', 'awaiting-consent', 'declined'];
+const ENDED = [
+  ...['published', 'rejected', 'aborted'],
+  ...['active', 'paused', 'disabled', 'uninstalled', 'declined', 'awaiting-consent', 'awaiting-settings'],
+];
 
 export const acceptedWorkEnds: Invariant = {
   name: 'the URL of every 202 is there at once, and shows an end when the storm is over',

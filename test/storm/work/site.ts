@@ -1,3 +1,5 @@
+import { publishVersions } from '../../model/versions.ts';
+import { VERSIONS } from '../../model/deeds.ts';
 import { packTarZst } from '../../../platform/bundle/pack.ts';
 import { bundleOf, createTenant, expectStatus, install, publish } from '../../support/extensions.ts';
 import type { TestPlatform } from '../../support/platform.ts';
@@ -11,6 +13,8 @@ export interface Site {
   operator: Pick<Tenant, 'tenantId' | 'key'>;
   /** Each has the extension installed. */
   tenants: readonly [ResidentTenant, ...ResidentTenant[]];
+  /** Each leads an install of the extension `LED` through its life. */
+  stewards: readonly Tenant[];
   /** `publisher.name` of an extension that counts calls, reads its config and has a secret. */
   extension: string;
 }
@@ -32,6 +36,12 @@ const EXTENSION = 'storm';
 /** What the first tenant publishes. */
 const PUBLISHED = 'published';
 const TENANTS = ['north', 'south', 'east'] as const;
+const STEWARDS = ['west', 'zenith'] as const;
+/** The extension that installs of are led through their lives, and its versions. */
+export const LED = {
+  extension: 'alga.led',
+  versions: [VERSIONS.first, VERSIONS.same, VERSIONS.more, VERSIONS.needy],
+} as const;
 const CHANGES = {
   secrets: [{ name: 'TOKEN' }],
   settings: {
@@ -55,9 +65,14 @@ export async function prepareSite(platform: TestPlatform, record: RequestRecord)
       return { ...tenant, installId: (answer.json as { installId: string }).installId };
     }),
   );
+  await publishVersions(platform, LED.extension, LED.versions);
+  const stewards = await Promise.all(
+    STEWARDS.map(async (name) => ({ name, ...(await createTenant(platform, name)) })),
+  );
   const [first, ...others] = tenants;
   if (!first) throw new Error('a storm needs a tenant');
-  return { record, operator: { tenantId, key: keys.operator }, tenants: [first, ...others], extension };
+  const operator = { tenantId, key: keys.operator };
+  return { record, operator, tenants: [first, ...others], stewards, extension };
 }
 
 /** A version that is verified and precompiled in a moment. */
