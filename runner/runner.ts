@@ -22,7 +22,7 @@ import { createConcurrency } from './execution/concurrency.ts';
 import { createGuestLogs } from './execution/guest-log.ts';
 import { createRunExecution } from './execution/run-execution.ts';
 import { createSandboxPool } from './sandbox/pool.ts';
-import { stripSandboxProgram } from './sandbox/program.ts';
+import { prepareSandboxProgram } from './sandbox/program.ts';
 import { chooseIsolation } from './sandbox/isolation.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
 import { standingWalls } from './sandbox/walls.ts';
@@ -55,7 +55,7 @@ export interface Runner {
 /** Opens its cache, tries which isolation its sandboxes get and builds the runner on it. Gateway and object store may be away when it starts. */
 export async function createRunner(config: RunnerConfig, logger: Logger): Promise<Runner> {
   const disk = await openDiskCache({ ...config.cache, logger });
-  const program = await stripSandboxProgram(await disk.folderOfThisRun());
+  const program = await prepareSandboxProgram(() => disk.folderOfThisRun(), logger);
   const chosen = await chooseIsolation(config.sandbox.isolation, { program });
   if (chosen.without !== undefined) {
     logger.warn(
@@ -90,7 +90,7 @@ export async function createRunner(config: RunnerConfig, logger: Logger): Promis
   });
   const { countEnd, countHostCall, countUnload } = metrics;
   const pool = createSandboxPool(config.sandbox, {
-    createSandbox: () => createSandbox(logger, chosen.isolation, { program, countUnload }),
+    createSandbox: () => createSandbox(logger, chosen.isolation, { program: program(), countUnload }),
     countEnd,
     logger,
   });

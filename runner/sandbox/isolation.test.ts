@@ -2,9 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { testedIsolations } from '../../test/support/isolations.ts';
 import { chooseIsolation } from './isolation.ts';
 
 const onLinux = process.platform === 'linux' ? it : it.skip;
+const behindWalls = (await testedIsolations()).includes('bubblewrap') ? it : it.skip;
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'isolation-'));
@@ -51,6 +53,13 @@ describe('the isolation of sandboxes', () => {
       });
     },
   );
+
+  behindWalls('is no weaker because the program it was tried with has been removed', async () => {
+    const gone = { script: path.join(folder, 'gone/child.mjs'), readable: [path.join(folder, 'gone/')] };
+    let asked = 0;
+    const program = () => ((asked += 1) === 1 ? gone : undefined);
+    expect(await chooseIsolation('auto', { program })).toEqual({ isolation: 'bubblewrap' });
+  });
 
   it('is the process alone where that is asked for', async () => {
     expect(await chooseIsolation('process')).toMatchObject({ isolation: 'process' });

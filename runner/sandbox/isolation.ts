@@ -17,10 +17,13 @@ export interface ChosenIsolation {
 /** Tries the strongest isolation once. Throws CONFIG_INVALID where it is demanded and does not work here. */
 export async function chooseIsolation(
   wanted: 'auto' | Isolation,
-  { program, bwrap }: { program?: SandboxProgram; bwrap?: string } = {},
+  { program = () => undefined, bwrap }: { program?: () => SandboxProgram | undefined; bwrap?: string } = {},
 ): Promise<ChosenIsolation> {
   if (wanted === 'process') return { isolation: 'process', without: 'SANDBOX_ISOLATION=process' };
-  const fault = await faultOfBubblewrap(program, bwrap);
+  const tried = program();
+  let fault = await faultOfBubblewrap(tried, bwrap);
+  // That the program was removed meanwhile says nothing of bubblewrap.
+  if (fault !== undefined && program() !== tried) fault = await faultOfBubblewrap(program(), bwrap);
   if (fault === undefined) return { isolation: 'bubblewrap' };
   if (wanted === 'auto') return { isolation: 'process', without: fault };
   throw new PlatformError(

@@ -1,23 +1,29 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createLogger } from '../../platform/logger.ts';
 import { testedIsolations } from '../../test/support/isolations.ts';
-import { stripSandboxProgram } from './program.ts';
+import { prepareSandboxProgram, stripSandboxProgram } from './program.ts';
 import type { SandboxProgram } from './process.ts';
 import { createSandbox } from './sandbox.ts';
 
+const logger = createLogger({ level: 'silent', process: 'runner' });
+
+let parent: string;
 let folder: string;
 let program: SandboxProgram;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'program-'));
-  program = await stripSandboxProgram(relative(process.cwd(), folder));
+  parent = await realpath(await mkdtemp(join(tmpdir(), 'program-')));
+  folder = join(parent, 'folder');
+  await mkdir(folder);
+  const link = join(parent, 'link'); // as a cache on another disk is often put in its place
+  await symlink(folder, link);
+  program = await stripSandboxProgram(relative(process.cwd(), link));
 });
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(() => rm(parent, { recursive: true }));
 
 it.each(await testedIsolations())('starts a sandbox without its sources (%s)', async (isolation) => {
-  const logger = createLogger({ level: 'silent', process: 'runner' });
   const sandbox = createSandbox(logger, isolation, { program });
   try {
     expect(await sandbox.ready).toBe(true);
@@ -36,4 +42,23 @@ it('reads nothing but itself: JavaScript without imports of sources', async () =
     expect(name).toMatch(/\.mjs$/);
     expect(await readFile(join(parentPath, name), 'utf8')).not.toMatch(/\bfrom '[^']*\.ts';$/m);
   }
+});
+
+describe('the program that sandboxes are started from', () => {
+  it('is our sources where there is no room for another', async () => {
+    const missing = await prepareSandboxProgram(() => Promise.resolve(join(parent, 'missing')), logger);
+    expect(missing()).toBeUndefined();
+    const full = await prepareSandboxProgram(() => Promise.reject(new Error('ENOSPC')), logger);
+    expect(full()).toBeUndefined();
+  });
+
+  it('is our sources once another runner or a cleaner has removed it, of which one line tells', async () => {
+    const warn = jest.spyOn(logger, 'warn');
+    const own = await mkdtemp(join(parent, 'own-'));
+    const current = await prepareSandboxProgram(() => Promise.resolve(own), logger);
+    expect(current()).toMatchObject({ readable: [`${own}/`] });
+    await rm(own, { recursive: true });
+    expect([current(), current()]).toEqual([undefined, undefined]);
+    expect(warn).toHaveBeenCalledTimes(1);
+  });
 });

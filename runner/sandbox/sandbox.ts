@@ -70,7 +70,7 @@ export interface Sandbox {
 
 export interface SandboxOptions {
   /** Without it, the source as it stands. */
-  program?: SandboxProgram;
+  program?: SandboxProgram | undefined;
   baseBytes?: number;
   /** Of what its loaded components weigh. */
   maxLoadedBytes?: number;

@@ -2,7 +2,7 @@ import type { Sandbox } from './sandbox.ts';
 
 /** How long a broken start holds off the next one, so that a runner that cannot start sandboxes does not spin. */
 const RESTART_DELAY_MS = 1_000;
-/** To start a process blocks ours for 15 ms and takes a core for hundreds, which whoever took the last one needs for its first call. */
+/** To start a process blocks ours for 15 ms and takes a core for 100, which whoever took the last one needs for its first call. */
 const REFILL_DELAY_MS = 250;
 
 /** Processes that were started ahead, of no tenant yet. */
