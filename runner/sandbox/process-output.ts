@@ -9,8 +9,8 @@ const MAX_OUTPUT_BYTES = 4 * 1024;
 /** Logs what the process itself prints (guests' output comes over the channel), up to a cap; the rest is read and dropped. */
 export function captureOutput(child: ChildProcess, logger: Logger): void {
   let left = MAX_OUTPUT_BYTES;
-  const capture = (stream: Readable | null, name: string): void => {
-    if (stream === null) return;
+  const capture = (stream: Readable | null | undefined, name: string): void => {
+    if (!stream) return; // it did not start
     readPaced(stream, (chunk) => {
       if (left <= 0) return;
       const text = chunk.toString('utf8', 0, left);

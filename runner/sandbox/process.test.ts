@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { eventually } from '../../test/support/eventually.ts';
 import { testedIsolations } from '../../test/support/isolations.ts';
@@ -55,5 +57,33 @@ it.each(await testedIsolations())(
     } finally {
       sandbox.kill();
     }
+  },
+);
+
+/** Opens files until it has descriptors for nothing more, then starts a sandbox. */
+const WITHOUT_DESCRIPTORS = `
+  import { closeSync, openSync } from 'node:fs';
+  const [sandboxes, isolation] = process.argv.slice(2);
+  const { createSandbox } = await import(sandboxes);
+  const logger = { warn() {}, error() {} };
+  const held = [];
+  try {
+    for (;;) held.push(openSync('/dev/null'));
+  } catch {
+    for (const descriptor of held.splice(0, 2)) closeSync(descriptor);
+  }
+  const { ready, exited } = createSandbox(logger, isolation);
+  console.log(JSON.stringify([await ready, await exited]));
+`;
+
+it.each(await testedIsolations())(
+  'is a sandbox that did not start, and no end of its supervisor, where no descriptors are left (%s)',
+  async (isolation) => {
+    const script = join(folder, 'supervisor.mjs');
+    await writeFile(script, WITHOUT_DESCRIPTORS);
+    const sandboxes = join(import.meta.dirname, 'sandbox.ts');
+    const args = [process.execPath, script, sandboxes, isolation];
+    const { stdout } = await promisify(execFile)('/bin/sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', ...args]);
+    expect(JSON.parse(stdout)).toEqual([false, 'crashed']);
   },
 );

@@ -1,11 +1,12 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import type { Duplex, Readable, Writable } from 'node:stream';
+import { PassThrough, type Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { lowerGroup, NICENESS } from './priority.ts';
 import { bubblewrap, INFO_FD, nodeFiles, sandboxPid, SECCOMP_FD } from './bubblewrap.ts';
 import { seccompFilter, type Machine } from './seccomp.ts';
 
 export const PROGRAM_ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const CHANNEL_FD = 3;
 /** What a sandbox runs, below the root. */
 export const PROGRAM_SCRIPT = 'runner/sandbox/child.ts';
 
@@ -108,7 +109,7 @@ function startPlainly(command: readonly string[]): SandboxProcess {
   });
   return {
     child,
-    channel: child.stdio[3] as Duplex,
+    channel: streamOf(child, CHANNEL_FD),
     get pid() {
       return child.pid;
     },
@@ -130,9 +131,8 @@ export function startBehindWalls(
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
   });
   if (child.pid !== undefined) void lowerGroup(child.pid);
-  const stdio: readonly unknown[] = child.stdio; // longer than its type
-  const filter = stdio[SECCOMP_FD] as Writable;
-  const info = stdio[INFO_FD] as Readable;
+  const filter = streamOf(child, SECCOMP_FD);
+  const info = streamOf(child, INFO_FD);
   let said = '';
   let pid: number | undefined;
   info.setEncoding('utf8').on('data', (text: string) => {
@@ -144,7 +144,7 @@ export function startBehindWalls(
   filter.end(seccompFilter(process.arch as Machine));
   return {
     child,
-    channel: child.stdio[3] as Duplex,
+    channel: streamOf(child, CHANNEL_FD),
     get pid() {
       return pid;
     },
@@ -154,6 +154,12 @@ export function startBehindWalls(
       else killIfThere(pid);
     },
   };
+}
+
+/** One that is closed where this process has no descriptors left: `spawn` then makes none of them, and says so in an event of the child's. */
+function streamOf(child: ChildProcess, fd: number): Duplex {
+  const stdio = child.stdio as readonly unknown[] | undefined; // longer than its type, or not there
+  return (stdio?.[fd] as Duplex | undefined) ?? new PassThrough().destroy();
 }
 
 function killIfThere(pid: number): void {
