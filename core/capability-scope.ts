@@ -43,7 +43,10 @@ const NO_SCOPE: z.ZodType<CapabilityScope> = z
 export const ANY_PUBLIC_HOST = '*';
 
 /** What `user.read` tells of who called beside id and type, each of which an admin can withhold. */
-const USER_FIELDS = z.strictObject({ fields: z.array(z.enum(['name', 'email', 'client'])).exactOptional() });
+const userField = z.enum(['name', 'email', 'client']);
+const USER_FIELDS = z.strictObject({
+  fields: z.array(userField).max(userField.options.length).exactOptional(),
+});
 
 /** What a capability may be narrowed to in a grant: as in a manifest, but for what only an admin says: any host will do, what of a user is told. */
 export function grantScopeSchema(capability: CapabilityName): z.ZodType<CapabilityScope> {

@@ -8,6 +8,7 @@ const PREPOSITIONS: Readonly<Record<string, string>> = {
   names: 'of',
   routes: 'to',
   topics: 'of',
+  fields: 'of',
 };
 const NAMED = 3;
 
@@ -29,7 +30,7 @@ function scopeText(scope: CapabilityScope): string {
   return Object.entries(scope)
     .map(([key, values]) => {
       const more = values.length > NAMED ? ` and ${values.length - NAMED} more` : '';
-      return ` ${PREPOSITIONS[key] ?? key} ${values.slice(0, NAMED).join(', ')}${more}`;
+      return ` ${PREPOSITIONS[key] ?? key} ${values.slice(0, NAMED).join(', ') || 'nothing'}${more}`;
     })
     .join('');
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Grant } from './capabilities.ts';
 import { scopeCovers } from './capability-scope.ts';
 import { isPlatformError } from './errors.ts';
-import { narrowGrants, type NarrowedGrant } from './grants.ts';
+import { narrowGrants, withheld, type NarrowedGrant } from './grants.ts';
 
 const GRANTS: Grant[] = [
   { capability: 'storage.kv', scope: { namespaces: ['notes', 'drafts'] } },
@@ -44,6 +44,19 @@ describe('narrowing grants', () => {
     expect(() => narrowGrants(held, REQUESTED, [...GRANTS, more])).toThrow(
       expect.objectContaining({ issues: [expect.objectContaining({ code: 'wider' })] }),
     );
+  });
+
+  it('leaves alone what every install has and is not named, also where the version asks for it', () => {
+    const held: Grant[] = [...GRANTS, { capability: 'user.read', scope: { fields: [] } }];
+    const requested = [...REQUESTED, { name: 'user.read' as const, scope: {}, optional: false }];
+    expect(narrowGrants(held, requested, GRANTS)).toEqual(held);
+  });
+
+  it('takes no field of a user twice over and over', () => {
+    const scope = { fields: ['name', 'name', 'name', 'name'] };
+    expect(faults([...GRANTS, { capability: 'user.read', scope }])).toEqual([
+      ['grants[2].scope.fields', 'scope_invalid'],
+    ]);
   });
 
   it('takes away an optional one that is not named, and no required one', () => {
@@ -95,5 +108,16 @@ describe('a scope of hosts', () => {
   it('of all hosts is covered by no list', () => {
     expect(scopeCovers({ hosts: ['*.example.com'] }, {})).toBe(false);
     expect(scopeCovers({}, { hosts: ['api.example.com'] })).toBe(true);
+  });
+});
+
+describe('what is withheld of what every install has', () => {
+  const told = (...fields: string[]): Grant => ({ capability: 'user.read', scope: { fields } });
+
+  it('is all that anybody withheld, whoever withheld what', () => {
+    expect(withheld([...GRANTS, told('name', 'client'), told('email', 'client')])).toEqual([told('client')]);
+    expect(withheld([told('name'), told('email')])).toEqual([told()]);
+    expect(withheld([told('name'), told('name', 'email'), told('client', 'name')])).toEqual([told('name')]);
+    expect(withheld(GRANTS)).toEqual([]);
   });
 });

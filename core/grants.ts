@@ -36,7 +36,8 @@ export function narrowGrants(
     return { capability, scope: scope ?? granted?.scope ?? {} };
   });
   for (const { name, optional } of requested) {
-    if (optional || narrowed.some(({ capability }) => capability === name)) continue;
+    // What every install has stays if it is not named.
+    if (optional || isAlwaysGranted(name) || narrowed.some(({ capability }) => capability === name)) continue;
     if (!current.some(({ capability }) => capability === name)) continue;
     const message = `the version requires ${name}: it can be narrowed and not taken away`;
     issues.push({ path: 'grants', code: 'required', message });
@@ -60,14 +61,21 @@ export function isDecided({ capability, scope }: Grant): boolean {
   return !isAlwaysGranted(capability) || Object.keys(scope).length > 0;
 }
 
-/** What is left of what every install has, each grant the last that is within those before it. */
+/** What is left of what every install has: what each of these grants of it allows. */
 export function withheld(grants: readonly Grant[]): Grant[] {
-  const left = new Map<CapabilityName, Grant>();
-  for (const grant of grants.filter(({ capability }) => isAlwaysGranted(capability))) {
-    const before = left.get(grant.capability);
-    if (!before || scopeCovers(before.scope, grant.scope)) left.set(grant.capability, grant);
+  const left = new Map<CapabilityName, CapabilityScope>();
+  for (const { capability, scope } of grants.filter(({ capability }) => isAlwaysGranted(capability))) {
+    left.set(capability, inBoth(left.get(capability) ?? {}, scope));
   }
-  return [...left.values()];
+  return Array.from(left, ([capability, scope]) => ({ capability, scope }));
+}
+
+/** Of scopes whose values are plain names. */
+function inBoth(one: CapabilityScope, other: CapabilityScope): CapabilityScope {
+  const all = Object.entries({ ...other, ...one });
+  return Object.fromEntries(
+    all.map(([key, values]) => [key, values.filter((value) => other[key]?.includes(value) ?? true)]),
+  );
 }
 
 /** What keeps a scope from being part of another, which `of` says what it is. */

@@ -23,6 +23,12 @@ describe('a title in the Temporal UI', () => {
     ).toBe('Wait for consent: http.fetch to api.example.com, storage.kv in a, b, c and 2 more, config.read');
   });
 
+  it('says what is told of who calls', () => {
+    const user = (...fields: string[]) => consentTitle([{ capability: 'user.read', scope: { fields } }]);
+    expect(user('name', 'client')).toBe('Wait for consent: user.read of name, client');
+    expect(user()).toBe('Wait for consent: user.read of nothing');
+  });
+
   it('says of http.fetch whose hosts nobody named that an admin has to, and of any host that it is any', () => {
     const fetch = (scope: Record<string, string[]>) => consentTitle([{ capability: 'http.fetch', scope }]);
     expect(fetch({})).toBe('Wait for consent: http.fetch to hosts that an admin names');
