@@ -86,7 +86,8 @@ export function createVersionChanges(deps: VersionChangesDeps): VersionChanges {
     const { secrets } = request;
     checkGivenSecrets(manifest.secrets, secrets);
     const digest = inputDigest({
-      ...{ installId, versionId, consent, narrowed, config },
+      ...{ installId, versionId, consent, config },
+      ...(narrowed.length > 0 && { narrowed }), // else as before there was such a thing: a version may wait since then
       secrets: revealed(secrets),
     });
     if (pending?.waitingFor) {
@@ -132,6 +133,11 @@ export function createVersionChanges(deps: VersionChangesDeps): VersionChanges {
       const ids = { tenantId, extensionId, extension, installId };
       const workflowId = installWorkflowId(tenantId, extensionId);
       if (operation && operation.kind !== 'rollback') throw running(operation.kind);
+      // Joined by what the row says: once it has switched, what is kept leads a version further back.
+      const goal = operation && (pending ?? install);
+      if (goal && (wanted === undefined || wanted === goal.version)) {
+        return { outcome: 'begun', workflowId, versionId: goal.versionId };
+      }
       const kept = await deps.kept.kept(tenantId, installId);
       // Whoever asks again, not knowing that it was done, must not go a version further back.
       const isDone = wanted === undefined ? kept[0]?.rolledBack === true : wanted === install.version;
