@@ -119,7 +119,7 @@ function addPublicRoutes(app: Express, deps: AppDeps): void {
   const sendEvents = createSendEvents({ changes: deps.changes });
   app.use('/api/temporal', allowUi(deps.temporalUi.origins));
   app.use(['/api/ext', '/api/ext-proxy'], async (req, _res, next) => {
-    await deps.callShares.refuseOverfull(req);
+    await deps.callShares.refuseOverfull(req.path.split('/')[1] ?? '', req);
     next();
   });
   app.use(['/api', '/ext-ui'], createAuthenticate(deps));

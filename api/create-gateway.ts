@@ -84,6 +84,7 @@ export function createGateway(
   const drafts = createInstallDraftStore(db);
   const executions = createExecutionStore(db);
   const workflows = given.workflows ?? createWorkflowStarter(temporal.client);
+  const concurrency = { tenant: config.tenantConcurrency, install: config.installConcurrency };
   const executor = createExecutor({
     executions,
     runners,
@@ -135,7 +136,7 @@ export function createGateway(
       workflows,
     }),
     executor,
-    callShares: given.callShares ?? createCallShares(config.tenantConcurrency),
+    callShares: given.callShares ?? createCallShares(concurrency),
     runners,
     credentials: config.credentials,
     executionTokens,

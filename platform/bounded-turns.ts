@@ -6,6 +6,8 @@ export interface BoundedTurns {
   run<Result>(key: string, signal: AbortSignal, work: () => Promise<Result>): Promise<Result>;
   /** Whether more work of the key would be refused. */
   isFull(key: string): boolean;
+  /** Whether more work of the key would not run at once. */
+  isBusy(key: string): boolean;
   /** Keys with work. */
   readonly size: number;
 }
@@ -80,6 +82,10 @@ export function createBoundedTurns(limits: TurnLimits): BoundedTurns {
     isFull(key) {
       const queue = queues.get(key);
       return queue !== undefined && isFull(queue);
+    },
+    isBusy(key) {
+      const queue = queues.get(key);
+      return queue !== undefined && !hasRoom(queue);
     },
     get size() {
       return queues.size;

@@ -46,18 +46,19 @@ describe('the share of a tenant', () => {
 });
 
 describe('shares of calls', () => {
-  function setup({ size = 2, max = 2 } = {}) {
-    const shares = createCallShares(max, { note: () => undefined, size });
+  function setup({ size = 2, max = 2, ofExtension = 0 } = {}) {
+    const limits = { tenant: max, install: ofExtension || max };
+    const shares = createCallShares(limits, { note: () => undefined, size });
     const begun: string[] = [];
-    const call = (tenantId: string, name: string, credential = tenantId) => {
+    const call = (tenantId: string, name: string, credential = tenantId, extension = 'x') => {
       const req = { headers: { authorization: `Bearer ${credential}` } };
       const res = new EventEmitter() as unknown as Response;
-      const turn = shares.turn(tenantId, req, res).then(() => void begun.push(name));
+      const turn = shares.turn({ tenantId, extension }, req, res).then(() => void begun.push(name));
       const refused = turn.catch((err: unknown) => err);
       return { turn, refused, end: () => res.emit('close') };
     };
-    const refuse = (credential: string): Promise<void> =>
-      shares.refuseOverfull({ headers: { authorization: `Bearer ${credential}` } });
+    const refuse = (credential: string, extension = 'x'): Promise<void> =>
+      shares.refuseOverfull(extension, { headers: { authorization: `Bearer ${credential}` } });
     return { shares, begun, call, refuse };
   }
 
@@ -75,7 +76,7 @@ describe('shares of calls', () => {
       await settled();
     }
     await flood[3]?.refused;
-    expect(shares.size).toEqual({ tenants: 0, credentials: 0 });
+    expect(shares.size).toEqual({ tenants: 0, credentials: 0, extensions: 0 });
   });
 
   it('hold a tenant of which calls wait to its share, which may be one', async () => {
@@ -113,6 +114,22 @@ describe('shares of calls', () => {
     for (const one of [...flood, beside]) one.end();
   });
 
+  it('leave room to wait for calls of another extension of the tenant', async () => {
+    const { shares, begun, call, refuse } = setup({ max: 3, ofExtension: 2 });
+    const flood = ['1', '2', '3', '4', '5'].map((name) => call('a', name));
+    const early = refuse('a');
+    const other = refuse('a', 'y');
+    const beside = call('a', 'beside', 'a', 'y');
+    await other;
+    await expect(early).rejects.toMatchObject({ code: 'CONCURRENCY_LIMITED' });
+    expect(await flood[4]?.refused).toMatchObject({ code: 'CONCURRENCY_LIMITED' });
+    await beside.turn;
+    expect(begun).toEqual(['1', '2', '3', '4', 'beside']);
+    for (const one of [...flood, beside]) one.end();
+    await settled();
+    expect(shares.size).toEqual({ tenants: 0, credentials: 0, extensions: 0 });
+  });
+
   it('forget the call of a client that left', async () => {
     const { shares, begun, call } = setup({ max: 1 });
     const [first, second, third] = ['1', '2', '3'].map((name) => call('a', name));
@@ -125,6 +142,6 @@ describe('shares of calls', () => {
     for (const one of [second, fourth]) one?.end();
     await settled();
     expect(begun).toEqual(['1', '2', '4']);
-    expect(shares.size).toEqual({ tenants: 0, credentials: 0 });
+    expect(shares.size).toEqual({ tenants: 0, credentials: 0, extensions: 0 });
   });
 });

@@ -80,40 +80,62 @@ type WithCredential = Pick<Request, 'headers'>;
 export interface CallShares {
   /**
    * Settles when it is the turn of an authenticated call of the tenant. Throws CONCURRENCY_LIMITED when too many of the tenant's wait
-   * already.
+   * already, or of this extension of it.
    */
-  turn(tenantId: string, req: WithCredential, res: Response): Promise<void>;
+  turn(of: { tenantId: string; extension: string }, req: WithCredential, res: Response): Promise<void>;
   /** Throws CONCURRENCY_LIMITED if it is known before authentication that `turn` would: calls with the very same credential wait. */
-  refuseOverfull(req: WithCredential): Promise<void>;
-  /** Tenants with calls, and credentials that are remembered. */
-  readonly size: { tenants: number; credentials: number };
+  refuseOverfull(extension: string, req: WithCredential): Promise<void>;
+  /** Tenants with calls, and of calls that wait the credentials and extensions. */
+  readonly size: { tenants: number; credentials: number; extensions: number };
 }
 
-/** Lets each tenant have its share of calls in progress; of what is over `max` wait, behind calls of their own tenant and of nobody else. */
-export function createCallShares(max: number, share: CallShare = createCallShare(max)): CallShares {
+/** Calls that may wait. */
+export interface CallLimits {
+  tenant: number;
+  /** Of one extension, by the name that it is called by, so that others of its tenant have room. */
+  install: number;
+}
+
+type Waiting = Map<string, { tenantId: string; calls: number }>;
+
+/** Lets each tenant have its share of calls in progress; of what is over some wait, behind calls of their own tenant and of nobody else. */
+export function createCallShares(
+  limits: CallLimits,
+  share: CallShare = createCallShare(limits.tenant),
+): CallShares {
   const turns = createBoundedTurns({
     // A tenant of which calls wait would take more than its share: it keeps to it.
     atOnce: (waiting) => (waiting === 0 ? Math.max(AT_ONCE, share.size) : share.size),
-    waiting: max,
+    waiting: limits.tenant,
   });
-  /** Of calls that wait. */
-  const waiting = new Map<string, { tenantId: string; calls: number }>();
+  const byCredential: Waiting = new Map();
+  const byExtension: Waiting = new Map();
 
-  function remember(credential: string, tenantId: string): () => void {
-    const known = waiting.get(credential) ?? { tenantId, calls: 0 };
+  function remember(waiting: Waiting, key: string, tenantId: string): () => void {
+    const known = waiting.get(key) ?? { tenantId, calls: 0 };
     known.calls += 1;
-    waiting.set(credential, known);
+    waiting.set(key, known);
     return () => {
       known.calls -= 1;
-      if (known.calls === 0) waiting.delete(credential);
+      if (known.calls === 0) waiting.delete(key);
     };
   }
 
+  function isFull(tenantId: string, extension: string): boolean {
+    const { calls } = byExtension.get(`${tenantId} ${extension}`) ?? { calls: 0 };
+    return turns.isFull(tenantId) || (turns.isBusy(tenantId) && calls >= limits.install);
+  }
+
   return {
-    async turn(tenantId, req, res) {
+    async turn({ tenantId, extension }, req, res) {
       share.note(tenantId);
-      if (turns.isFull(tenantId)) await refuse();
-      const forget = remember(credentialOf(req), tenantId);
+      if (isFull(tenantId, extension)) await refuse();
+      const forget = turns.isBusy(tenantId)
+        ? [
+            remember(byCredential, credentialOf(req), tenantId),
+            remember(byExtension, `${tenantId} ${extension}`, tenantId),
+          ]
+        : [];
       const gone = new AbortController();
       if (res.closed) gone.abort(GONE);
       else res.once('close', () => gone.abort(GONE));
@@ -123,14 +145,14 @@ export function createCallShares(max: number, share: CallShare = createCallShare
         return endOf(res);
       };
       turns.run(tenantId, gone.signal, inProgress).catch(reject);
-      await promise.finally(forget);
+      await promise.finally(() => forget.forEach((one) => one()));
     },
-    async refuseOverfull(req) {
-      const known = waiting.size > 0 && waiting.get(credentialOf(req));
-      if (known && turns.isFull(known.tenantId)) await refuse();
+    async refuseOverfull(extension, req) {
+      const known = byCredential.size > 0 && byCredential.get(credentialOf(req));
+      if (known && isFull(known.tenantId, extension)) await refuse();
     },
     get size() {
-      return { tenants: turns.size, credentials: waiting.size };
+      return { tenants: turns.size, credentials: byCredential.size, extensions: byExtension.size };
     },
   };
 }

@@ -36,7 +36,8 @@ export function createExecuteExtensionRouter(deps: ExecuteExtensionDeps, trigger
   };
 
   const inTurn: RequestHandler = async (req, res, next) => {
-    await deps.callShares.turn(principalOf(res).tenantId, req, res);
+    const { tenantId } = principalOf(res);
+    await deps.callShares.turn({ tenantId, extension: String(req.params['extension']) }, req, res);
     next();
   };
 

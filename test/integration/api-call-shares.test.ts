@@ -8,7 +8,7 @@ const CALLS = 24;
 let api: TestApi;
 beforeAll(async () => {
   // As in a process that is busy, on whatever machine this is.
-  const callShares = createCallShares(32, { note: () => undefined, size: 2 });
+  const callShares = createCallShares({ tenant: 32, install: 24 }, { note: () => undefined, size: 2 });
   api = await startApi('api_call_shares', () => ({}), { callShares });
 });
 afterAll(() => api.close());
