@@ -78,6 +78,8 @@ describe('a precompiled artifact', () => {
     for (const bytes of [
       Buffer.from('no archive'),
       await packTarZst([{ path: 'core/a.wasm', bytes: Buffer.from('a') }]),
+      await packTarZst([{ path: 'artifact.json', bytes: Buffer.from('{') }]),
+      await packTarZst([{ path: 'artifact.json', bytes: Buffer.from('{"of":"a later release"}') }]),
     ]) {
       const archive = await hashArchive(bytes);
       const { envelope } = signArtifact(privateKey, { ...identity, sha256: archive.sha256 });

@@ -100,8 +100,9 @@ async function readMetadata(archive: Uint8Array): Promise<z.infer<typeof metadat
       return metadataSchema.parse(JSON.parse(Buffer.from(await entry.bytes()).toString()));
     }
   } catch (cause) {
-    if (!isPlatformError(cause)) throw cause;
-    throw artifactInvalid('it cannot be unpacked', cause);
+    const isItsFault = isPlatformError(cause) || cause instanceof SyntaxError || cause instanceof z.ZodError;
+    if (!isItsFault) throw cause;
+    throw artifactInvalid('it cannot be unpacked, or says of itself what is not known here', cause);
   }
   throw artifactInvalid(`it does not begin with ${METADATA_FILE}`);
 }
