@@ -89,6 +89,37 @@ describe('an execution', () => {
     expect(rows.size).toBe(3);
   });
 
+  it('that waits for a place of its install holds none of its tenant', async () => {
+    const gate = Promise.withResolvers<RunnerAnswer>();
+    const { executor } = setup(() => gate.promise, undefined, 2, 1);
+    const loud = hydratedInstall();
+    const other = hydratedInstall({ tenantId: loud.tenantId, installId: randomUUID() });
+    const [first, second] = [executor.run(loud, executionInput()), executor.run(loud, executionInput())];
+    const beside = executor.run(other, executionInput());
+    await expect(second).rejects.toMatchObject({ code: 'CONCURRENCY_LIMITED' });
+    gate.resolve(fine);
+    expect(await Promise.all([first, beside])).toMatchObject([{ ok: true }, { ok: true }]);
+  });
+
+  it('that waited goes on as soon as another has ended', async () => {
+    const gates = [Promise.withResolvers<RunnerAnswer>(), Promise.withResolvers<RunnerAnswer>()];
+    const { executor, sent } = setup(
+      () => gates[sent.length - 1]?.promise ?? Promise.reject(new Error()),
+      undefined,
+      1,
+    );
+    const install = hydratedInstall();
+    const [first, second] = [
+      executor.run(install, executionInput()),
+      executor.run(install, executionInput()),
+    ];
+    gates[0]?.resolve(fine);
+    expect(await first).toMatchObject({ ok: true });
+    gates[1]?.resolve(fine);
+    expect(await second).toMatchObject({ ok: true });
+    expect(sent).toHaveLength(2);
+  });
+
   it('of an install that has enough of them is refused, and another of its tenant is not', async () => {
     const gate = Promise.withResolvers<RunnerAnswer>();
     const { executor } = setup(() => gate.promise, undefined, 3, 2);

@@ -3,6 +3,7 @@ import { isErrorCode, isPlatformError, PlatformError, type ErrorCode } from '../
 import type { ExecuteRequest, ExecuteResponse, HeaderMap, RunnerAnnouncement } from '../../core/execute.ts';
 import type { ExecutionEnd, ExecutionStore } from '../../platform/db/executions.ts';
 import type { HydratedInstall } from '../../platform/db/hydration.ts';
+import { createBoundedTurns } from '../../platform/bounded-turns.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { executeRequestOf, type ExecutionInput } from './execute-request.ts';
 import type { ExecutionTokens } from './execution-tokens.ts';
@@ -19,7 +20,7 @@ export interface ExecutorDeps {
   runners: Pick<Runners, 'pick'>;
   executionTokens: Pick<ExecutionTokens, 'make'>;
   secretsKeyId: string;
-  /** Executions of one tenant at once in this gateway. What is over costs neither a row nor a question to the runner. */
+  /** Executions of one tenant at once in this gateway; as many wait a moment. What is over costs neither a row nor a question to the runner. */
   tenantConcurrency: number;
   /** The same of one install, so that others of its tenant have places left. */
   installConcurrency: number;
@@ -45,7 +46,8 @@ export interface Executor {
 /** The one place that authorises an execution with a token, whoever asks. */
 export function createExecutor(deps: ExecutorDeps): Executor {
   const running = new Set<Promise<unknown>>();
-  const runningOf = new Map<string, number>(); // a tenant, or an install of it
+  const ofTenant = createBoundedTurns({ atOnce: deps.tenantConcurrency, waiting: deps.tenantConcurrency });
+  const ofInstall = createBoundedTurns({ atOnce: deps.installConcurrency, waiting: deps.installConcurrency });
   const ending = new Set<Promise<void>>();
   let draining = false;
 
@@ -59,27 +61,25 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     ending.add(write);
   }
 
-  const countOf = (key: string): number => runningOf.get(key) ?? 0;
-  function count(key: string, more: 1 | -1): void {
-    const now = countOf(key) + more;
-    if (now > 0) runningOf.set(key, now);
-    else runningOf.delete(key);
-  }
-
+  /** An answer that is late by a little costs nobody a refusal: what finds no place waits for one as long as it would be refused for. */
   async function admit<Result>(
     { tenantId, installId }: HydratedInstall,
     work: () => Promise<Result>,
   ): Promise<Result> {
     const install = `${tenantId} ${installId}`;
-    if (countOf(tenantId) >= deps.tenantConcurrency || countOf(install) >= deps.installConcurrency) {
-      await refuse();
-    }
-    for (const key of [tenantId, install]) count(key, 1);
-    try {
-      return await work();
-    } finally {
-      for (const key of [tenantId, install]) count(key, -1);
-    }
+    if (ofInstall.isFull(install) || ofTenant.isFull(tenantId)) await refuse();
+    const waiting = new AbortController();
+    const timer = setTimeout(() => waiting.abort(tooMany()), REFUSE_AFTER_MS);
+    // What waits for a place of its install holds none of its tenant's.
+    return ofInstall
+      .run(install, waiting.signal, async () => {
+        if (ofTenant.isFull(tenantId)) await refuse(); // it keeps its place, or all who wait for it were refused in one go
+        return ofTenant.run(tenantId, waiting.signal, () => {
+          clearTimeout(timer);
+          return work();
+        });
+      })
+      .finally(() => clearTimeout(timer));
   }
 
   async function runOnce(install: HydratedInstall, input: ExecutionInput): Promise<ExecutionResult> {
@@ -172,7 +172,11 @@ export function createExecutor(deps: ExecutorDeps): Executor {
 /** Refuses one of too many at once. */
 export async function refuse(): Promise<never> {
   await delay(REFUSE_AFTER_MS);
-  throw new PlatformError('CONCURRENCY_LIMITED', 'too many executions at once; try again');
+  throw tooMany();
+}
+
+function tooMany(): PlatformError {
+  return new PlatformError('CONCURRENCY_LIMITED', 'too many executions at once; try again');
 }
 
 async function persistently(write: () => Promise<void>): Promise<void> {
