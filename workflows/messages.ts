@@ -197,7 +197,10 @@ export type SweepName =
   | 'executions'
   | 'api-keys';
 
-/** How much it ended or removed (of a dry run: would), or why it could not. */
+/**
+ * How much it ended or removed (of a dry run: would), or why it could not. Counted by the attempt that answered: what an earlier one had
+ * done whose answer was lost is done and not in it.
+ */
 export type SweepOutcome = { count: number } | { error: FailureReason };
 
 export interface HousekeepingResult {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { HousekeepingActivities } from '../../activities/housekeeping.ts';
 import type { SweepActivities } from '../../activities/sweeps.ts';
@@ -8,6 +9,8 @@ import { LIFECYCLE_TASK_QUEUE } from '../../core/ids.ts';
 import type { housekeeping } from '../../workflows/housekeeping.ts';
 import type { HousekeepingInput } from '../../workflows/messages.ts';
 import { scriptActivities } from '../support/activity-script.ts';
+import { cancelAt } from '../support/cancel-at.ts';
+import { watchActivities } from '../support/watched-activities.ts';
 import { startWorkflowEnvironment, type WorkflowEnvironment } from '../support/workflow-environment.ts';
 
 const PHASE = defineSearchAttributeKey('ExtPhase', SearchAttributeType.KEYWORD);
@@ -22,22 +25,38 @@ const fakes = scriptActivities<HousekeepingActivities & SweepActivities>({
   sweepExecutions: () => ({ count: 125 }),
   sweepApiKeys: () => ({ count: 7 }),
 });
+const PARTS = [
+  'prepareExecutionPartitions',
+  ...['sweepInstalls', 'sweepVersions', 'sweepPublishes', 'sweepUploads', 'sweepObjects', 'sweepDrafts'],
+  ...['sweepExecutions', 'sweepApiKeys'],
+];
+const { watched, activities } = watchActivities(fakes.activities);
 let environment: WorkflowEnvironment;
 beforeAll(async () => {
-  environment = await startWorkflowEnvironment(fakes.activities);
+  environment = await startWorkflowEnvironment(activities);
 });
 afterAll(() => environment.stop());
-beforeEach(() => fakes.reset());
+beforeEach(() => {
+  fakes.reset();
+  watched.reset();
+});
 
-async function run(...args: [] | [HousekeepingInput]) {
-  const handle = await environment.client.workflow.start<typeof housekeeping>('housekeeping', {
-    workflowId: `housekeeping-${randomUUID()}`,
+function start(workflowId: string, args: [] | [HousekeepingInput] = []) {
+  return environment.client.workflow.start<typeof housekeeping>('housekeeping', {
+    workflowId,
     taskQueue: LIFECYCLE_TASK_QUEUE,
     args,
   });
+}
+
+async function run(...args: [] | [HousekeepingInput]) {
+  const handle = await start(`housekeeping-${randomUUID()}`, args);
   const result = await handle.result();
-  const { typedSearchAttributes } = await handle.describe();
-  return { ...result, phase: typedSearchAttributes.get(PHASE) };
+  return { ...result, phase: await phaseOf(handle) };
+}
+
+async function phaseOf(handle: WorkflowHandle): Promise<string | undefined> {
+  return (await handle.describe()).typedSearchAttributes.get(PHASE);
 }
 
 describe('housekeeping', () => {
@@ -88,4 +107,38 @@ describe('housekeeping', () => {
         'incomplete: partitions failed, installs 1, versions 4, uploads failed, drafts 3, executions 125, api-keys 7',
     });
   });
+
+  it('goes through every part when each has worked and its answer was lost, and counts what was left to the next attempt', async () => {
+    for (const part of PARTS) watched.lost.add(part);
+    const left = new Map(PARTS.map((part) => [part, 2]));
+    const sweep = (part: string) => () => {
+      const count = left.get(part) ?? 0;
+      left.set(part, 0);
+      return { count };
+    };
+    fakes.script(Object.fromEntries(PARTS.slice(1).map((part) => [part, sweep(part)])));
+    expect(await run()).toMatchObject({
+      swept: { installs: { count: 0 }, 'api-keys': { count: 0 } },
+      phase: 'done: partitions 1',
+    });
+    expect(watched.calls).toEqual(PARTS.flatMap((part) => [part, part]));
+  });
+
+  it.each(PARTS)(
+    'that is cancelled at %s begins nothing more, and does not say that it is done',
+    async (part) => {
+      const workflowId = `housekeeping-${randomUUID()}`;
+      const handle = environment.client.workflow.getHandle(workflowId);
+      const on = Object.assign(watched, { client: environment.client });
+      await cancelAt(
+        on,
+        part,
+        () => handle,
+        () => start(workflowId),
+      );
+      expect((await handle.describe()).status.name).toBe('CANCELLED');
+      expect(watched.calls).toEqual(PARTS.slice(0, PARTS.indexOf(part) + 1));
+      expect(await phaseOf(handle)).toBeUndefined();
+    },
+  );
 });

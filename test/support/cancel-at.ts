@@ -1,12 +1,21 @@
-import type { WorkflowHandle } from '@temporalio/client';
-import type { LifecycleEnvironment } from './lifecycle-environment.ts';
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import type { WatchedActivities } from './watched-activities.ts';
 
-/** Not waited for when they are cancelled: whatever they did changes nothing. */
-const PROBES = ['warmInstall', 'probeInstall', 'verifyVersion'];
+/** Not waited for by a workflow that is cancelled meanwhile: whatever they do late takes nothing of its end back. */
+const LEFT_ALONE = [
+  ...['warmInstall', 'probeInstall', 'verifyVersion'],
+  ...['verifyBundle', 'inspectComponent', 'promoteBundle'],
+  ...['precompileBundle', 'recordArtifact', 'countOutdatedBundles', 'listOutdatedBundles'],
+  ...['prepareExecutionPartitions', 'sweepInstalls', 'sweepVersions', 'sweepPublishes', 'sweepUploads'],
+  ...['sweepObjects', 'sweepDrafts', 'sweepExecutions', 'sweepApiKeys'],
+];
 
-/** Begins something, cancels a workflow while an activity of its is held, lets that go on, and answers once it has ended. */
+/**
+ * Begins something, cancels a workflow while an activity is held, lets that go on, and answers once the workflow has ended and the
+ * activity has landed.
+ */
 export async function cancelAt(
-  on: LifecycleEnvironment,
+  on: WatchedActivities & { client: Client },
   activity: string,
   workflow: () => WorkflowHandle,
   begin: () => Promise<unknown>,
@@ -23,8 +32,9 @@ export async function cancelAt(
   const { workflowId, runId } = await workflow().describe();
   const handle = on.client.workflow.getHandle(workflowId, runId);
   await handle.cancel();
-  if (!PROBES.includes(activity)) released.resolve(undefined);
+  if (!LEFT_ALONE.includes(activity)) released.resolve(undefined);
   await handle.result().catch(() => undefined);
   released.resolve(undefined);
   await begun;
+  await on.landed();
 }

@@ -8,7 +8,6 @@ import {
   createVersionChangeActivities,
   type VersionChangeActivities,
 } from '../../activities/version-changes.ts';
-import { PlatformError } from '../../core/errors.ts';
 import type { LifecycleKind } from '../../core/progress.ts';
 import { createExecutionStore } from '../../platform/db/executions.ts';
 import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
@@ -23,23 +22,16 @@ import type { OperateInstallInput } from '../../workflows/messages.ts';
 import { beginOperation } from './begin-operation.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { openInput, seedTenant, seedVersion } from './seed.ts';
+import { watchActivities, type WatchedActivities } from './watched-activities.ts';
 import { startWorkflowEnvironment } from './workflow-environment.ts';
 
 type Activities = LifecycleActivities & PurgeActivities & VersionChangeActivities & InstallActivities;
-type Name = keyof Activities;
 
-export interface LifecycleEnvironment {
+export interface LifecycleEnvironment extends WatchedActivities {
   db: TestDatabase['db'];
   client: Client;
-  /** Names of the activities that were run, each attempt. */
-  calls: string[];
   /** What runners say; a test says what differs. */
   runners: Pick<RunnerExecutions, 'warmVersion' | 'probeVersion'>;
-  /** Called before an activity does anything. */
-  before: (name: string) => void | Promise<void>;
-  /** Of these the first answer is lost: the activity has done its work, and its worker cannot say so. */
-  lost: Set<string>;
-  reset(): void;
   /** An install that serves. */
   installed(): Promise<OperateInstallInput & { versionId: string }>;
   /** As the gateway does: answers once the row is written. */
@@ -83,33 +75,17 @@ export async function startLifecycleEnvironment(name: string): Promise<Lifecycle
     ...installing,
     ...createVersionChangeActivities({ changes, lifecycle: store, registry, runners }),
   };
-  const activities = Object.fromEntries(
-    (Object.keys(real) as Name[]).map((activity) => [
-      activity,
-      async (input: never) => {
-        environment.calls.push(activity);
-        await environment.before(activity);
-        const result = await real[activity](input);
-        if (environment.lost.delete(activity))
-          throw new PlatformError('DATABASE_UNAVAILABLE', 'the answer is lost');
-        return result;
-      },
-    ]),
-  );
+  const { watched, activities } = watchActivities(real);
   const workflows = await startWorkflowEnvironment(activities);
   const { client } = workflows;
-  const environment: LifecycleEnvironment = {
+  const { reset } = watched;
+  const environment: LifecycleEnvironment = Object.assign(watched, {
     db,
     client,
-    calls: [],
     runners: HEALTHY,
-    before: () => undefined,
-    lost: new Set(),
     reset() {
-      environment.calls.length = 0;
+      reset();
       environment.runners = HEALTHY;
-      environment.before = () => undefined;
-      environment.lost.clear();
     },
     async installed() {
       const tenantId = await seedTenant(db);
@@ -127,12 +103,12 @@ export async function startLifecycleEnvironment(name: string): Promise<Lifecycle
       await operations.activate(tenantId, installId, versionId, []);
       return { tenantId, extensionId, extension: 'a.b', installId, versionId, requestedBy: 'key:admin' };
     },
-    begin: (kind, input) => beginOperation(client, kind, input),
-    find: ({ tenantId, installId }) => createInstallStore(db).find(tenantId, installId),
+    begin: (kind: LifecycleKind, input: OperateInstallInput) => beginOperation(client, kind, input),
+    find: ({ tenantId, installId }: OperateInstallInput) => createInstallStore(db).find(tenantId, installId),
     async stop() {
       await workflows.stop();
       await database.drop();
     },
-  };
+  });
   return environment;
 }
