@@ -1,4 +1,5 @@
 import {
+  CancellationScope,
   continueAsNew,
   isCancellation,
   setCurrentDetails,
@@ -59,7 +60,8 @@ export async function recompileAll(input: RecompileInput): Promise<RecompileProg
         await precompileOnce({ contentHash, target }, { priorityKey: LAST, fairnessKey: tenantId });
         progress.done += 1;
       } catch (err) {
-        if (isCancellation(err)) throw err;
+        // Only its own: one precompile that an operator cancelled is one that was not made.
+        if (isCancellation(err) && CancellationScope.current().consideredCancelled) throw err;
         progress.failed += 1;
         const failure = { contentHash, ...failureReason(err) };
         progress.failures = [failure, ...progress.failures].slice(0, FAILURES_SHOWN);

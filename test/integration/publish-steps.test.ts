@@ -11,8 +11,10 @@ import {
 import { createArtifactStore } from '../../platform/db/artifacts.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
 import { startRecompile } from '../../platform/temporal/start-recompile.ts';
+import { recompileProgressQuery } from '../../workflows/messages.ts';
 import { cancelAt } from '../support/cancel-at.ts';
 import { ARTIFACT, beginPublish } from '../support/fake-publish.ts';
+import { eventually } from '../support/eventually.ts';
 import { startPublishEnvironment, type PublishEnvironment } from '../support/publish-environment.ts';
 import { seedTenant, seedVersion } from '../support/seed.ts';
 import { failureCode } from '../support/workflow-environment.ts';
@@ -187,4 +189,21 @@ describe('a recompile of all', () => {
       expect(count('precompileBundle')).toBe(total);
     },
   );
+
+  it('goes on when one precompile is cancelled by itself, and says which', async () => {
+    const [{ contentHash } = { contentHash: '' }] = await createArtifactStore(on.db).listOutdated(goal, {
+      limit: 1,
+    });
+    await cancelAt(on, 'precompileBundle', () => precompileOf(contentHash), recompile);
+    const handle = operation();
+    await eventually(async () =>
+      expect(await handle.query(recompileProgressQuery)).toMatchObject({
+        left: 1,
+        done: total - 1,
+        failed: 1,
+        failures: [{ contentHash, code: 'OPERATION_CANCELLED' }],
+      }),
+    );
+    await handle.terminate('the next pass comes after a pause');
+  });
 });
