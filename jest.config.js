@@ -26,6 +26,4 @@ export default {
   ],
   testTimeout: 120_000,
   maxWorkers: 2,
-  // What modules of ended test files keep is freed by a new worker alone.
-  workerIdleMemoryLimit: '2GB',
 };
