@@ -71,4 +71,13 @@ describe('what an install may be after what was answered', () => {
     expect(canLeadTo([waits, grant], 'declined')).toBe(false);
     expect(canLeadTo([waits, { ...grant, about: { decision: 'decline' } }], 'declined')).toBe(true);
   });
+
+  it('is what two led to who asked for the same at once', () => {
+    const waits = sent('install', 0, 1, 202);
+    const decide = (decision: string) => sent('consent', 2, 3, 200, { about: { decision } });
+    expect(canLeadTo([waits, decide('decline'), decide('decline')], 'declined')).toBe(true);
+    expect(canLeadTo([waits, decide('grant'), decide('grant')], 'active')).toBe(true);
+    const restored = [sent('uninstall', 2, 3, 200), sent('restore', 4, 6, 200), sent('restore', 5, 7, 200)];
+    expect(canLeadTo([installed, ...restored], 'active')).toBe(true);
+  });
 });

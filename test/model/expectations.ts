@@ -30,8 +30,11 @@ const settings: Step = (state, sent) =>
 const STEPS: Partial<Record<Sent['kind'], Step>> = {
   install: (state) => (state.status === 'none' ? onItsWay() : [state]),
   consent(state, sent) {
-    if (state.status !== 'awaiting-consent') return stay(state, sent); // of an upgrade
-    return sent.about['decision'] === 'grant' ? onItsWay() : [{ status: 'declined' }];
+    const outcomes: State[] = sent.about['decision'] === 'grant' ? onItsWay() : [{ status: 'declined' }];
+    if (state.status === 'awaiting-consent') return outcomes;
+    // Who decides the same at the same time is told what came of it.
+    if (outcomes.some(({ status }) => status === state.status)) return [state];
+    return stay(state, sent); // of an upgrade
   },
   config: settings,
   secrets: settings,
@@ -49,6 +52,7 @@ const STEPS: Partial<Record<Sent['kind'], Step>> = {
     return [{ status: 'uninstalled', ...(SERVED.includes(status) && { restores: status }) }];
   },
   restore({ status, restores }) {
+    if (SERVED.includes(status)) return [{ status }]; // by who asked at the same time
     if (status !== 'uninstalled' || restores === undefined) return [];
     return [{ status: restores }, { status: 'disabled' }]; // where its version does not answer any more
   },
