@@ -87,7 +87,7 @@ const temporal = ['@temporalio/*'];
 const database = ['knex', 'pg'];
 
 export default tseslint.config(
-  { ignores: ['node_modules', 'dist', '.data', 'test/lint/fixtures'] },
+  { ignores: ['node_modules', 'dist', '.data', 'test/lint/fixtures', 'examples/hello/types'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],
@@ -137,6 +137,11 @@ export default tseslint.config(
       '@typescript-eslint/no-unnecessary-type-assertion': 'off',
       '@typescript-eslint/no-unnecessary-type-parameters': 'off',
     },
+  },
+  {
+    // Jest calls their default exports.
+    files: ['test/{support,containers}/*-{setup,teardown}.ts'],
+    rules: { 'import-x/no-default-export': 'off' },
   },
   {
     files: ['core/**/*.ts'],

@@ -3,22 +3,29 @@ export default {
     '{api,runner,starter,workers}/main.ts',
     'workflows/index.ts',
     '{bench,scripts}/*.ts',
-    // Started by their path, as processes of their own.
+    // Started by their path, as processes or threads of their own.
     'bench/engine/memory-child.ts',
+    'bench/gateway/bare-express.ts',
     'bench/neighbours/attacker.ts',
     'bench/runner/{bare-server,bare-echo-process}.ts',
-    'platform/component/precompile-child.ts',
+    'platform/component/{precompile-child,tools-thread}.ts',
+    'runner/assets/main.ts',
+    'runner/container/main.ts',
     'runner/sandbox/child.ts',
+    'starter/containers/*/main.ts',
     'starter/leave-with-starter.ts',
-    'sdk/guest/{build-guard,quickjs*}.ts',
+    'sdk/guest/{build-guard,quickjs*,starlingmonkey*}.ts',
     'starter/services/download-temporal-cli.ts',
     'test/model/activity-faults.ts',
     'test/support/services-process.ts',
+    'test/containers/{stand-ins,*.test}.ts',
     'test/support/first-release/*.ts',
     // Each is a project of its own, built by scripts/build-example.ts.
     'examples/*/{src,types,ui}/*.{ts,js}',
-    'bench/guests/{*/src,types}/*.ts',
+    'bench/guests/*/src/*.ts',
     'test/fixtures/components/*/src/main.ts',
+    // As an author elsewhere has it, built by test/support/elsewhere.ts.
+    'test/fixtures/components/elsewhere/{src,ui}/*.js',
     'runner/sandbox/strip-types.ts',
     // Run by a sandbox, as test/integration/escape.test.ts hands them to it.
     'test/fixtures/escape/processes/*.js',

@@ -40,6 +40,12 @@ export interface ShownInstall extends InstallRef {
   steps: Step[];
 }
 
+export interface WarmInstallInput extends InstallRef {
+  versionId: string;
+  /** Absent where other steps run beside it, which show the row: then further attempts alone are shown, once its turn has come. */
+  steps?: Step[];
+}
+
 export interface OperationRef extends ShownInstall {
   kind: LifecycleKind | VersionChangeKind;
   steps: Step<OperationStepName>[];
@@ -77,7 +83,7 @@ export type LifecycleActivities = ReturnType<typeof createLifecycleActivities>;
 export function createLifecycleActivities(deps: LifecycleDeps) {
   const { lifecycle, registry, executions, runners } = deps;
 
-  const show = ({ tenantId, installId, steps }: ShownInstall): Promise<void> =>
+  const show = ({ tenantId, installId, steps }: Omit<ShownInstall, 'kind'>): Promise<void> =>
     lifecycle.show(tenantId, installId, { runId: runId(), steps: underWay(steps) });
 
   async function drained(tenantId: string, installId: string, signal: AbortSignal): Promise<void> {
@@ -123,8 +129,10 @@ export function createLifecycleActivities(deps: LifecycleDeps) {
       return versionOf(versionId);
     },
 
-    async warmInstall({ versionId, ...ref }: ShownInstall & { versionId: string }): Promise<Done> {
-      await show(ref);
+    async warmInstall({ versionId, ...ref }: WarmInstallInput): Promise<Done> {
+      if (ref.steps) await show({ ...ref, steps: ref.steps });
+      else if (attempts().attempts > 1)
+        await lifecycle.showAttempt(ref, 'warm', { runId: runId(), ...attempts() });
       const { tenantId, installId } = ref;
       return runners.warmVersion({ tenantId, installId, versionId });
     },

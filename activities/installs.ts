@@ -8,16 +8,18 @@ import {
 import { PlatformError } from '../core/errors.ts';
 import type { NarrowedGrant } from '../core/grants.ts';
 import { requestedCapabilities } from '../core/manifest/permissions.ts';
-import type { FailureReason, InstallStepName, Step } from '../core/progress.ts';
+import { stepsWhenBegun, type FailureReason, type InstallStepName, type Step } from '../core/progress.ts';
 import type { InstallDraftStore } from '../platform/db/install-drafts.ts';
 import type { InstallOperationStore } from '../platform/db/install-operations.ts';
 import type { RegistryStore } from '../platform/db/registry.ts';
+import type { VersionTrust } from './version-trust.ts';
 import { attempts, done, operationOf, runId, shownDone, type Done } from './own-run.ts';
 
 export interface InstallDeps {
   operations: InstallOperationStore;
   drafts: Pick<InstallDraftStore, 'remove' | 'fail'>;
   registry: Pick<RegistryStore, 'findVersionById'>;
+  versionTrust: Pick<VersionTrust, 'check'>;
 }
 
 export interface InstallRef {
@@ -106,11 +108,12 @@ export type InstallActivities = ReturnType<typeof createInstallActivities>;
  * Everything an install changes in the database. Those of its steps show in the same transaction that the step is done. Each may run
  * twice: the second time changes nothing and answers the same.
  */
-export function createInstallActivities({ operations, drafts, registry }: InstallDeps) {
+export function createInstallActivities({ operations, drafts, registry, versionTrust }: InstallDeps) {
   return {
     /** Writes the row, or takes it up again after a person's decision, and answers what the version asks consent for. */
     async openInstall(input: OpenInstallInput): Promise<OpenInstallResult> {
       const { tenantId, installId, extensionId, versionId, digest, steps } = input;
+      await versionTrust.check(versionId);
       const version = await registry.findVersionById(versionId);
       if (version?.extensionId !== extensionId || version.status !== 'published') {
         throw new PlatformError('NOT_FOUND', 'there is no such published version to install');
@@ -163,10 +166,11 @@ export function createInstallActivities({ operations, drafts, registry }: Instal
 
     /**
      * Moves config and sealed secrets out of the draft; the draft is gone in the same transaction. One of an install that lacks settings
-     * stays, and nothing is shown.
+     * stays, and nothing is shown. Of an install the version is being loaded meanwhile, which is what is shown as running then.
      */
     async applyDraft({ tenantId, installId, draftId, steps }: ApplyDraftInput): Promise<ApplyDraftResult> {
       const shown = steps && shownDone(steps);
+      if (shown) shown.steps = stepsWhenBegun(shown.steps, 'warm', new Date().toISOString());
       return { ...(await operations.applyDraft(tenantId, installId, draftId, shown)), ...attempts() };
     },
 

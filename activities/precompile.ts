@@ -2,12 +2,9 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { activityInfo, log } from '@temporalio/activity';
 import type { Artifact } from '../core/artifact.ts';
-import { ALWAYS_GRANTED, capabilityOfInterface } from '../core/capabilities.ts';
 import { PlatformError } from '../core/errors.ts';
-import { parseManifest, type Manifest } from '../core/manifest/manifest.ts';
-import type { Check } from '../core/progress.ts';
-import { extensionInterface } from '../core/world.ts';
-import { readBundle } from '../platform/bundle/read-bundle.ts';
+import { parseManifest } from '../core/manifest/manifest.ts';
+import type { Check, FailureReason } from '../core/progress.ts';
 import { packArtifact, sha256Hex } from '../platform/component/artifact.ts';
 import {
   findArtifactSignature,
@@ -16,15 +13,16 @@ import {
   type ArtifactFacts,
 } from '../platform/component/artifact-signature.ts';
 import type { ChildCrash } from '../platform/component/component-child.ts';
-import { inspectInChild, precompileComponent } from '../platform/component/precompile.ts';
-import type { ComponentInspection } from '../platform/component/inspect-component.ts';
+import { verifyComponent } from '../platform/component/component-checks.ts';
+import { precompileComponent } from '../platform/component/precompile.ts';
 import type { ObjectKeys } from '../platform/objects/keys.ts';
 import type { ObjectStore } from '../platform/objects/object-store.ts';
 import { withHeartbeat } from './heartbeat.ts';
-import { readStaging } from './staging.ts';
+import { readPinned } from './staging.ts';
 import type { UploadRef } from './uploads.ts';
+import type { ComponentToInspect } from './verification.ts';
 
-/** A component of 12 MB takes about a second to inspect and ten to transpile; these stop one that was made to take for ever. */
+/** A component of 12 MB takes about a second to inspect and four to transpile; these stop one that was made to take for ever. */
 const INSPECT_TIMEOUT_MS = 60_000;
 const PRECOMPILE_TIMEOUT_MS = 5 * 60_000;
 
@@ -39,8 +37,15 @@ export interface PrecompileDeps {
   target: string;
 }
 
-export interface InspectComponentInput extends UploadRef {
-  contentHash: string;
+export type InspectComponentInput = UploadRef & ComponentToInspect;
+
+/** What was found of a component. With a `fault` the bundle is refused. */
+export interface InspectedComponent {
+  checks: Check[];
+  fault?: FailureReason;
+  /** What the artifact will be made for: a workflow must learn it from here, since its own code changes under it. */
+  target: string;
+  attempts: number;
 }
 
 export type PrecompileActivities = ReturnType<typeof createPrecompileActivities>;
@@ -110,27 +115,21 @@ export function createPrecompileActivities({
 
   return {
     /**
-     * Whether the staged component fits the host world, and what to tell its author about its imports. Throws COMPONENT_INVALID,
-     * WORLD_MISMATCH, or BUNDLE_CORRUPT if staging no longer holds the verified bytes. Changes nothing, so it may run twice. `target`
-     * is what the artifact will be made for: a workflow must learn it from here, since its own code changes under it.
+     * Whether the pinned component fits the host world, and what to tell its author about it, whatever else is wrong with the bundle.
+     * Changes nothing, so it may run twice.
      */
-    async inspectComponent(
-      input: InspectComponentInput,
-    ): Promise<{ checks: Check[]; target: string; attempts: number }> {
-      const { tenantId, uploadId, contentHash } = input;
-      const checks = await withHeartbeat(async (signal) => {
-        const bundle = await readBundle(await readStaging(objects, keys.staging(tenantId, uploadId), signal));
-        if (bundle.contentHash !== contentHash) {
-          throw new PlatformError('BUNDLE_CORRUPT', 'the uploaded bytes changed while they were verified');
-        }
-        const inspection = await inspectInChild(bundle.component, {
+    async inspectComponent(input: InspectComponentInput): Promise<InspectedComponent> {
+      const { contentHash, pin, declared } = input;
+      const { checks, fault } = await withHeartbeat(async (signal) => {
+        const component = await buffer(await readPinned(objects, keys.pinned(input, pin).component, signal));
+        return verifyComponent(component, declared, {
           timeoutMs: INSPECT_TIMEOUT_MS,
           signal,
           onCrash: logCrash(contentHash),
         });
-        return componentChecks(inspection, bundle.manifest);
       });
-      return { checks, target, attempts: activityInfo().attempt };
+      const reason = fault && { code: fault.code, message: fault.message };
+      return { checks, ...(reason && { fault: reason }), target, attempts: activityInfo().attempt };
     },
 
     /**
@@ -160,33 +159,4 @@ export function createPrecompileActivities({
 
 function logCrash(contentHash: string): (crash: ChildCrash) => void {
   return (crash) => void log.warn('a component child gave no answer', { contentHash, ...crash });
-}
-
-/** Imports are advice: what is imported and not granted is denied when it is called. */
-function componentChecks(
-  { imports, findings, newInstancePerCall }: ComponentInspection,
-  { capabilities }: Manifest,
-): Check[] {
-  const declared = new Set(capabilities.map(({ name }) => name));
-  const undeclared = imports.flatMap((name) => {
-    const interfaceName = extensionInterface(name);
-    const capability = interfaceName === undefined ? undefined : capabilityOfInterface(interfaceName);
-    if (capability === undefined || ALWAYS_GRANTED.includes(capability) || declared.has(capability))
-      return [];
-    return [`${name} is imported, but "capabilities" does not have ${capability}: calls to it are denied`];
-  });
-  return [
-    { name: 'component', result: 'passed', required: true },
-    advice('imports', undeclared),
-    advice(
-      'wasi',
-      findings.map(({ message }) => message),
-    ),
-    advice('rewind', newInstancePerCall === undefined ? [] : [newInstancePerCall]),
-  ];
-}
-
-function advice(name: string, findings: readonly string[]): Check {
-  if (findings.length === 0) return { name, result: 'passed', required: false };
-  return { name, result: 'failed', required: false, detail: findings.join('; ') };
 }

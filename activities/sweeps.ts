@@ -12,10 +12,13 @@ import type { DraftSweepStore } from '../platform/db/draft-sweep.ts';
 import type { ExecutionSweepStore } from '../platform/db/execution-sweep.ts';
 import type { InstallSweepStore, QuietInstall } from '../platform/db/install-sweep.ts';
 import type { DuePurge, PurgeStore } from '../platform/db/purge.ts';
+import type { StorageSweepStore } from '../platform/db/storage-sweep.ts';
+import { isJudged, type TrustStore } from '../platform/db/trust.ts';
 import type { QuietPublish, UploadSweepStore } from '../platform/db/upload-sweep.ts';
 import type { VersionSweepStore } from '../platform/db/version-sweep.ts';
 import type { ObjectKeys } from '../platform/objects/keys.ts';
 import type { ObjectStore } from '../platform/objects/object-store.ts';
+import type { Judging } from '../platform/temporal/judging.ts';
 import type { ReadWorkflowState, WorkflowState } from '../platform/temporal/workflow-state.ts';
 import { withHeartbeat } from './heartbeat.ts';
 
@@ -23,6 +26,8 @@ import { withHeartbeat } from './heartbeat.ts';
 const EXECUTION_AGE_MS = START_WITHIN_MS + MAX_TIMEOUT_MS + 10 * 60 * 1000;
 /** Longer than any write takes: a request has five minutes, an activity thirty. */
 const OBJECT_AGE_MS = 60 * 60 * 1000;
+/** Longer than an upload that comes in parts may take, which is a day. */
+const UNFINISHED_UPLOAD_AGE_MS = 26 * 60 * 60 * 1000;
 const OBJECTS_AT_ONCE = 500;
 /** Longer than any activity of a terminated workflow can still be at work. */
 const QUIET_MS = 10 * 60 * 1000;
@@ -34,11 +39,14 @@ export interface SweepDeps {
   uploads: UploadSweepStore;
   installs: InstallSweepStore;
   versions: VersionSweepStore;
+  trust: Pick<TrustStore, 'overview'>;
+  judging: Judging;
+  records: StorageSweepStore;
   purges: Pick<PurgeStore, 'listOverdue'>;
   /** Starts the purge of an install that has none. */
   startPurge: (install: DuePurge) => Promise<void>;
   objects: Pick<ObjectStore, 'list' | 'remove' | 'removeUnfinished'>;
-  keys: Pick<ObjectKeys, 'prefixes' | 'uploadOf'>;
+  keys: Pick<ObjectKeys, 'prefixes' | 'uploadOf' | 'contentOf' | 'content'>;
   workflowState: ReadWorkflowState;
 }
 
@@ -48,7 +56,7 @@ export interface SweepInput {
 }
 
 export interface SweepResult {
-  /** Rows or objects that were left, and of a dry run those that would go. */
+  /** Rows or objects that were left, or work that was begun anew; of a dry run, what would be. */
   count: number;
 }
 
@@ -98,6 +106,22 @@ export function createSweepActivities(deps: SweepDeps) {
       return untilNone(() => apiKeys.remove());
     },
 
+    /** Records that installs keep for a time, which is over. */
+    async sweepRecords({ dryRun }: SweepInput): Promise<SweepResult> {
+      if (dryRun) return { count: await deps.records.count() };
+      return untilNone(() => deps.records.remove());
+    },
+
+    /**
+     * What is published and was not held against what is trusted, with no workflow under way that does it: the one that had to was
+     * cancelled or lost. A key whose dates have passed is nothing to look for: they are held against when a signature came.
+     */
+    async sweepTrust({ dryRun }: SweepInput): Promise<SweepResult> {
+      if (isJudged(await deps.trust.overview()) || (await deps.judging.isUnderWay())) return { count: 0 };
+      if (!dryRun) await deps.judging.begin();
+      return { count: 1 };
+    },
+
     /** Publishes whose workflow is no more. */
     async sweepPublishes({ dryRun }: SweepInput): Promise<SweepResult> {
       return sweepQuiet(
@@ -138,14 +162,15 @@ export function createSweepActivities(deps: SweepDeps) {
       return { count: purges + ended.count };
     },
 
-    /** Bytes in staging that no upload waits for, and what writes left behind that were cut off. */
+    /** Bytes in staging that no upload waits for, what was promoted for publishes that came to nothing, and what writes left behind that were cut off. */
     async sweepObjects({ dryRun }: SweepInput): Promise<SweepResult> {
       return withHeartbeat(async (signal) => {
         const before = new Date(Date.now() - OBJECT_AGE_MS);
         let count = 0;
-        for (const prefix of Object.values(keys.prefixes)) {
-          count += await objects.removeUnfinished(prefix, { before, dryRun });
-        }
+        const { staging, bundles } = keys.prefixes;
+        const beforeUploads = new Date(Date.now() - UNFINISHED_UPLOAD_AGE_MS);
+        count += await objects.removeUnfinished(staging, { before: beforeUploads, dryRun });
+        count += await objects.removeUnfinished(bundles, { before, dryRun });
         for await (const found of inGroups(objects.list(keys.prefixes.staging), OBJECTS_AT_ONCE)) {
           signal.throwIfAborted();
           const old = found.filter(({ modifiedAt }) => modifiedAt < before);
@@ -158,10 +183,28 @@ export function createSweepActivities(deps: SweepDeps) {
           if (!dryRun) for (const { key } of left) await objects.remove(key);
           count += left.length;
         }
-        return { count };
+        return { count: count + (await removeUnclaimed(before, dryRun, signal)) };
       });
     },
   };
+
+  /** Of contents that no version has; nothing of one that somebody wrote to of late. */
+  async function removeUnclaimed(before: Date, dryRun: boolean, signal: AbortSignal): Promise<number> {
+    let count = 0;
+    for await (const found of inGroups(objects.list(keys.prefixes.bundles), OBJECTS_AT_ONCE)) {
+      const contents = new Set(found.flatMap(({ key }) => keys.contentOf(key) ?? []));
+      for (const contentHash of await uploads.unclaimed([...contents])) {
+        signal.throwIfAborted();
+        const stored = await all(objects.list(keys.content(contentHash)));
+        if (stored.some(({ modifiedAt }) => modifiedAt >= before)) continue;
+        const remove = async (): Promise<void> => {
+          for (const { key } of dryRun ? [] : stored) await objects.remove(key);
+        };
+        if (await uploads.whileUnclaimed(contentHash, remove)) count += stored.length;
+      }
+    }
+    return count;
+  }
 
   async function beginPurges(dryRun: boolean): Promise<number> {
     return withHeartbeat(async (signal) => {
@@ -231,6 +274,12 @@ async function untilNone(some: () => Promise<number>): Promise<SweepResult> {
     }
     return { count };
   });
+}
+
+async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const found: Item[] = [];
+  for await (const item of items) found.push(item);
+  return found;
 }
 
 async function* inGroups<Item>(items: AsyncIterable<Item>, size: number): AsyncGenerator<Item[]> {

@@ -7,6 +7,7 @@ import type { ExtensionVersion, RegistryStore } from '../platform/db/registry.ts
 import type { VersionChangeStore } from '../platform/db/version-changes.ts';
 import type { InstallRef, RequestedCapability } from './installs.ts';
 import type { OperationRef } from './install-lifecycle.ts';
+import type { VersionTrust } from './version-trust.ts';
 import { attempts, done, operationOf, runId, underWay, type Done } from './own-run.ts';
 import type { RunnerExecutions } from './runners.ts';
 
@@ -15,6 +16,7 @@ export interface VersionChangeDeps {
   lifecycle: Pick<InstallLifecycleStore, 'show'>;
   registry: Pick<RegistryStore, 'findVersionById'>;
   runners: Pick<RunnerExecutions, 'warmVersion' | 'probeVersion'>;
+  versionTrust: Pick<VersionTrust, 'check'>;
 }
 
 export interface OpenChangeInput extends OperationRef {
@@ -69,7 +71,13 @@ export interface WithdrawUpgradeInput extends InstallRef {
 export type VersionChangeActivities = ReturnType<typeof createVersionChangeActivities>;
 
 /** What an upgrade or a roll-back does. Each shows its attempts in the row, and bears to run twice. */
-export function createVersionChangeActivities({ changes, lifecycle, registry, runners }: VersionChangeDeps) {
+export function createVersionChangeActivities({
+  changes,
+  lifecycle,
+  registry,
+  runners,
+  versionTrust,
+}: VersionChangeDeps) {
   const show = ({ tenantId, installId, steps }: OperationRef): Promise<void> =>
     lifecycle.show(tenantId, installId, { runId: runId(), steps: underWay(steps) });
 
@@ -89,6 +97,7 @@ export function createVersionChangeActivities({ changes, lifecycle, registry, ru
       digest,
       steps,
     }: OpenChangeInput): Promise<OpenChangeResult> {
+      await versionTrust.check(versionId);
       const { manifest } = await versionById(versionId);
       const opening = { kind, versionId, digest, operation: operationOf(kind), steps: done(steps) };
       await changes.open(tenantId, installId, opening);

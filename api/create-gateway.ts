@@ -1,17 +1,25 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { GatewayConfig } from '../platform/config/gateway.ts';
 import { createApiKeyStore } from '../platform/db/api-keys.ts';
 import { openDatabase } from '../platform/db/database.ts';
 import { createArtifactStore } from '../platform/db/artifacts.ts';
+import { createCallFacts } from '../platform/db/call-facts.ts';
 import { createExecutionStore } from '../platform/db/executions.ts';
+import { createHostGrantStore } from '../platform/db/host-grants.ts';
 import { createHydrationStore } from '../platform/db/hydration.ts';
 import { createInstallDraftStore } from '../platform/db/install-drafts.ts';
 import { createInstallStore } from '../platform/db/installs.ts';
 import { createRegistryStore } from '../platform/db/registry.ts';
-import { listenForRowChanges } from '../platform/db/row-changes.ts';
+import { listenForNotifications } from '../platform/db/notifications.ts';
+import { createRowChanges } from '../platform/db/row-changes.ts';
 import { createStorageExportStore } from '../platform/db/storage-export.ts';
 import { createStorageRecordStore } from '../platform/db/storage-records.ts';
+import { createSignatureStore } from '../platform/db/signatures.ts';
 import { createTenantStore } from '../platform/db/tenants.ts';
+import { createPublisherStore } from '../platform/db/publishers.ts';
+import { createTrustStore } from '../platform/db/trust.ts';
 import { createUploadStore } from '../platform/db/uploads.ts';
+import { createVersionTrustStore } from '../platform/db/version-trust.ts';
 import { createVersionChangeStore } from '../platform/db/version-changes.ts';
 import { createHttpServer } from '../platform/http/http-server.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -21,11 +29,13 @@ import { secretsKeyId as keyIdOf } from '../platform/secrets/sealing-suite.ts';
 import { connectTemporal } from '../platform/temporal/client.ts';
 import { createPayloadCodec } from '../platform/temporal/payload-codec.ts';
 import { readPrivateKey } from '../platform/tokens/ed25519.ts';
-import { createApps, type AppDeps } from './app.ts';
+import { createApps, isCall, type AppDeps } from './app.ts';
 import { createCallShares } from './execution/call-shares.ts';
 import { createExecutionTokens } from './execution/execution-tokens.ts';
 import { createExecutor } from './execution/executor.ts';
-import { createSingleRunner } from './execution/runners.ts';
+import { createRequestBodies } from './execution/request-body.ts';
+import { createRunners } from './execution/runners.ts';
+import { createHostConnections } from './host-connections.ts';
 import { createDraftWriter, createSealSecrets } from './installs/write-draft.ts';
 import { createDraftedOperation } from './installs/drafted-operation.ts';
 import { createInputDigest } from './installs/input-digest.ts';
@@ -42,8 +52,11 @@ const STATEMENT_TIMEOUT_MS = 5_000;
 /** A large bundle over a slow line takes its time. */
 const REQUEST_TIMEOUT_MS = 30 * 60_000;
 
-/** On shutdown requests under way have the longest execution's time to end, and this much more. */
-const DRAIN_MS = 10_000;
+/**
+ * On shutdown requests under way have the longest execution's time to end, and this much more: for a body to come, a place to become free
+ * and other runners to be tried, and for the last one to begin and to answer.
+ */
+const DRAIN_MS = 19_000;
 /** What workers and runners still wait for once the last execution has ended: warm-ups, which a worker repeats. */
 const INTERNAL_DRAIN_MS = 5_000;
 
@@ -69,20 +82,32 @@ export function createGateway(
     ...config.database,
     poolMax: config.hostPoolMax,
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    plansOnce: true,
   });
-  const changes = listenForRowChanges({ url: config.database.url, logger });
+  // Two statements for every call, one of each at a time. Planned anew, an end costs the database twice what it does.
+  const executionsDb = openDatabase({
+    ...config.database,
+    poolMax: 2,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    plansOnce: true,
+  });
+  const notifications = listenForNotifications({ url: config.database.url, logger });
+  const changes = createRowChanges(notifications);
   const temporal = connectTemporal(config.temporal);
-  const runners = given.runners ?? createSingleRunner(config.runner, logger);
+  const runners = given.runners ?? createRunners(config.runners, logger);
   const tokenKey = readPrivateKey(config.executionTokenKeys.current.reveal());
   const { previous } = config.executionTokenKeys;
   const executionTokens = createExecutionTokens(tokenKey, previous && readPrivateKey(previous.reveal()));
   const { secretsPublicKey } = config;
   const secretsKeyId = keyIdOf(secretsPublicKey);
 
+  const connections = createHostConnections(config, logger);
+  const apiKeys = createApiKeyStore(db);
+  const hydration = createHydrationStore(db);
   const registry = createRegistryStore(db);
   const installs = createInstallStore(db);
   const drafts = createInstallDraftStore(db);
-  const executions = createExecutionStore(db);
+  const executions = createExecutionStore(db, executionsDb);
   const workflows = given.workflows ?? createWorkflowStarter(temporal.client);
   const concurrency = { tenant: config.tenantConcurrency, install: config.installConcurrency };
   const executor = createExecutor({
@@ -106,16 +131,23 @@ export function createGateway(
     inputDigest,
     workflows,
   });
+  let draining = false;
+  const requestBodies = createRequestBodies(config.bodies);
   const apps = createApps({
     logger,
-    apiKeys: createApiKeyStore(db),
+    apiKeys,
+    callFacts: createCallFacts({ hydration, apiKeys }, notifications),
     tenants: createTenantStore(db),
+    publishers: createPublisherStore(db),
+    trust: createTrustStore(db, config.trustBundle),
+    versionTrust: createVersionTrustStore(db),
     uploads: createUploadStore(db),
     registry,
+    signatures: createSignatureStore(db),
     installs,
     executions,
     artifacts: createArtifactStore(db),
-    hydration: createHydrationStore(db),
+    hydration,
     records: createStorageRecordStore(hostDb),
     storage: createStorageExportStore(hostDb),
     objects: createObjectStore(config.objects),
@@ -137,18 +169,26 @@ export function createGateway(
     }),
     executor,
     callShares: given.callShares ?? createCallShares(concurrency),
+    callOrigins: config.callOrigins,
+    requestBodies,
     runners,
     credentials: config.credentials,
     executionTokens,
+    hostGrants: createHostGrantStore(hostDb),
+    ...connections,
     secretsKeyId,
-    runnerPublicBase: config.runner.publicBase,
+    runnerPublicBase: config.runnerPublicBase,
     temporalUi: { ...config.temporalUi, codec: createPayloadCodec(config.temporal.codecKeys) },
     maxTimeoutMs: config.executionTimeoutMs,
+    isDraining: () => draining,
     checkDatabase: async () => {
       await db.raw('select 1');
     },
   });
-  const publicServer = createHttpServer(apps.public, { requestTimeout: REQUEST_TIMEOUT_MS });
+  const publicServer = createHttpServer(apps.public, {
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    continuesLater: isCall,
+  });
   const internalServer = createHttpServer(apps.internal);
 
   return {
@@ -157,14 +197,17 @@ export function createGateway(
       return { port: await publicServer.listen(config), internalPort };
     },
     async close() {
-      await changes.close(); // who waits is answered with what there is
+      draining = true;
+      await delay(config.drainNoticeMs);
+      requestBodies.drain();
+      await notifications.close(); // who waits is answered with what there is
       // The internal listener after every execution: until its end a guest's storage and secrets are behind it.
       await publicServer.close(config.executionTimeoutMs + DRAIN_MS);
       await executor.drain();
       await internalServer.close(INTERNAL_DRAIN_MS);
-      await runners.close();
+      await Promise.all([runners.close(), connections.close()]);
       await temporal.close();
-      await Promise.all([db.destroy(), hostDb.destroy()]);
+      await Promise.all([db, hostDb, executionsDb].map((each) => each.destroy()));
     },
   };
 }

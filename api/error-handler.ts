@@ -1,4 +1,4 @@
-import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import type { Problem } from '../core/api/problem.ts';
 import { isPlatformError, PlatformError } from '../core/errors.ts';
 import { isDatabaseAway } from '../platform/db/database.ts';
@@ -6,6 +6,9 @@ import type { Logger } from '../platform/logger.ts';
 import { requestIdOf } from './request-id.ts';
 
 const RETRY_AFTER_SECONDS = '1';
+
+/** A client that goes on sending what was refused is heard for so long: closed at once, its connection could take the answer with it. */
+const LINGER_MS = 5_000;
 
 const TITLES = {
   invalid: 'The request is not valid',
@@ -28,13 +31,22 @@ export function createErrorHandler(logger: Logger): ErrorRequestHandler {
   // eslint-disable-next-line @typescript-eslint/no-unused-vars -- Express knows an error handler by its four parameters
   return (err: unknown, req, res, _next) => {
     const error = toPlatformError(err);
-    logByKind(logger, error, { requestId: requestIdOf(res), method: req.method, path: req.path });
+    const { traceId } = res.locals as { traceId?: string };
+    logByKind(logger, error, { requestId: requestIdOf(res), traceId, method: req.method, path: req.path });
     if (res.headersSent) {
       res.destroy(); // the answer has begun: cutting it off is the only way left to say that it is not whole
       return;
     }
     sendProblem(res, error, { extra: runningOperation(error) });
+    if (!req.complete) endSoon(req);
   };
+}
+
+function endSoon(req: Request): void {
+  const timer = setTimeout(() => {
+    if (!req.complete) req.socket.destroy();
+  }, LINGER_MS);
+  req.once('close', () => clearTimeout(timer));
 }
 
 /** `extra` holds members of a route's own, such as a publish's checks. */

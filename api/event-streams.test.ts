@@ -140,7 +140,7 @@ describe('a stream of events', () => {
     const closing = await setup();
     const stream = await closing.open();
     await eventually(() => expect(stream.events).toHaveLength(1));
-    await closing.changes.close();
+    closing.changes.close();
     await stream.ended;
   });
 

@@ -100,7 +100,7 @@ describe('Prefer: wait', () => {
     const { changes, ask, waits } = await setup();
     const waiting = ask('wait=60');
     await waits();
-    await changes.close();
+    changes.close();
     expect(await (await waiting).json()).toBe(1);
   });
 

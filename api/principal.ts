@@ -1,7 +1,9 @@
 import type { RequestHandler, Response } from 'express';
 import { PlatformError } from '../core/errors.ts';
+import type { HeldPermission } from '../core/own-permission.ts';
 import type { Permission } from '../core/permissions.ts';
-import type { ApiKeyStore } from '../platform/db/api-keys.ts';
+import type { ApiKey } from '../platform/db/api-keys.ts';
+import type { CallFacts } from '../platform/db/call-facts.ts';
 import { parseApiKey } from '../platform/tokens/api-key.ts';
 import { bearerOf, sameDigest } from '../platform/tokens/bearer.ts';
 
@@ -11,12 +13,14 @@ export interface Principal {
   tenantId: string;
   keyId: string;
   permissions: readonly Permission[];
+  /** Of extensions' own. */
+  extensionPermissions: readonly HeldPermission[];
   /** Of the key; nothing made with it lasts longer. */
   expiresAt?: Date;
 }
 
 interface AuthenticateDeps {
-  apiKeys: Pick<ApiKeyStore, 'findByKeyId'>;
+  callFacts: Pick<CallFacts, 'apiKey'>;
   /** Present time; tests move it. */
   now?: () => Date;
 }
@@ -25,19 +29,19 @@ interface AuthenticateDeps {
 const NO_DIGEST = Buffer.alloc(32);
 
 /** Takes `Authorization: Bearer <API key>` and nothing else. Every reason to say no gives the same answer. */
-export function createAuthenticate({ apiKeys, now = () => new Date() }: AuthenticateDeps): RequestHandler {
+export function createAuthenticate({ callFacts, now = () => new Date() }: AuthenticateDeps): RequestHandler {
   return async (req, res, next) => {
     const presented = parseApiKey(bearerOf(req.headers.authorization));
     if (!presented) throw unauthenticated();
-    const key = await apiKeys.findByKeyId(presented.keyId);
+    const key = await callFacts.apiKey(presented.keyId);
     const matches = sameDigest(presented.digest, key?.digest ?? NO_DIGEST);
-    if (!key || !matches || key.revokedAt || (key.expiresAt && key.expiresAt <= now()))
-      throw unauthenticated();
+    if (!key || !matches || isOver(key, now())) throw unauthenticated();
     const principal: Principal = {
       kind: 'api-key',
       tenantId: key.tenantId,
       keyId: key.keyId,
       permissions: key.permissions,
+      extensionPermissions: key.extensionPermissions,
       ...(key.expiresAt && { expiresAt: key.expiresAt }),
     };
     res.locals['principal'] = principal;
@@ -66,6 +70,14 @@ export function requirePermission(...permissions: [Permission, ...Permission[]])
   };
 }
 
-function unauthenticated(): PlatformError {
+/** Whether a key opens nothing any more. */
+export function isOver(
+  { revokedAt, expiresAt }: Pick<ApiKey, 'revokedAt' | 'expiresAt'>,
+  now: Date,
+): boolean {
+  return revokedAt !== undefined || (expiresAt !== undefined && expiresAt <= now);
+}
+
+export function unauthenticated(): PlatformError {
   return new PlatformError('UNAUTHENTICATED', 'send a valid API key as "Authorization: Bearer <key>"');
 }

@@ -1,11 +1,10 @@
 import {
   WithStartWorkflowOperation,
-  WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
   type Client,
   type WorkflowHandle,
+  type WorkflowStartOptions,
 } from '@temporalio/client';
-import { PlatformError } from '../core/errors.ts';
 import {
   consentWorkflowId,
   operationWorkflowId,
@@ -15,19 +14,22 @@ import {
   publishWorkflowId,
   purgeWorkflowId,
   settingsWorkflowId,
+  trustWorkflowId,
 } from '../core/ids.ts';
 import type { InstallOperationKind, InstallStatus, LifecycleKind, PublishStatus } from '../core/progress.ts';
 import { operationTitle, precompileTitle, publishTitle, purgeTitle } from '../core/titles.ts';
-import { fromTemporalError } from '../platform/temporal/failures.ts';
 import {
   consentUpdate,
   installOpenedUpdate,
-  publishOpenedUpdate,
+  finalizeUploadUpdate,
+  abortUploadUpdate,
   purgeNowSignal,
   settingsUpdate,
+  trustChangedUpdate,
   type ConfigureInstallInput,
   type ConfigureInstallResult,
   type ConsentDecision,
+  type FinalizeUpload,
   type InstallExtensionInput,
   type InstallOpened,
   type NarrowGrantsInput,
@@ -35,29 +37,36 @@ import {
   type PrecompileInput,
   type PublishBundleInput,
   type PurgeInstallInput,
+  type RevokeVersionInput,
   type RollbackInstallInput,
   type SettingsDecision,
+  type SignVersionInput,
+  type TransferPublisherInput,
+  type TrustKeyInput,
   type UninstallInstallInput,
   type UpgradeInstallInput,
 } from '../workflows/messages.ts';
+import { createBeginning } from './temporal/beginning.ts';
 import { installAttributes, searchable, sharedOptions } from './workflow-options.ts';
 
-/** A server that is there answers this soon. */
-const REACH_DEADLINE_MS = 3_000;
 /** A worker opens a row in milliseconds: who waits longer than this waits for a worker that is away. */
 const OPEN_DEADLINE_MS = 10_000;
 const RESULT_DEADLINE_MS = 20_000;
-
-/** gRPC status codes by which a server says that it did not take a call; any other may come after it did. */
-const REFUSALS: ReadonlySet<number> = new Set([3, 5, 7, 8, 9, 12, 16]);
 
 /**
  * Starts lifecycle work and answers once its row is written. Errors: what opening failed with; OPERATION_RUNNING with what runs in
  * its details; TEMPORAL_UNAVAILABLE if nothing was begun; TEMPORAL_OUTCOME_UNKNOWN if it may have been, or may yet be.
  */
 export interface WorkflowStarter {
-  /** Joins a running publish of the upload. Throws STATE_CONFLICT if it has ended: the row says how. */
-  startPublish(input: PublishBundleInput): Promise<{ status: PublishStatus }>;
+  /** Begins the publish of an upload, which waits for it to be finalized. */
+  beginPublish(input: PublishBundleInput): Promise<void>;
+  /**
+   * Takes the upload into its publish, or joins it; begins one that was lost. Throws UPLOAD_INCOMPLETE, UPLOAD_MISMATCH or UPLOAD_CLOSED,
+   * and STATE_CONFLICT if the publish has ended: the row says how.
+   */
+  finalizePublish(input: PublishBundleInput, finalize: FinalizeUpload): Promise<{ status: PublishStatus }>;
+  /** Throws UPLOAD_CLOSED if the upload was finalized, and STATE_CONFLICT if the publish has ended. */
+  abortPublish(input: PublishBundleInput): Promise<void>;
   /** Does not wait for its end; joins one that runs. It takes its turn among those of the same tenant. */
   startPrecompile(input: PrecompileInput, tenantId: string): Promise<{ workflowId: string }>;
   /** Joins a running install with the same digest and answers that one's id and draft. */
@@ -82,12 +91,32 @@ export interface WorkflowStarter {
     install: { installId: string; versionId: string },
     decision: SettingsDecision,
   ): Promise<{ status: InstallStatus }>;
+  /**
+   * Answers once it binds whoever judges from here on; what follows from it goes on. A signature's version is judged by then. Joins the
+   * same one; throws STATE_CONFLICT if the publisher is being given to another.
+   */
+  changeTrust(change: TrustChange): Promise<{ workflowId: string }>;
   /** Throws STATE_CONFLICT if the install does not wait for consent. */
   decideConsent(
     install: { installId: string; versionId: string },
     decision: ConsentDecision,
   ): Promise<{ status: InstallStatus }>;
 }
+
+/** A workflow that changes what or who is trusted; `id` is of the key, the version or the version's envelope, or the publisher's slug. */
+export type TrustChange =
+  | { kind: 'trust-key' | 'revoke-key'; id: string; input: TrustKeyInput }
+  | { kind: 'revoke-version'; id: string; input: RevokeVersionInput }
+  | { kind: 'sign-version'; id: string; input: SignVersionInput }
+  | { kind: 'transfer-publisher'; id: string; input: TransferPublisherInput };
+
+const TRUST_WORKFLOWS = {
+  'trust-key': 'trustKey',
+  'revoke-key': 'revokeKey',
+  'revoke-version': 'revokeVersion',
+  'sign-version': 'signVersion',
+  'transfer-publisher': 'transferPublisher',
+} as const satisfies Record<TrustChange['kind'], string>;
 
 /** The only code that knows the Temporal client. */
 export function createWorkflowStarter(
@@ -110,6 +139,29 @@ export function createWorkflowStarter(
       ...sharedOptions(installAttributes(input)),
     });
 
+  const publish = (
+    input: PublishBundleInput,
+  ): {
+    workflow: string;
+    options: WorkflowStartOptions & { workflowIdConflictPolicy: 'USE_EXISTING' };
+  } => ({
+    workflow: 'publishBundle',
+    options: {
+      workflowId: publishWorkflowId(input.uploadId),
+      // One that was terminated left a row that may be taken up again.
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
+      args: [input],
+      // Of its activities too: tenants take turns at what few do at once.
+      priority: { fairnessKey: input.tenantId },
+      staticSummary: publishTitle(input),
+      ...sharedOptions(searchable({ ExtTenantId: input.tenantId, ExtRequestedBy: input.requestedBy })),
+    },
+  });
+  const joinPublish = (input: PublishBundleInput): WithStartWorkflowOperation<() => Promise<unknown>> => {
+    const { workflow, options } = publish(input);
+    return new WithStartWorkflowOperation(workflow, options);
+  };
+
   /** Starts an operation, or joins the same one, and answers once its row is written. */
   const open = (
     operation: InstallOperationKind,
@@ -121,46 +173,7 @@ export function createWorkflowStarter(
       startWorkflowOperation,
     });
 
-  /** For what has not begun yet. Temporal is asked first, because of a start that fails nobody can tell whether it arrived. */
-  async function begin<T>(work: () => Promise<T>): Promise<T> {
-    await reach();
-    return attempt(work, openWithinMs, isRefusal);
-  }
-
-  async function attempt<T>(
-    work: () => Promise<T>,
-    withinMs: number,
-    provesNothingBegun: (err: unknown) => boolean,
-  ): Promise<T> {
-    try {
-      return await client.withDeadline(Date.now() + withinMs, work);
-    } catch (err) {
-      if (err instanceof WorkflowNotFoundError || err instanceof WorkflowExecutionAlreadyStartedError) {
-        throw new PlatformError('STATE_CONFLICT', 'the operation has ended already', { cause: err });
-      }
-      const error = fromTemporalError(err);
-      if (error?.code === 'TEMPORAL_UNAVAILABLE' && !provesNothingBegun(err)) {
-        throw new PlatformError('TEMPORAL_OUTCOME_UNKNOWN', 'Temporal may have taken the work', {
-          cause: err,
-        });
-      }
-      throw error ?? err;
-    }
-  }
-
-  async function reach(): Promise<void> {
-    try {
-      await client.withDeadline(Date.now() + REACH_DEADLINE_MS, () =>
-        client.connection.workflowService.getSystemInfo({}),
-      );
-    } catch (cause) {
-      throw new PlatformError(
-        'TEMPORAL_UNAVAILABLE',
-        'Temporal did not answer; nothing was begun, try again',
-        { cause },
-      );
-    }
-  }
+  const { begin, attempt } = createBeginning(client, openWithinMs);
 
   async function endGrace(uninstall: string, install: OperateInstallInput): Promise<void> {
     try {
@@ -186,21 +199,27 @@ export function createWorkflowStarter(
   }
 
   return {
-    startPublish: (input) =>
+    beginPublish: (input) =>
+      begin(async () => {
+        const { workflow, options } = publish(input);
+        await client.workflow.start(workflow, options);
+      }),
+
+    finalizePublish: (input, finalize) =>
       begin(() =>
-        client.workflow.executeUpdateWithStart(publishOpenedUpdate, {
-          startWorkflowOperation: new WithStartWorkflowOperation('publishBundle', {
-            workflowId: publishWorkflowId(input.uploadId),
-            // One that failed to open or was terminated left a row that may be taken up again.
-            workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
-            args: [input],
-            // Of its activities too: tenants take turns at what few do at once.
-            priority: { fairnessKey: input.tenantId },
-            staticSummary: publishTitle(input),
-            ...sharedOptions(searchable({ ExtTenantId: input.tenantId, ExtRequestedBy: input.requestedBy })),
-          }),
+        client.workflow.executeUpdateWithStart(finalizeUploadUpdate, {
+          args: [finalize],
+          startWorkflowOperation: joinPublish(input),
         }),
       ),
+
+    async abortPublish(input) {
+      await begin(() =>
+        client.workflow.executeUpdateWithStart(abortUploadUpdate, {
+          startWorkflowOperation: joinPublish(input),
+        }),
+      );
+    },
 
     startInstall: (input) =>
       begin(() => open('install', input.digest, installOperation('install', 'installExtension', input))),
@@ -229,12 +248,7 @@ export function createWorkflowStarter(
         await open('configure', input.digest, startWorkflowOperation);
         return startWorkflowOperation.workflowHandle();
       });
-      const result = attempt(
-        () => handle.result(),
-        RESULT_DEADLINE_MS,
-        () => false,
-      );
-      return (await result) as ConfigureInstallResult;
+      return (await attempt(() => handle.result(), RESULT_DEADLINE_MS)) as ConfigureInstallResult;
     },
 
     async operateInstall(kind, input) {
@@ -250,6 +264,25 @@ export function createWorkflowStarter(
 
     async narrowGrants(input) {
       await begin(() => open('narrow', input.digest, installOperation('narrow', 'narrowGrants', input)));
+    },
+
+    async changeTrust(change) {
+      const { kind, id, input } = change;
+      const workflowId = trustWorkflowId(kind, id);
+      await begin(() =>
+        client.workflow.executeUpdateWithStart(trustChangedUpdate, {
+          args: [input],
+          startWorkflowOperation: new WithStartWorkflowOperation(TRUST_WORKFLOWS[kind], {
+            workflowId,
+            workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+            args: [input],
+            // Of operators there are few; publishers take turns.
+            ...(change.kind === 'sign-version' && { priority: { fairnessKey: change.input.tenantId } }),
+            ...sharedOptions(searchable({ ExtRequestedBy: input.requestedBy })),
+          }),
+        }),
+      );
+      return { workflowId };
     },
 
     purgeNow: (install) => begin(() => purgeNow(install)),
@@ -268,9 +301,4 @@ export function createWorkflowStarter(
           .executeUpdate(consentUpdate, { args: [decision] }),
       ),
   };
-}
-
-function isRefusal(err: unknown): boolean {
-  const { cause } = err as { cause?: { code?: unknown } };
-  return typeof cause?.code === 'number' && REFUSALS.has(cause.code);
 }

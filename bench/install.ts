@@ -3,7 +3,6 @@ import { parseArgs } from 'node:util';
 import { Pool } from 'undici';
 import { ApiError } from '../core/api/api-error.ts';
 import { disableInstall, enableInstall } from '../core/api/install-lifecycle.ts';
-
 import { rollbackInstall, upgradeInstall } from '../core/api/version-changes.ts';
 import { callOnce, EXTENSION, NEW, OLD, publishVersions } from './install/field.ts';
 import { processorTime } from './install/processor-time.ts';
@@ -29,6 +28,8 @@ const ROUNDS = Number(options.rounds);
 const WAIT = { wait: 60 };
 /** Calls a second beside changes of version. */
 const RATE = 100;
+/** After an install the runner starts a sandbox ahead for the next, and Temporal cleans up. */
+const SETTLED_MS = 1_500;
 
 const local = readLocalPlatform(process.env['DATA_DIR'] ?? '.data');
 const gateway = new Pool(local.gateway, { connections: 128 });
@@ -45,7 +46,7 @@ function judged(figure: number, bar: number, unit: string): Row {
   };
 }
 
-function quantile(figures: number[], share: number): number {
+function quantile(figures: readonly number[], share: number): number {
   const sorted = figures.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
@@ -56,18 +57,30 @@ async function tenants(count: number): Promise<string[]> {
   return keys;
 }
 
-/** From the request to install to the first answer of the extension, one tenant after the other. */
-async function measureAlone(): Promise<void> {
+/** Milliseconds from the request to the first answer of a call, install after install, each after so long in which nothing was asked. */
+async function timeInstalls(pauseMs: number): Promise<number[]> {
   const taken: number[] = [];
   for (const key of await tenants(Number(options.alone))) {
+    await delay(pauseMs);
     const started = performance.now();
     await install(local, key, EXTENSION, OLD);
     const status = await callOnce(gateway, key, 0);
     if (status !== 200) throw new Error(`the first call was answered ${status}`);
     taken.push(performance.now() - started);
   }
-  const p50 = quantile(taken, 0.5);
-  console.table({ p50: judged(p50, 300, 'ms'), p99: { figure: `${quantile(taken, 0.99).toFixed(0)} ms` } });
+  return taken;
+}
+
+async function measureAlone(): Promise<void> {
+  const alone = await timeInstalls(SETTLED_MS);
+  const close = await timeInstalls(0);
+  const millis = (taken: readonly number[], share: number): string =>
+    `${quantile(taken, share).toFixed(0)} ms`;
+  console.table({
+    p50: judged(quantile(alone, 0.5), 300, 'ms'),
+    p99: { figure: millis(alone, 0.99) },
+    'p50, right after the one before': { figure: millis(close, 0.5) },
+  });
 }
 
 /** Installs of as many tenants at once, until the last one is active. */
@@ -88,19 +101,27 @@ async function measureRush(): Promise<void> {
     all: judged(seconds, 60, 's'),
     'half of them': { figure: `${quantile(taken, 0.5).toFixed(1)} s` },
   });
-  console.table(
-    Object.fromEntries(
-      Object.entries(after).map(([name, millis]) => {
-        const used = millis - (before[name] ?? 0);
-        return [
-          name,
-          {
-            'ms of a core for each install': Math.round(used / keys.length),
-            cores: (used / 1000 / seconds).toFixed(2),
-          },
-        ];
-      }),
-    ),
+  console.table(usedBetween(before, after, seconds, { of: keys.length, name: 'install' }));
+}
+
+type ProcessorTime = ReturnType<typeof processorTime>;
+
+/** By process, for each of the things that were done. */
+function usedBetween(
+  before: ProcessorTime,
+  after: ProcessorTime,
+  seconds: number,
+  done: { of: number; name: string },
+): Record<string, Row> {
+  return Object.fromEntries(
+    Object.entries(after).map(([name, millis]) => {
+      const used = millis - (before[name] ?? 0);
+      const each = Math.round(used / done.of);
+      return [
+        name,
+        { [`ms of a core for each ${done.name}`]: each, cores: (used / 1000 / seconds).toFixed(2) },
+      ];
+    }),
   );
 }
 
@@ -150,6 +171,8 @@ async function measureChange(): Promise<void> {
   const params = { installId };
   await callSteadily(gateway, key, RATE, () => delay(3_000)); // what is called often is compiled by then
   const quiet = await callSteadily(gateway, key, RATE, () => delay(5_000));
+  const before = processorTime(local);
+  const startedAt = performance.now();
   const { result: taken, calls } = await callSteadily(gateway, key, RATE, async () => {
     const changes: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
@@ -164,6 +187,8 @@ async function measureChange(): Promise<void> {
     }
     return changes;
   });
+  const seconds = (performance.now() - startedAt) / 1000;
+  const used = usedBetween(before, processorTime(local), seconds, { of: calls.length, name: 'call' });
   const millis = (of: typeof calls): number[] => of.map(({ sentAt, endedAt }) => endedAt - sentAt);
   const of = (share: number): Row => ({
     figure: `${quantile(millis(calls), share).toFixed(1)} ms, ${quantile(millis(quiet.calls), share).toFixed(1)} without`,
@@ -181,6 +206,7 @@ async function measureChange(): Promise<void> {
     'a call, p99': of(0.99),
     'a change, p50': { figure: `${quantile(taken, 0.5).toFixed(0)} ms` },
   });
+  console.table(used);
 }
 
 const TABLES: Record<string, () => Promise<void>> = {

@@ -33,25 +33,35 @@ const CATALOGUE = {
     provided: true,
     summary: 'Keep what it has in memory from one call to the next, whoever calls',
   },
+  /** Asked for by `headers` of an endpoint in a manifest; the gateway heeds it. */
+  'headers.read': {
+    interfaces: [],
+    provided: true,
+    summary: 'Read these headers of the requests that call it',
+  },
   'secrets.get': { interfaces: ['secrets'], provided: true, summary: 'Read the secrets set for it' },
-  'storage.kv': { interfaces: ['storage'], provided: true, summary: 'Keep its own records' },
-  'http.fetch': { interfaces: ['http'], provided: false, summary: 'Call other systems over HTTP' },
+  'storage.kv': { interfaces: ['storage', 'storage-v2'], provided: true, summary: 'Keep its own records' },
+  'http.fetch': { interfaces: ['http'], provided: true, summary: 'Call other systems over HTTP' },
   'ui.proxy': {
     interfaces: ['ui-proxy'],
-    provided: false,
+    provided: true,
     summary: 'Call named routes of the host application',
   },
   'scheduler.manage': {
     interfaces: ['scheduler'],
-    provided: false,
+    provided: true,
     summary: 'Run its handlers on a schedule',
   },
   'events.emit': { interfaces: [], provided: false, summary: 'Publish events' },
   'events.subscribe': { interfaces: [], provided: false, summary: 'Receive events' },
-  'metrics.emit': { interfaces: [], provided: false, summary: 'Report metrics' },
-  'invoice.manual.create': { interfaces: ['invoicing'], provided: false, summary: 'Create invoices' },
-  'client.read': { interfaces: ['clients'], provided: false, summary: 'Read clients' },
-  'service.read': { interfaces: ['services'], provided: false, summary: 'Read services' },
+  'metrics.emit': {
+    interfaces: ['metrics'],
+    provided: true,
+    summary: 'Report figures of its own to those who operate the platform',
+  },
+  'invoice.manual.create': { interfaces: ['invoicing'], provided: true, summary: 'Create invoices' },
+  'client.read': { interfaces: ['clients'], provided: true, summary: 'Read clients' },
+  'service.read': { interfaces: ['services'], provided: true, summary: 'Read services' },
 } as const satisfies Record<string, CapabilityEntry>;
 
 export type CapabilityName = keyof typeof CATALOGUE;
@@ -98,8 +108,11 @@ export function capabilityOfInterface(interfaceName: string): CapabilityName | u
   return CAPABILITY_NAMES.find((name) => capabilityEntry(name).interfaces.includes(interfaceName));
 }
 
-/** Whether a grant's scope allows a value. An absent key means the whole capability was granted; of hosts, nothing. */
+/** What leads out of the platform: a grant that names none opens none. */
+const NAMED_ONE_BY_ONE: readonly string[] = ['hosts', 'routes'];
+
+/** Whether a grant's scope allows a value. An absent key means the whole capability was granted; of hosts and routes, nothing. */
 export function scopeAllows(scope: CapabilityScope, key: string, value: string): boolean {
   const allowed = scope[key];
-  return allowed === undefined ? key !== 'hosts' : allowed.includes(value);
+  return allowed === undefined ? !NAMED_ONE_BY_ONE.includes(key) : allowed.includes(value);
 }

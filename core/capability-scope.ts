@@ -1,18 +1,20 @@
 import { z } from 'zod';
 import type { CapabilityName, CapabilityScope } from './capabilities.ts';
+import { requestHeaderName } from './request-header.ts';
+import { ANY_PUBLIC_HOST, hostPattern, patternCovers } from './host-pattern.ts';
 import { settingName } from './manifest/settings-schema.ts';
 
-const host = z
-  .string()
-  .max(260)
-  .regex(
-    /^(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$/,
-    'must be a host such as api.example.com, *.example.com or api.example.com:8443, in lower case and without a scheme',
-  );
 const namespace = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'must be a namespace of up to 128 of A-Z a-z 0-9 . _ -');
-const route = z.string().max(200).startsWith('/', 'must be a path that begins with "/"');
+/** In one spelling only: what has no `.` as a segment, no `%` and no query cannot lead elsewhere. */
+const route = z
+  .string()
+  .max(200)
+  .regex(
+    /^(\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+$/,
+    'must be a path such as /tickets/list: segments of A-Z a-z 0-9 . _ ~ - behind a "/" each, none of them "." or ".."',
+  );
 
 /** A topic of events. */
 export const topic = z
@@ -23,14 +25,20 @@ export const topic = z
 const narrowedTo = (key: string, item: z.ZodType<string>): z.ZodType<CapabilityScope> =>
   z.strictObject({ [key]: z.array(item).min(1).max(100).exactOptional() });
 
-const SCOPES: Partial<Record<CapabilityName, z.ZodType<CapabilityScope>>> = {
-  'http.fetch': narrowedTo('hosts', host),
-  'storage.kv': narrowedTo('namespaces', namespace),
-  'secrets.get': narrowedTo('names', settingName),
-  'ui.proxy': narrowedTo('routes', route),
-  'events.emit': narrowedTo('topics', topic),
-  'events.subscribe': narrowedTo('topics', topic),
-};
+/** What a manifest can narrow: the key of the scope, and what each value is. */
+const NARROWED = {
+  'http.fetch': ['hosts', hostPattern],
+  'headers.read': ['names', requestHeaderName],
+  'storage.kv': ['namespaces', namespace],
+  'secrets.get': ['names', settingName],
+  'ui.proxy': ['routes', route],
+  'events.emit': ['topics', topic],
+  'events.subscribe': ['topics', topic],
+} as const satisfies Partial<Record<CapabilityName, readonly [string, z.ZodType<string>]>>;
+
+const SCOPES: Partial<Record<CapabilityName, z.ZodType<CapabilityScope>>> = Object.fromEntries(
+  Object.entries(NARROWED).map(([name, [key, item]]) => [name, narrowedTo(key, item)]),
+);
 
 const NO_SCOPE: z.ZodType<CapabilityScope> = z
   .record(z.string(), z.array(z.string()))
@@ -38,9 +46,6 @@ const NO_SCOPE: z.ZodType<CapabilityScope> = z
     message: 'cannot be narrowed for this capability; remove "scope"',
     params: { code: 'scope_invalid' },
   });
-
-/** In a grant of `http.fetch`, which without hosts opens nothing: any host that is public. */
-export const ANY_PUBLIC_HOST = '*';
 
 /** What `user.read` tells of who called beside id and type, each of which an admin can withhold. */
 const userField = z.enum(['name', 'email', 'client']);
@@ -53,7 +58,13 @@ export function grantScopeSchema(capability: CapabilityName): z.ZodType<Capabili
   if (capability === 'user.read') return USER_FIELDS;
   if (capability !== 'http.fetch') return scopeSchema(capability);
   const anyHost = z.strictObject({ hosts: z.tuple([z.literal(ANY_PUBLIC_HOST)]) });
-  return z.union([narrowedTo('hosts', host), anyHost]);
+  return z.union([narrowedTo('hosts', hostPattern), anyHost]);
+}
+
+/** What the values of a capability's scope are called; undefined where there is nothing to narrow. */
+export function scopeKey(capability: CapabilityName): string | undefined {
+  if (capability === 'user.read') return 'fields';
+  return Object.hasOwn(NARROWED, capability) ? NARROWED[capability as keyof typeof NARROWED][0] : undefined;
 }
 
 /** What a capability may be narrowed to in a manifest; an empty scope means all of it. */
@@ -64,13 +75,7 @@ export function scopeSchema(capability: CapabilityName): z.ZodType<CapabilitySco
 /** Whether a scope allows all that another does. An absent key means all of it. */
 export function scopeCovers(wide: CapabilityScope, narrow: CapabilityScope): boolean {
   return Object.entries(wide).every(([key, allowed]) => {
-    const covers = key === 'hosts' ? hostCovers : (one: string, other: string): boolean => one === other;
+    const covers = key === 'hosts' ? patternCovers : (one: string, other: string): boolean => one === other;
     return narrow[key]?.every((value) => allowed.some((one) => covers(one, value))) ?? false;
   });
-}
-
-/** `*.example.com` is every host below that one, and no port but its own. */
-function hostCovers(allowed: string, host: string): boolean {
-  if (allowed === host || allowed === ANY_PUBLIC_HOST) return true;
-  return allowed.startsWith('*.') && host.replace(/^\*\./, '').endsWith(allowed.slice(1));
 }

@@ -36,8 +36,9 @@ const CODES = {
   CONSENT_INVALID: { kind: 'invalid', status: 422 }, // consent names a capability the version does not ask for
   MEDIA_TYPE_UNSUPPORTED: { kind: 'invalid', status: 415 }, // content-type is not one the route takes
   BODY_TOO_LARGE: { kind: 'invalid', status: 413 }, // request body over its cap
+  BODY_TOO_SLOW: { kind: 'invalid', status: 408 }, // request body not whole in time
   METHOD_NOT_ALLOWED: { kind: 'invalid', status: 405 }, // path exists, method does not
-  UPLOAD_METHOD_UNAVAILABLE: { kind: 'invalid', status: 422 }, // presigned upload asked of a store that has none
+  UPLOAD_METHOD_UNAVAILABLE: { kind: 'invalid', status: 422 }, // the upload, or the object store, does not take its bytes that way
   UPLOAD_MISMATCH: { kind: 'invalid', status: 422 }, // bytes received are not the size or sha256 announced
   UPLOAD_INCOMPLETE: { kind: 'conflict' }, // finalize before the bytes arrived
   UPLOAD_CLOSED: { kind: 'conflict' }, // the upload was finalized, aborted or has expired
@@ -49,6 +50,9 @@ const CODES = {
   MANIFEST_INVALID: { kind: 'invalid', status: 422 }, // manifest failed its schema or names a missing file
   COMPONENT_INVALID: { kind: 'invalid', status: 422 }, // not a component, or it cannot be transpiled
   WORLD_MISMATCH: { kind: 'invalid', status: 422 }, // component imports or exports outside the host world
+  SIGNATURE_INVALID: { kind: 'invalid', status: 422 }, // no signatures that the platform trusts for the publisher
+  SIGNATURE_REVOKED: { kind: 'conflict' }, // a version that was published is not signed by what is trusted now
+  VERSION_REVOKED: { kind: 'conflict' }, // an operator took the version back
   PUBLISHER_NOT_YOURS: { kind: 'forbidden' }, // publisher slug, or one that reads like it, belongs to another tenant
   VERSION_EXISTS: { kind: 'conflict' }, // versions are immutable
   OBJECT_CONFLICT: { kind: 'internal' }, // a write-once key holds other bytes
@@ -69,12 +73,22 @@ const CODES = {
   INSTALL_EXISTS: { kind: 'conflict' }, // installed already at another version
   STATE_CONFLICT: { kind: 'conflict' }, // the row is not in a state that allows this
   CAPABILITY_UNAVAILABLE: { kind: 'conflict', status: 422 }, // the version needs a capability this platform does not provide
+  TRUST_CHANGED: { kind: 'unavailable' }, // other keys are trusted than a moment ago; nothing was done
+  INSTALL_QUARANTINED: { kind: 'conflict', status: 503 }, // calls are refused while its version is not trusted; the install says why
   INSTALL_PAUSED: { kind: 'unavailable' }, // calls are refused until an admin resumes it
 
   // Storage capability
   STORAGE_MISSING: { kind: 'not_found' }, // no such record
   STORAGE_CONFLICT: { kind: 'conflict' }, // revision is not the current one
-  STORAGE_LIMIT: { kind: 'limit' }, // namespaces, keys, value size or total size over quota
+  STORAGE_LIMIT: { kind: 'limit' }, // namespaces, keys, value size or total size over quota, or too much in one call
+  STORAGE_NOT_A_COUNTER: { kind: 'conflict' }, // increment of a record whose value is no integer
+  STORAGE_OVERFLOW: { kind: 'conflict' }, // the sum does not fit into 64 bits
+
+  // Requests to other systems, for tenants
+  EGRESS_INVALID: { kind: 'invalid' }, // no request that could be sent: its URL, method or a header
+  EGRESS_NOT_ALLOWED: { kind: 'forbidden' }, // the grant, the operator or the kind of address forbids it
+  EGRESS_LIMITED: { kind: 'limit' }, // too many, too large, or more than the limits leave
+  EGRESS_FAILED: { kind: 'unavailable' }, // no answer: name, connection, certificate, time or what the server sent
 
   // Guest
   GUEST_TIMEOUT: { kind: 'guest', status: 504 }, // ran past its deadline and was stopped
@@ -90,12 +104,19 @@ const CODES = {
   // What we depend on
   BUNDLE_UNAVAILABLE: { kind: 'unavailable' }, // artifact not in the object store
   ARTIFACT_INVALID: { kind: 'internal' }, // artifact's digest or counter-signature is wrong
-  COMPONENT_TOOL_CRASHED: { kind: 'internal' }, // the process that inspects or precompiles was killed, crashed or could not start
+  COMPONENT_TOOL_CRASHED: { kind: 'internal' }, // the process that inspects or precompiles was killed or could not start
   TARGET_UNAVAILABLE: { kind: 'unavailable' }, // no precompile worker of the release that makes this artifact target took the task
   SECRET_UNREADABLE: { kind: 'internal' }, // sealed to another key, tenant, install or name, or damaged
-  RUNNER_BUSY: { kind: 'unavailable' }, // runner has no free sandbox, has too much to unpack, or is draining
+  RUNNER_BUSY: { kind: 'unavailable' }, // runner has no free sandbox, or has too much to unpack
+  RUNNER_DRAINING: { kind: 'unavailable' }, // runner was told to stop: another one takes what it refuses
   RUNNER_UNAVAILABLE: { kind: 'unavailable' }, // runner could not be reached: nothing was sent to it
   OUTCOME_UNKNOWN: { kind: 'unavailable', status: 504 }, // the runner was lost after the call had been sent to it, or the database after a change had been
+  HOST_APPLICATION_MISSING: { kind: 'forbidden' }, // none is connected to this platform
+  HOST_APPLICATION_REFUSED: { kind: 'forbidden' }, // it does not allow what was asked of it
+  HOST_INPUT_REFUSED: { kind: 'invalid', status: 422 }, // it does not take the input
+  HOST_ROUTE_MISSING: { kind: 'not_found' }, // it has no such route
+  HOST_APPLICATION_UNAVAILABLE: { kind: 'unavailable' }, // it was not reached, or turned the request away: nothing was done
+  HOST_APPLICATION_FAILED: { kind: 'unavailable', status: 502 }, // no answer, or none that can be understood: what was asked may have been done
   GATEWAY_UNAVAILABLE: { kind: 'unavailable' }, // worker or runner could not reach the gateway
   TEMPORAL_UNAVAILABLE: { kind: 'unavailable' }, // nothing was begun
   TEMPORAL_OUTCOME_UNKNOWN: { kind: 'unavailable' }, // Temporal may have taken the work; the routes answer 202
@@ -117,7 +138,12 @@ export interface Issue {
   path: string;
   code: string;
   message: string;
+  /** What may stand there. */
   expected?: string;
+  /** What stands there, cut short; only of what holds no secrets. */
+  found?: string;
+  /** What to write instead. */
+  fix?: string;
 }
 
 export interface ErrorOptions {

@@ -2,7 +2,7 @@ import type { ErrorCode } from './errors.ts';
 
 // The codes of the runner's wire contract. A runner answers no others: what else goes wrong within it is INTERNAL.
 
-/** What a runner says of itself or of its caller, with the HTTP status of the code. The last six are of `/v1/warm` alone. */
+/** What a runner says of itself or of its caller, with the HTTP status of the code. The last eight are of `/v1/warm` alone. */
 export const REFUSAL_CODES = [
   'INPUT_INVALID',
   'MEDIA_TYPE_UNSUPPORTED',
@@ -13,10 +13,13 @@ export const REFUSAL_CODES = [
   'TOKEN_INVALID',
   'CONCURRENCY_LIMITED',
   'RUNNER_BUSY',
+  'RUNNER_DRAINING',
   'INTERNAL',
   'BUNDLE_UNAVAILABLE',
   'OBJECT_STORE_UNAVAILABLE',
   'ARTIFACT_INVALID',
+  'SIGNATURE_REVOKED',
+  'GATEWAY_UNAVAILABLE',
   'GUEST_TRAPPED',
   'GUEST_TIMEOUT',
   'GUEST_OUT_OF_MEMORY',
@@ -35,6 +38,8 @@ export const OUTCOME_CODES = [
   'BUNDLE_UNAVAILABLE',
   'OBJECT_STORE_UNAVAILABLE',
   'ARTIFACT_INVALID',
+  'SIGNATURE_REVOKED',
+  'GATEWAY_UNAVAILABLE',
   'INTERNAL',
 ] as const satisfies readonly ErrorCode[];
 export type OutcomeCode = (typeof OUTCOME_CODES)[number];

@@ -32,6 +32,9 @@ const executeContext = z.object({
 /** No execution may be given longer. */
 export const MAX_TIMEOUT_MS = 300_000;
 
+/** A guest's request body at most. */
+export const MAX_REQUEST_BODY_BYTES = 16 * 1024 * 1024;
+
 const timeoutMs = z.int().min(1).max(MAX_TIMEOUT_MS);
 const memoryMb = z.int().min(1).max(1024);
 
@@ -41,7 +44,7 @@ const executeLimits = z.strictObject({
   response_bytes: z.int().min(0),
   /** Units: see docs/decisions/0020. Without it, more than an honest guest can use before its deadline. */
   fuel: z.int().min(1).optional(),
-  /** Kept whatever it is: no capability lets a guest send anything out yet. */
+  /** What it may send to other systems: heads and bodies of its requests, before TLS. Without it, what a runner allows by itself. */
   egress_bytes: z.int().min(0).optional(),
 });
 
@@ -96,6 +99,8 @@ const sentRequest = z.object({
   limits: executeLimits,
   config: config.optional(),
   providers: z.array(provider),
+  /** Capabilities that are switched off for the tenant, so that a guest's log can say why it was denied them. */
+  switched_off: z.array(z.string()).optional(),
   secret_envelope: secretEnvelope.optional(),
   user: executeUser.optional(),
 });
@@ -175,7 +180,8 @@ export const executeResponse = z.object({
     memory_bytes: z.number().nonnegative(),
     egress_bytes: z.number().nonnegative(),
   }),
-  error: z.object({ code: z.string(), message: z.string() }).optional(),
+  /** `exception`: what the guest ended with, for who may debug the extension. */
+  error: z.object({ code: z.string(), message: z.string(), exception: z.string().optional() }).optional(),
 });
 export type ExecuteResponse = z.infer<typeof executeResponse>;
 

@@ -1,5 +1,5 @@
 import type { CapabilityName, CapabilityScope, Grant } from './capabilities.ts';
-import { ANY_PUBLIC_HOST } from './capability-scope.ts';
+import { ANY_PUBLIC_HOST } from './host-pattern.ts';
 import { needsHosts } from './grants.ts';
 
 const PREPOSITIONS: Readonly<Record<string, string>> = {

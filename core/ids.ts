@@ -83,6 +83,14 @@ export function settingsWorkflowId(installId: string, versionId: string): string
   return `settings:${installId}:${versionId}`;
 }
 
+/** Changes of what is trusted, each under an id of its own: a running one is joined. */
+export function trustWorkflowId(
+  kind: 'trust-key' | 'revoke-key' | 'revoke-version' | 'sign-version' | 'transfer-publisher',
+  id: string,
+): string {
+  return `${kind}:${id}`;
+}
+
 /** Lower case, runs of other characters than a-z0-9 as one '-', none at the ends. The first dot of `publisher.name` divides. */
 export function publisherSlug(publisher: string): string {
   return publisher

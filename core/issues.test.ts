@@ -26,6 +26,15 @@ describe('faults of an input', () => {
     );
   });
 
+  it('name each type that a value may have once, however many forms of it there are', () => {
+    const messageOf = (one: z.ZodType): string | undefined => {
+      const { error } = one.safeParse(1);
+      return error && issuesOf(error)[0]?.message;
+    };
+    expect(messageOf(z.union([z.base64(), z.base64url()]))).toBe('must be a string');
+    expect(messageOf(z.union([z.string(), z.boolean()]))).toBe('must be a string or a boolean');
+  });
+
   it('do not call a member missing of which it is not told what was there', () => {
     const { error } = z.object({ name: z.string() }).safeParse({ name: 3 });
     expect(error && issuesOf(error)).toEqual([

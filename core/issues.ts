@@ -19,26 +19,36 @@ export function parseInput<Schema extends z.ZodType>(
  * `reportInput: true`, or a missing member reads as one of a wrong type.
  */
 export function issuesOf(error: z.ZodError): Issue[] {
-  return error.issues.flatMap((issue) => toIssues(issue, []));
+  return faultsOf(error).map(({ at, ...fault }) => ({ path: jsonPath(at), ...fault }));
+}
+
+/** An issue whose place is not written down yet. */
+export interface Fault extends Omit<Issue, 'path'> {
+  at: readonly PropertyKey[];
+}
+
+/** The same, for whoever looks at what stands there. */
+export function faultsOf(error: z.ZodError): Fault[] {
+  return error.issues.flatMap((issue) => toFaults(issue, []));
 }
 
 /** `api.endpoints[0].method`; the empty path is the value itself. */
-function jsonPath(path: readonly PropertyKey[]): string {
+export function jsonPath(path: readonly PropertyKey[]): string {
   return path
     .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
     .join('')
     .replace(/^\./, '');
 }
 
-function toIssues(issue: ZodIssue, base: readonly PropertyKey[]): Issue[] {
+function toFaults(issue: ZodIssue, base: readonly PropertyKey[]): Fault[] {
   const path = [...base, ...issue.path];
-  const at = (message: string, expected?: string): Issue[] => [
-    { path: jsonPath(path), code: codeOf(issue), message, ...(expected === undefined ? {} : { expected }) },
+  const at = (message: string, expected?: string): Fault[] => [
+    { at: path, code: codeOf(issue), message, ...(expected === undefined ? {} : { expected }) },
   ];
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => ({
-        path: jsonPath([...path, key]),
+        at: [...path, key],
         code: issue.code,
         message: 'is not a known key; check its spelling or remove it',
       }));
@@ -47,7 +57,7 @@ function toIssues(issue: ZodIssue, base: readonly PropertyKey[]): Issue[] {
       const branches = issue.errors.toSorted((a, b) => depthOf(b) - depthOf(a));
       const [meant] = branches;
       if (meant === undefined || depthOf(meant) === 0) return at(unionMessage(issue));
-      return meant.flatMap((inner) => toIssues(inner, path));
+      return meant.flatMap((inner) => toFaults(inner, path));
     }
     case 'invalid_type':
       return 'input' in issue && issue.input === undefined
@@ -59,18 +69,33 @@ function toIssues(issue: ZodIssue, base: readonly PropertyKey[]): Issue[] {
     }
     case 'invalid_key':
     case 'invalid_element':
-      return issue.issues.flatMap((inner) => toIssues({ ...inner, path: [] }, path));
+      return issue.issues.flatMap((inner) => toFaults({ ...inner, path: [] }, path));
+    case 'too_big':
+    case 'too_small': {
+      const rule = sizeRule(issue);
+      return at(`must ${rule}`, rule);
+    }
     default:
       return at(issue.message);
   }
 }
 
+function sizeRule(issue: z.core.$ZodIssueTooBig | z.core.$ZodIssueTooSmall): string {
+  const most = issue.code === 'too_big';
+  const count = String(most ? issue.maximum : issue.minimum);
+  const bound = `at ${most ? 'most' : 'least'} ${count}`;
+  const plural = count === '1' ? '' : 's';
+  if (issue.origin === 'string') return `have ${bound} character${plural}`;
+  return issue.origin === 'array' ? `have ${bound} item${plural}` : `be ${bound}`;
+}
+
 function unionMessage(issue: z.core.$ZodIssueInvalidUnion): string {
   if (issue.discriminator !== undefined) return issue.message;
-  const types = issue.errors
-    .flat()
-    .flatMap((inner) => (inner.code === 'invalid_type' ? [inner.expected] : []));
-  return types.length === 0 ? issue.message : `must be ${types.map(withArticle).join(' or ')}`;
+  // Once each: two forms of a string are one type.
+  const types = new Set(
+    issue.errors.flat().flatMap((inner) => (inner.code === 'invalid_type' ? [inner.expected] : [])),
+  );
+  return types.size === 0 ? issue.message : `must be ${[...types].map(withArticle).join(' or ')}`;
 }
 
 /** How far into a value a branch of a union came; a wrong type at the top is no way at all. */

@@ -5,7 +5,7 @@ export const PERMISSIONS = [
   'extension:install', // install, configure, consent
   'extension:publish',
   'extension:debug',
-  'tenant:admin', // everything about keys of its own tenant, and endpoints with names of the extension's own
+  'tenant:admin', // everything about keys of its own tenant, and all that extensions name themselves (own-permission.ts)
   'platform:operate',
 ] as const;
 

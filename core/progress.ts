@@ -1,4 +1,4 @@
-import type { ErrorCode } from './errors.ts';
+import type { ErrorCode, Issue } from './errors.ts';
 
 /** Steps of a publish, in order. */
 export const PUBLISH_STEPS = ['verify', 'promote', 'precompile', 'register'] as const;
@@ -42,6 +42,10 @@ export const PUBLISH_STATUSES = [
 ] as const;
 export type PublishStatus = (typeof PUBLISH_STATUSES)[number];
 export const PUBLISH_ENDED: readonly PublishStatus[] = ['published', 'rejected', 'aborted', 'failed'];
+
+/** `quarantined`: it was published and is not trusted any more, which may pass. `revoked`: an operator took it back for good. */
+export const VERSION_STATUSES = ['published', 'quarantined', 'revoked'] as const;
+export type VersionStatus = (typeof VERSION_STATUSES)[number];
 
 export const INSTALL_STATUSES = [
   'installing',
@@ -123,6 +127,8 @@ export interface Check {
   result: 'passed' | 'failed' | 'skipped';
   required: boolean;
   detail?: string;
+  /** What is at fault, one by one: of many the first. */
+  issues?: readonly Issue[];
 }
 
 export function pendingSteps<Name extends string>(names: readonly Name[]): Step<Name>[] {

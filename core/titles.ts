@@ -62,4 +62,8 @@ export function purgeTitle({
   return summary(`Purge${what} install ${installId} of tenant ${tenantId} after its grace`);
 }
 
+export const ADOPT_TRUST_TITLE = 'Hold what is published against the trust bundle that workers have now';
+
+export const JUDGE_PUBLISHED_TITLE = 'Hold against what is trusted what is not held against it yet';
+
 export const HOUSEKEEPING_TITLE = 'Sweep what nobody needs any more';

@@ -28,7 +28,7 @@ describe('an upgrade', () => {
     ['asks for the same', [NOTES]],
     ['asks for less', []],
     ['asks for what every install has', [NOTES, 'user.read']],
-    ['asks for what nobody serves', [NOTES, { name: 'http.fetch', optional: true }]],
+    ['asks for what nobody serves', [NOTES, { name: 'events.emit', optional: true }]],
   ])('goes straight through if it %s', (_what, capabilities) => {
     const check = checkUpgrade(install(), manifest({ capabilities }));
     expect(check).toEqual({ needsConsent: false, added: [], settingsNeeded: [] });

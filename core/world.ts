@@ -8,7 +8,18 @@ export const WORLD = {
   secrets: { get: 'result', 'list-keys': 'value' },
   http: { fetch: 'result' },
   storage: { get: 'result', put: 'result', delete: 'result', 'list-entries': 'result' },
+  'storage-v2': {
+    get: 'result',
+    put: 'result',
+    delete: 'result',
+    'list-entries': 'result',
+    increment: 'result',
+    'get-many': 'result',
+    'put-many': 'result',
+    'delete-many': 'result',
+  },
   logging: { 'log-info': 'value', 'log-warn': 'value', 'log-error': 'value' },
+  metrics: { count: 'value', observe: 'value' },
   random: { 'get-random-bytes': 'value', 'get-random-u64': 'value' },
   'ui-proxy': { 'call-route': 'result' },
   user: { 'get-user': 'result' },
@@ -21,6 +32,9 @@ export const WORLD = {
     'delete-schedule': 'value',
     'get-endpoints': 'result',
   },
+  invoicing: { 'create-manual-invoice': 'value' },
+  clients: { 'list-clients': 'result', 'get-client': 'result' },
+  services: { 'list-services': 'result', 'get-service': 'result' },
 } as const satisfies Record<string, Record<string, 'value' | 'result'>>;
 
 const PACKAGE = 'alga:extension/';

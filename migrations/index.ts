@@ -21,6 +21,17 @@ import * as findKeysByMaker from './20261129T123000-find-keys-by-maker.ts';
 import * as switchCapabilitiesOff from './20261129T170000-switch-capabilities-off.ts';
 import * as findWhatIsOver from './20261129T171000-find-what-is-over.ts';
 import * as changeVersions from './20261129T180000-change-versions.ts';
+import * as notifyCallChanges from './20261129T230000-notify-call-changes.ts';
+import * as expireRecords from './20261130T100000-expire-records.ts';
+import * as keepExceptions from './20261130T120000-keep-exceptions.ts';
+import * as retryEndpoints from './20261130T150000-retry-endpoints.ts';
+import * as completeTheEdgesOfCalls from './20261130T160000-complete-the-edges-of-calls.ts';
+import * as leaveRoomForEnds from './20261130T170000-leave-room-for-ends.ts';
+import * as letKeysHoldExtensionsPermissions from './20261130T170000-let-keys-hold-extensions-permissions.ts';
+import * as trustSignatures from './20261130T180000-trust-signatures.ts';
+import * as publishFromInitiate from './20261130T190000-publish-from-initiate.ts';
+import * as transferPublishers from './20261130T190001-transfer-publishers.ts';
+import * as announceContentTypes from './20261130T200000-announce-content-types.ts';
 
 /**
  * Every migration in order, by the name the database records: no file extension, so that builds do not change it. One that the release
@@ -49,4 +60,15 @@ export const migrations: Migrations = {
   '20261129T170000-switch-capabilities-off': switchCapabilitiesOff,
   '20261129T171000-find-what-is-over': findWhatIsOver,
   '20261129T180000-change-versions': changeVersions,
+  '20261129T230000-notify-call-changes': notifyCallChanges,
+  '20261130T100000-expire-records': expireRecords,
+  '20261130T120000-keep-exceptions': keepExceptions,
+  '20261130T150000-retry-endpoints': retryEndpoints,
+  '20261130T160000-complete-the-edges-of-calls': completeTheEdgesOfCalls,
+  '20261130T170000-leave-room-for-ends': leaveRoomForEnds,
+  '20261130T170000-let-keys-hold-extensions-permissions': letKeysHoldExtensionsPermissions,
+  '20261130T180000-trust-signatures': trustSignatures,
+  '20261130T190000-publish-from-initiate': publishFromInitiate,
+  '20261130T190001-transfer-publishers': transferPublishers,
+  '20261130T200000-announce-content-types': announceContentTypes,
 };

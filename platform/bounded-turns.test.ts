@@ -23,6 +23,8 @@ function setup(limits = { atOnce: 2, waiting: 2 }) {
 const settled = () => new Promise(setImmediate);
 
 interface Work {
+  /** Of its key, in the order they came. */
+  nth: number;
   end: () => void;
   giveUp: () => void;
 }
@@ -31,19 +33,30 @@ interface Work {
 class Key {
   readonly running: Work[] = [];
   readonly waiting: Work[] = [];
+  #came = 0;
 
   begin(turns: BoundedTurns, name: string): Work {
     const gate = Promise.withResolvers<undefined>();
     const abort = new AbortController();
-    const work = { end: () => gate.resolve(undefined), giveUp: () => abort.abort(new Error('gone')) };
+    const nth = this.#came++;
+    const work = { nth, end: () => gate.resolve(undefined), giveUp: () => abort.abort(new Error('gone')) };
     this.waiting.push(work);
     const run = turns.run(name, abort.signal, () => {
-      expect(this.waiting.shift()).toBe(work); // in the order they came
+      this.#forget(work);
       this.running.push(work);
       return gate.promise;
     });
-    run.catch(() => this.waiting.splice(this.waiting.indexOf(work), 1)); // refused, or it gave up
+    run.catch(() => this.#forget(work)); // refused, or it gave up
     return work;
+  }
+
+  /** Whether somebody waits who came before somebody who has a turn. */
+  get isOvertaken(): boolean {
+    return this.waiting.some(({ nth }) => this.running.some((work) => work.nth > nth));
+  }
+
+  #forget(work: Work): void {
+    this.waiting.splice(this.waiting.indexOf(work), 1);
   }
 }
 
@@ -128,6 +141,7 @@ describe('bounded turns', () => {
           } else if (does.kind === 'end') key.running.shift()?.end();
           else key.waiting.at(-1)?.giveUp();
           await settled();
+          expect(key.isOvertaken).toBe(false);
           if (does.kind === 'bound' || does.kind === 'give up' || key.waiting.length === 0) continue;
           expect(key.running.length).toBeGreaterThanOrEqual(atOnce);
         }

@@ -4,6 +4,8 @@ import { PlatformError } from '../core/errors.ts';
 export interface BoundedTurns {
   /** Throws CONCURRENCY_LIMITED; what its signal throws if that aborts before the work's turn. */
   run<Result>(key: string, signal: AbortSignal, work: () => Promise<Result>): Promise<Result>;
+  /** A turn, if there is one at once: what gives it back. */
+  enter(key: string): (() => void) | undefined;
   /** Whether more work of the key would be refused. */
   isFull(key: string): boolean;
   /** Whether more work of the key would not run at once. */
@@ -78,6 +80,13 @@ export function createBoundedTurns(limits: TurnLimits): BoundedTurns {
       } finally {
         leave(key, queue);
       }
+    },
+    enter(key) {
+      const queue = queues.get(key) ?? { running: 0, waiting: new Set() };
+      if (queue.waiting.size > 0 || !hasRoom(queue)) return undefined;
+      queues.set(key, queue);
+      queue.running += 1;
+      return () => leave(key, queue);
     },
     isFull(key) {
       const queue = queues.get(key);

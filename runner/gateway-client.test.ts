@@ -39,8 +39,13 @@ async function setup(answer: (path: string) => [number, unknown] | undefined) {
   );
   cleanups.push(() => client.close());
   const abort = new AbortController();
-  // The client reads these two of a call and nothing else.
-  const call = { executionToken: 'execution-token', signal: abort.signal } as CallContext;
+  // The client reads these of a call and nothing else.
+  const read: Partial<CallContext> = {
+    executionToken: 'execution-token',
+    signal: abort.signal,
+    timeLeftMs: () => 1_234.5,
+  };
+  const call = read as CallContext;
   return { client, seen, call, abort, stop: () => server.close(0) };
 }
 
@@ -50,7 +55,11 @@ describe("the gateway's client", () => {
     expect(await client.call('storage/get', { key: 'a' }, call)).toEqual({ body: { value: 1 } });
     expect(seen[0]).toMatchObject({
       path: '/api/internal/host/storage/get',
-      headers: { authorization: 'Bearer runner-token', 'x-execution-token': 'execution-token' },
+      headers: {
+        authorization: 'Bearer runner-token',
+        'x-execution-token': 'execution-token',
+        'x-deadline-ms': '1234',
+      },
     });
   });
 
@@ -73,6 +82,26 @@ describe("the gateway's client", () => {
     await client.call('storage/get', { key: 'a' }, call);
     expect(seen[1]?.headers['content-type']).toBe('application/json');
     expect(JSON.parse(String(seen[1]?.body))).toEqual({ key: 'a' });
+  });
+
+  it('hands on what a problem says is wrong, of faults in the arguments each, and not without end', async () => {
+    const told = { type: 't', title: 't', status: 400, requestId: 'r', detail: 'a namespace is full' };
+    const issues = [
+      { path: 'key', code: 'c', message: 'is too long' },
+      { path: 'limit', code: 'c', message: 'x'.repeat(2_000) },
+    ];
+    const { client, call } = await setup((path) => [
+      400,
+      path.endsWith('put') ? { ...told, code: 'STORAGE_LIMIT' } : { ...told, code: 'INPUT_INVALID', issues },
+    ]);
+    expect(await client.call('storage-v2/put', {}, call)).toEqual({
+      code: 'STORAGE_LIMIT',
+      detail: 'a namespace is full',
+    });
+    expect(await client.call('storage-v2/list', {}, call)).toEqual({
+      code: 'INPUT_INVALID',
+      detail: `key: is too long; limit: ${'x'.repeat(2_000)}`.slice(0, 1_000),
+    });
   });
 
   it('takes a frame that is none for a gateway that did not answer', async () => {
@@ -100,6 +129,18 @@ describe("the gateway's client", () => {
     await stop();
     cleanups.shift();
     await ends;
+  });
+
+  it('lets no call of the gateway’s own wait behind what it asks of a host application that has frozen', async () => {
+    const { client, call, abort } = await setup((path) =>
+      path.includes('/storage/') ? [200, {}] : undefined,
+    );
+    const frozen = Array.from({ length: 600 }, () => client.call('clients/list-clients', {}, call));
+    expect(await client.call('storage/get', {}, call)).toEqual({ body: {} });
+    abort.abort();
+    expect(new Set((await Promise.all(frozen)).map((answer) => JSON.stringify(answer)))).toEqual(
+      new Set(['{"code":"GATEWAY_UNAVAILABLE"}']),
+    );
   });
 
   it('says when the gateway is away', async () => {

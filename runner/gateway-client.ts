@@ -1,6 +1,15 @@
 import { Pool } from 'undici';
+import { DEADLINE_HEADER } from '../core/api/host-application.ts';
 import { HOST_FRAME_TYPE } from '../core/api/host-storage.ts';
-import { readUiInstall, requestPrecompile, uiInstall, type UiInstall } from '../core/api/internal.ts';
+import {
+  bundleTrust,
+  readBundleTrust,
+  readUiInstall,
+  requestPrecompile,
+  uiInstall,
+  type BundleTrust,
+  type UiInstall,
+} from '../core/api/internal.ts';
 import { problem } from '../core/api/problem.ts';
 import { PlatformError } from '../core/errors.ts';
 import { decodeFrame, encodeFrame } from '../core/execute-frame.ts';
@@ -10,20 +19,28 @@ import type { CallContext, HostApi } from './capabilities/capability.ts';
 
 /** Calls of a tenant wait their turn in the gateway, each on its connection: so many tenants can, and the next still gets one. */
 const CONNECTIONS = 512;
+/** What the gateway asks of others, who may be slow or frozen: no call of the gateway's own waits behind those. */
+const OF_OTHERS = /^(clients|services|invoicing|ui-proxy)\//;
 /** Strangers ask about UIs: host calls do not wait behind them. */
 const UI_CONNECTIONS = 8;
 const UI_TIMEOUT_MS = 5_000;
+/** Somebody waits for the bundle to be loaded. */
+const TRUST_TIMEOUT_MS = 5_000;
 /** The gateway answers once Temporal has taken the request. */
 const PRECOMPILE_TIMEOUT_MS = 15_000;
 /** A page of an older gateway at its largest: 100 values of 64 KiB in base64, and their keys. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /** Of a problem, all that a runner acts on. */
-const refusal = problem.pick({ code: true });
+const refusal = problem.pick({ code: true, detail: true, issues: true }).partial({ detail: true });
+/** Of what is wrong, as guests are told. */
+const MAX_DETAIL_CHARACTERS = 1_000;
 
 export interface GatewayClient extends HostApi {
   /** Undefined if no install's UI may be served from this hash. Throws GATEWAY_UNAVAILABLE. */
   uiInstall(extensionId: string, contentHash: string): Promise<UiInstall | undefined>;
+  /** What is trusted, and of a bundle. Throws GATEWAY_UNAVAILABLE. */
+  bundleTrust(contentHash: string): Promise<BundleTrust>;
   /** Has the artifact made for the target, if that is not under way. Throws GATEWAY_UNAVAILABLE unless it was taken. */
   requestPrecompile(contentHash: string, target: string): Promise<void>;
   close(): Promise<void>;
@@ -50,6 +67,7 @@ export function createGatewayClient(
   const base = new URL(options.baseUrl);
   const prefix = base.pathname.replace(/\/$/, '');
   const pool = new Pool(base.origin, { connections: CONNECTIONS, maxResponseSize: MAX_ANSWER_BYTES });
+  const othersPool = new Pool(base.origin, { connections: CONNECTIONS, maxResponseSize: MAX_ANSWER_BYTES });
   const uiPool = new Pool(base.origin, { connections: UI_CONNECTIONS, maxResponseSize: MAX_ANSWER_BYTES });
   const authorization = `Bearer ${options.token.reveal()}`;
 
@@ -75,19 +93,22 @@ export function createGatewayClient(
   };
 
   return {
-    async call(path: string, body: unknown, { executionToken, signal }: CallContext, bytes?: Uint8Array) {
+    async call(path: string, body: unknown, call: CallContext, bytes?: Uint8Array) {
+      const { executionToken, signal } = call;
+      const init: Init = {
+        method: 'POST',
+        headers: {
+          'content-type': bytes ? HOST_FRAME_TYPE : 'application/json',
+          accept: `${HOST_FRAME_TYPE}, application/json;q=0.5`,
+          'x-execution-token': executionToken,
+          [DEADLINE_HEADER]: String(Math.max(1, Math.floor(call.timeLeftMs()))),
+        },
+        body: bytes ? Buffer.concat(encodeFrame(body, bytes)) : JSON.stringify(body),
+        signal,
+      };
       let reply: Answer;
       try {
-        reply = await request(`/api/internal/host/${path}`, {
-          method: 'POST',
-          headers: {
-            'content-type': bytes ? HOST_FRAME_TYPE : 'application/json',
-            accept: `${HOST_FRAME_TYPE}, application/json;q=0.5`,
-            'x-execution-token': executionToken,
-          },
-          body: bytes ? Buffer.concat(encodeFrame(body, bytes)) : JSON.stringify(body),
-          signal,
-        });
+        reply = await request(`/api/internal/host/${path}`, init, OF_OTHERS.test(path) ? othersPool : pool);
       } catch (err) {
         // At its deadline nobody waits for the answer any more.
         if (!signal.aborted) logger.warn({ err, path }, 'host call did not reach the gateway');
@@ -95,7 +116,7 @@ export function createGatewayClient(
       }
       const { status, ...answer } = reply;
       if (status >= 200 && status < 300) return answer;
-      return { code: refusal.safeParse(answer.body).data?.code ?? 'INTERNAL' };
+      return refusalOf(answer.body);
     },
     async uiInstall(extensionId, contentHash) {
       const query = new URLSearchParams({ extensionId, contentHash });
@@ -106,6 +127,15 @@ export function createGatewayClient(
       const parsed = uiInstall.safeParse(body);
       if (status === 200 && parsed.success) return parsed.data;
       throw new PlatformError('GATEWAY_UNAVAILABLE', `the gateway answered ${status} about a UI`);
+    },
+    async bundleTrust(contentHash) {
+      const query = new URLSearchParams({ contentHash });
+      const signal = AbortSignal.timeout(TRUST_TIMEOUT_MS);
+      const path = `${readBundleTrust.path}?${query.toString()}`;
+      const { status, body } = await request(path, { method: 'GET', signal });
+      const parsed = bundleTrust.safeParse(body);
+      if (status === 200 && parsed.success) return parsed.data;
+      throw new PlatformError('GATEWAY_UNAVAILABLE', `the gateway answered ${status} about trust`);
     },
     async requestPrecompile(contentHash, target) {
       const { status, body } = await request(requestPrecompile.path, {
@@ -122,9 +152,17 @@ export function createGatewayClient(
       );
     },
     async close() {
-      await Promise.all([pool.close(), uiPool.close()]);
+      await Promise.all([pool.close(), othersPool.close(), uiPool.close()]);
     },
   };
+}
+
+function refusalOf(body: unknown): { code: string; detail?: string } {
+  const { data } = refusal.safeParse(body);
+  if (!data) return { code: 'INTERNAL' };
+  const { code, issues, detail } = data;
+  const said = issues?.map(({ path, message }) => `${path}: ${message}`).join('; ') ?? detail;
+  return { code, ...(said !== undefined && { detail: said.slice(0, MAX_DETAIL_CHARACTERS) }) };
 }
 
 function parseFrame(bytes: Uint8Array, path: string): Pick<Answer, 'body' | 'bytes'> {

@@ -3,7 +3,7 @@ import { PlatformError } from '../core/errors.ts';
 import type { ExecutionResult } from './execution/run-execution.ts';
 import { createRunnerMetrics } from './metrics.ts';
 
-const used = { cpuMs: 1, memoryBytes: 1, fuel: 1 };
+const used = { cpuMs: 1, memoryBytes: 1, fuel: 1, egressBytes: 0 };
 const fine: ExecutionResult = {
   ok: true,
   response: { status: 200, headers: {}, body: new Uint8Array() },

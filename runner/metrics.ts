@@ -2,7 +2,9 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import { isPlatformError } from '../core/errors.ts';
 import { isRefusalCode } from '../core/execute-codes.ts';
 import type { CountLookup } from './cache/count-lookup.ts';
+import type { CountEgress } from './capabilities/capability.ts';
 import type { CountHostCall, RunExecution } from './execution/run-execution.ts';
+import { createGuestMetrics, type GuestMetrics } from './guest-metrics.ts';
 import type { SandboxPool } from './sandbox/pool.ts';
 import type { LossReason } from './sandbox/sandbox-lost.ts';
 
@@ -12,10 +14,16 @@ const EXECUTION_SECONDS = [
 
 const MEMORY_BYTES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024].map((mib) => mib * 1024 * 1024);
 
-/** What a runner tells operators of itself. No label names a tenant, an install or anything else that strangers could make more of. */
+/**
+ * What a runner tells operators of itself. No label names a tenant, an install or anything else that strangers could make more of, but those
+ * of what guests tell, which is bounded (`guest-metrics.ts`).
+ */
 export interface RunnerMetrics {
   countLookup: CountLookup;
   countHostCall: CountHostCall;
+  countEgress: CountEgress;
+  /** What guests tell, beside what the runner does. */
+  guests: GuestMetrics;
   /** The same, counted and timed. */
   measured(runExecution: RunExecution): RunExecution;
   countUnload: () => void;
@@ -70,6 +78,36 @@ export function createRunnerMetrics(): RunnerMetrics {
     labelNames: ['function', 'result'],
     registers,
   });
+  const droppedOfGuests = new Counter({
+    name: 'alga_runner_guest_metrics_dropped_total',
+    help: "Emissions of guests' metrics that were left out, by why.",
+    labelNames: ['reason'],
+    registers,
+  });
+  const guests = createGuestMetrics({
+    now: Date.now,
+    countDropped: (reason) => droppedOfGuests.inc({ reason }),
+  });
+  new Gauge({
+    name: 'alga_runner_guest_metric_lines',
+    help: "Lines of this text that guests' metrics take.",
+    registers,
+    collect() {
+      this.set(guests.lines);
+    },
+  });
+  const egressRequests = new Counter({
+    name: 'alga_runner_egress_requests_total',
+    help: 'Requests of guests to other systems: answered, or the error that the guest was told.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const egressBytes = new Counter({
+    name: 'alga_runner_egress_bytes_total',
+    help: 'Bytes of requests of guests to other systems, and of the bodies of their answers.',
+    labelNames: ['direction'],
+    registers,
+  });
   const ends = new Counter({
     name: 'alga_runner_sandbox_ends_total',
     help: 'Sandbox processes that ended, by why: reclaimed (idle, or others needed its place), timeout, memory, unresponsive, crashed, protocol, closing.',
@@ -85,8 +123,13 @@ export function createRunnerMetrics(): RunnerMetrics {
   return {
     countUnload: () => unloads.inc(),
     countEnd: (reason) => ends.inc({ reason }),
-    countLookup: (cache, tier) => lookups.inc({ cache, tier }),
+    countLookup: (cache, tier, count = 1) => lookups.inc({ cache, tier }, count),
     countHostCall: (name, result) => hostCalls.inc({ function: name, result }),
+    countEgress: (outcome, { sent, received }) => {
+      egressRequests.inc({ outcome });
+      egressBytes.inc({ direction: 'sent' }, sent);
+      egressBytes.inc({ direction: 'received' }, received);
+    },
     measured: (runExecution) => async (input) => {
       const started = performance.now();
       try {
@@ -129,7 +172,8 @@ export function createRunnerMetrics(): RunnerMetrics {
         },
       });
     },
-    text: () => registry.metrics(),
+    guests,
+    text: async () => `${await registry.metrics()}${guests.text()}`,
     contentType: registry.contentType,
   };
 }

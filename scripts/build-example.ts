@@ -11,6 +11,7 @@ import {
   type GuestEngine,
   type StarlingMonkeyFeature,
 } from './componentize.ts';
+import { positionsMap } from './positions-map.ts';
 import { compileRust, rustParts } from './rust-component.ts';
 
 const SOURCE = 'src/main.ts';
@@ -29,7 +30,7 @@ export interface BuildOptions {
 
 export interface BuiltExample {
   component: Uint8Array;
-  /** Everything the bundle holds: manifest.json, entry.wasm, metadata.json, ui/**. */
+  /** Everything the bundle holds: manifest.json, entry.wasm, metadata.json, main.js.map, ui/**. */
   files: { path: string; bytes: Uint8Array }[];
   cached: boolean;
 }
@@ -37,7 +38,7 @@ export interface BuiltExample {
 /** Builds the extension in a folder, which holds a crate or `src/main.ts`, to a component, beside its manifest and UI. */
 export async function buildExample(folder: string, options: BuildOptions): Promise<BuiltExample> {
   const { cacheDir, log } = options;
-  const { toolchain, madeOf, make } = await recipeOf(folder, options);
+  const { toolchain, madeOf, make, sourceMap } = await recipeOf(folder, options);
   const cachedAt = join(cacheDir, `${hashOf(madeOf)}.wasm`);
 
   let component = await readIfThere(cachedAt);
@@ -48,7 +49,7 @@ export async function buildExample(folder: string, options: BuildOptions): Promi
     await writeWhole(cachedAt, component);
     log?.(`built ${folder} in ${Math.round(performance.now() - started)} ms`);
   }
-  return { component, files: await bundleFiles(folder, component, toolchain), cached };
+  return { component, files: await bundleFiles(folder, component, toolchain, sourceMap), cached };
 }
 
 interface Recipe {
@@ -57,6 +58,8 @@ interface Recipe {
   /** The same gives the same component. */
   madeOf: unknown;
   make: () => Promise<Uint8Array>;
+  /** Of `main.js`, as stacks name the author's module. */
+  sourceMap?: string;
 }
 
 async function recipeOf(
@@ -73,19 +76,26 @@ async function recipeOf(
   }
   const source = stripTypeScriptTypes(await readFile(join(folder, SOURCE), 'utf8'));
   const parts = await componentParts(source, engine, disableFeatures);
-  return { toolchain: parts.toolchain, madeOf: parts, make: () => componentize(parts) };
+  return {
+    toolchain: parts.toolchain,
+    madeOf: parts,
+    make: () => componentize(parts),
+    sourceMap: positionsMap(source, SOURCE, 'main.js'),
+  };
 }
 
 async function bundleFiles(
   folder: string,
   component: Uint8Array,
   toolchain: Record<string, string>,
+  sourceMap: string | undefined,
 ): Promise<BuiltExample['files']> {
   const metadata = { toolchain };
   const files = [
     { path: 'manifest.json', bytes: await readFile(join(folder, 'manifest.json')) },
     { path: 'entry.wasm', bytes: component },
     { path: 'metadata.json', bytes: Buffer.from(`${JSON.stringify(metadata, null, 2)}\n`) },
+    ...(sourceMap === undefined ? [] : [{ path: 'main.js.map', bytes: Buffer.from(sourceMap) }]),
   ];
   const ui = join(folder, 'ui');
   for (const entry of await entriesIfThere(ui)) {

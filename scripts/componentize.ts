@@ -19,13 +19,17 @@ const QUICKJS_PACKAGE = createRequire(import.meta.url).resolve('componentize-qjs
 export const GUEST_ENGINES = ['starlingmonkey', 'quickjs'] as const;
 export type GuestEngine = (typeof GUEST_ENGINES)[number];
 
-const QUICKJS_MODULES = [
-  'quickjs.ts',
-  'random.ts',
-  'text-encoding.ts',
-  'quickjs-random.ts',
-  'quickjs-storage.ts',
-] as const;
+const SDK_MODULES: Record<GuestEngine, readonly string[]> = {
+  starlingmonkey: ['starlingmonkey-storage-v2.ts'],
+  quickjs: [
+    'quickjs.ts',
+    'random.ts',
+    'text-encoding.ts',
+    'quickjs-random.ts',
+    'quickjs-storage.ts',
+    'quickjs-storage-v2.ts',
+  ],
+};
 
 /** What a component is made of; the same gives the same component. */
 export interface ComponentParts {
@@ -55,7 +59,7 @@ export async function componentParts(
     `export { handler } from './main.js';`,
     'endBuild();\n',
   ];
-  const main = engine === 'quickjs' ? withQuickJsTypes(source) : source;
+  const main = withSdkInterfaces(source, engine);
   const warmUp = engine === 'quickjs' ? {} : { [WARM_UP]: warmUpModule(importsOf(source)) };
   const modules = { ...sdk, ...warmUp, 'main.js': main, [ENTRY]: entry.join('\n') };
   const toolchain =
@@ -100,13 +104,19 @@ export async function componentize({
   }
 }
 
-/** Interfaces that hold a u64 come by way of the SDK, which makes it what it is with every engine. */
-function withQuickJsTypes(source: string): string {
-  return source.replace(/(from\s+['"])alga:extension\/(random|storage)(?=['"])/g, '$1./quickjs-$2.ts');
+/** Interfaces that hold a u64 or an s64, where the engine's toolchain errs with it, come by way of the SDK. */
+function withSdkInterfaces(source: string, engine: GuestEngine): string {
+  return source.replace(
+    /(from\s+['"])alga:extension\/([a-z0-9-]+)(?=['"])/g,
+    (as, from: string, name: string) => {
+      const module = `${engine}-${name}.ts`;
+      return SDK_MODULES[engine].includes(module) ? `${from}./${module}` : as;
+    },
+  );
 }
 
 async function readSdk(engine: GuestEngine): Promise<Record<string, string>> {
-  const names = ['build-guard.ts', ...(engine === 'quickjs' ? QUICKJS_MODULES : [])];
+  const names = ['build-guard.ts', ...SDK_MODULES[engine]];
   const read = async (name: string): Promise<[string, string]> => {
     const text = await readFile(join(ROOT, 'sdk', 'guest', name), 'utf8');
     return [name, stripTypeScriptTypes(text)];

@@ -2,13 +2,8 @@ import { parseArgs } from 'node:util';
 import { randomUUID } from 'node:crypto';
 import { LIFECYCLE_TASK_QUEUE } from '../core/ids.ts';
 import { HOUSEKEEPING_TITLE } from '../core/titles.ts';
-import {
-  parseEnvironment,
-  SECRET_VARIABLES,
-  temporal as temporalEnv,
-  temporalConfig,
-  withSecretFiles,
-} from '../platform/config/environment.ts';
+import { parseEnvironment, SECRET_VARIABLES, withSecretFiles } from '../platform/config/environment.ts';
+import { temporal as temporalEnv, temporalConfig } from '../platform/config/temporal.ts';
 import { connectTemporal } from '../platform/temporal/client.ts';
 import type { HousekeepingInput, HousekeepingResult } from '../workflows/messages.ts';
 

@@ -6,10 +6,9 @@ import {
   parseEnvironment,
   publicKey,
   SECRET_VARIABLES,
-  temporal as temporalEnv,
-  temporalConfig,
   withSecretFiles,
 } from '../platform/config/environment.ts';
+import { temporal as temporalEnv, temporalConfig } from '../platform/config/temporal.ts';
 import { keyIdOf } from '../platform/signatures/dsse.ts';
 import { connectTemporal } from '../platform/temporal/client.ts';
 import { startRecompile } from '../platform/temporal/start-recompile.ts';

@@ -34,8 +34,15 @@ describe('loadStarterConfig', () => {
     const config = loadStarterConfig({});
     expect(config.dataDir).toBe(path.resolve('.data'));
     expect(config.databaseUrl).toBeUndefined();
-    expect(config.temporal).toEqual({ address: undefined, namespace: 'default', ui: undefined });
+    expect(config.temporal).toEqual({ server: undefined, namespace: 'default', ui: undefined });
     expect(Object.values(config.ports).every((port) => port === undefined)).toBe(true);
+  });
+
+  it('takes what leads into a Temporal only with the address of one', () => {
+    const entry = { TEMPORAL_API_KEY: 'k' };
+    expect(() => loadStarterConfig(entry)).toThrow('TEMPORAL_API_KEY is for a Temporal of yours');
+    const { server } = loadStarterConfig({ ...entry, TEMPORAL_ADDRESS: 'cloud:7233' }).temporal;
+    expect(server).toMatchObject({ address: 'cloud:7233', tls: {} });
   });
 
   it('reports every bad variable at once', () => {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
@@ -9,12 +9,13 @@ import type { ApiClient } from '../core/api/client.ts';
 import { installExtension, listInstalls } from '../core/api/installs.ts';
 import { finalizeUpload, initiateUpload, uploadProxy } from '../core/api/uploads.ts';
 import { extensionAddress, publisherSlug } from '../core/ids.ts';
-import { packTarZst } from '../platform/bundle/pack.ts';
+import { packFolder } from '../platform/bundle/pack-folder.ts';
 import { whileAway } from './while-away.ts';
 
 const FOLDER = path.resolve(import.meta.dirname, '..', 'examples', 'hello');
 const BUILD = path.resolve(import.meta.dirname, '..', 'scripts', 'build-example.ts');
 const WAIT = { wait: 60 };
+const UNTRUSTED = ['SIGNATURE_INVALID', 'SIGNATURE_REVOKED'];
 
 const manifest = z.object({ publisher: z.string(), name: z.string() });
 
@@ -33,30 +34,44 @@ export async function packExample(cacheDir: string, log: (line: string) => void)
   const args = ['--disable-warning=ExperimentalWarning', BUILD, FOLDER, '--cache', cacheDir, '--out', out];
   const { stderr } = await promisify(execFile)(process.execPath, args);
   for (const line of stderr.split('\n').filter((said) => said !== '')) log(line);
-  return packTarZst(await filesBelow(out));
+  return packFolder(out);
 }
 
-async function filesBelow(folder: string): Promise<{ path: string; bytes: Uint8Array }[]> {
-  const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).replaceAll('\\', '/'));
-  return Promise.all(
-    names.sort().map(async (name) => ({ path: name, bytes: await readFile(path.join(folder, name)) })),
-  );
+/**
+ * Publishes and installs the bundle like anybody would, over HTTP. What is done already is not done again. Answers false where signatures
+ * are asked for: the bundle has none.
+ */
+export async function publishAndInstall(
+  call: ApiClient,
+  address: string,
+  bundle: Uint8Array,
+): Promise<boolean> {
+  try {
+    await publishOnce(call, bundle);
+    await install(call, address);
+    return true;
+  } catch (err) {
+    const { cause } = err as Error;
+    if (cause instanceof ApiError && UNTRUSTED.includes(cause.code)) return false;
+    throw err;
+  }
 }
 
-/** Publishes and installs the bundle like anybody would, over HTTP. What is done already is not done again. */
-export async function publishAndInstall(call: ApiClient, address: string, bundle: Uint8Array): Promise<void> {
+async function publishOnce(call: ApiClient, bundle: Uint8Array): Promise<void> {
   await whileAway(() => publish(call, bundle), isServerAway).catch((err: unknown) => {
     const there = err instanceof ApiError && err.code === 'VERSION_EXISTS'; // published by an earlier start
     if (!there) throw failure('publishing the example', err);
   });
-  const install = { extension: address, consent: 'all' as const };
-  const installing = whileAway(() => call(installExtension, { body: install }, WAIT), isServerAway);
-  const { status, body } = await installing.catch((err: unknown) => {
+}
+
+async function install(call: ApiClient, address: string): Promise<void> {
+  const body = { extension: address, consent: 'all' as const };
+  const installing = whileAway(() => call(installExtension, { body }, WAIT), isServerAway);
+  const answer = await installing.catch((err: unknown) => {
     throw failure('installing the example', err);
   });
-  if (status === 202) throw new Error(`the example is still ${body.status} after ${WAIT.wait} s`);
+  if (answer.status === 202)
+    throw new Error(`the example is still ${answer.body.status} after ${WAIT.wait} s`);
 }
 
 async function publish(call: ApiClient, bundle: Uint8Array): Promise<void> {

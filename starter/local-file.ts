@@ -14,7 +14,9 @@ const schema = z.object({
   keys: z.object({ operator: z.string(), admin: z.string(), user: z.string() }),
   /** The starter's. */
   pid: z.int(),
-  /** Pid of each process it started, by name, as of the start. */
+  /** Of that process: a pid may be another's by now. */
+  identity: z.string(),
+  /** Pid of each process it started, by name, as of the start or the last `npm run restart`; 0 of one that did not run. */
   processes: z.record(z.string(), z.int()),
 });
 

@@ -8,6 +8,9 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR) {
   process.exit(1);
 }
 
+const { enableCompileCache } = await import('node:module');
+const { COMPILE_CACHE } = await import('../scripts/compile-cache.ts');
+enableCompileCache(COMPILE_CACHE);
 const { logFormat } = await import('../platform/logger.ts');
 const { createOutput } = await import('./output.ts');
 const { runStarter } = await import('./run.ts');
@@ -18,5 +21,6 @@ process.exit(
     onStopSignal: (listener) => {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, listener);
     },
+    onRestartSignal: (listener) => void process.on('SIGUSR2', listener),
   }),
 );

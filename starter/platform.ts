@@ -11,10 +11,12 @@ import type { LocalFile } from './local-file.ts';
 import type { Output } from './output.ts';
 import { choosePorts } from './ports.ts';
 import type { Supervised, Supervisor } from './processes/supervisor.ts';
-import { createRoleSpecs } from './roles.ts';
+import { holdSocket, type HeldSocket } from './processes/held-sockets.ts';
+import { createRoleSpecs, type RoleSockets } from './roles.ts';
 import { loadLocalSecrets, type LocalSecrets } from './secrets-file.ts';
 import { prepareDatabase } from './seed.ts';
 import { startPostgres } from './services/postgres.ts';
+import type { TemporalServer } from '../platform/temporal/server.ts';
 import { findTemporalCli } from './services/temporal-cli.ts';
 import { prepareTemporal, startTemporal } from './services/temporal-server.ts';
 import { DEFAULT_PORTS, type StarterConfig } from './config.ts';
@@ -31,7 +33,10 @@ export interface StartOptions {
 }
 
 export interface StartedPlatform {
-  local: Omit<LocalFile, 'pid'>;
+  local: Omit<LocalFile, 'pid' | 'identity' | 'processes'>;
+  /** Pids by name, as of now. */
+  processes: () => LocalFile['processes'];
+  roles: readonly Supervised[];
   /** The example, if it is installed. */
   example?: { address: string; page?: string };
 }
@@ -63,6 +68,7 @@ export async function startPlatform(options: StartOptions): Promise<StartedPlatf
     ? await during('building the example', () => packExample(path.join(dataDir, 'built-examples'), log))
     : undefined;
 
+  const sockets = await holdSockets(config, ports);
   const roles: Supervised[] = await Promise.all(
     createRoleSpecs({
       environment,
@@ -75,10 +81,11 @@ export async function startPlatform(options: StartOptions): Promise<StartedPlatf
         ports: {
           gateway: ports.GATEWAY_PORT,
           gatewayInternal: ports.GATEWAY_INTERNAL_PORT,
-          runner: ports.RUNNER_PORT,
+          runners: sockets.runners.map((socket) => socket.address().port),
           runnerUi: ports.RUNNER_UI_PORT,
         },
       },
+      sockets,
       workflowBundle: workflows.file,
     }).map((spec) => during(`starting the ${spec.name}`, () => supervisor.start(spec))),
   );
@@ -87,8 +94,10 @@ export async function startPlatform(options: StartOptions): Promise<StartedPlatf
   const token = new SecretValue(secrets.apiKeys.admin);
   const call = createApiClient(createFetchTransport({ baseUrl: gateway, token, timeoutMs: CALL_TIMEOUT_MS }));
   if (bundle) {
-    await during('publishing and installing the example', () => publishAndInstall(call, address, bundle));
-    writeFileSync(exampleMark, `${address}\n`);
+    const installing = (): Promise<boolean> => publishAndInstall(call, address, bundle);
+    if (await during('publishing and installing the example', installing))
+      writeFileSync(exampleMark, `${address}\n`);
+    else log('the example is not published: this platform asks for signatures, and nobody signed it');
   }
   const example = await findExample(call, address);
   const processes: Process[] = [...database.processes, ...temporal.processes, ...roles];
@@ -98,13 +107,32 @@ export async function startPlatform(options: StartOptions): Promise<StartedPlatf
       gatewayInternal: `http://127.0.0.1:${ports.GATEWAY_INTERNAL_PORT}`,
       runner: `http://127.0.0.1:${ports.RUNNER_PORT}`,
       ui: `http://127.0.0.1:${ports.RUNNER_UI_PORT}`,
-      temporal: { ...temporal.connection, ...(temporal.ui !== undefined && { ui: temporal.ui }) },
+      temporal: {
+        address: temporal.connection.address,
+        namespace: temporal.connection.namespace,
+        ...(temporal.ui !== undefined && { ui: temporal.ui }),
+      },
       databaseUrl: database.url,
       tenantId: secrets.tenantId,
       keys: secrets.apiKeys,
-      processes: Object.fromEntries(processes.map((one) => [one.name, one.pid() ?? 0])),
     },
+    processes: () => Object.fromEntries(processes.map((one) => [one.name, one.pid() ?? 0])),
+    roles,
     ...(example && { example }),
+  };
+}
+
+/** From here on nobody is refused at these addresses while a role is replaced. */
+async function holdSockets({ environment, runners }: StarterConfig, ports: Ports): Promise<RoleSockets> {
+  const hold = (name: string, port: number): Promise<HeldSocket> =>
+    holdSocket(environment[`${name}_HOST`] ?? '127.0.0.1', port);
+  return {
+    gateway: await hold('GATEWAY', ports.GATEWAY_PORT),
+    gatewayInternal: await hold('GATEWAY_INTERNAL', ports.GATEWAY_INTERNAL_PORT),
+    runnerUi: await hold('RUNNER_UI', ports.RUNNER_UI_PORT),
+    runners: await Promise.all(
+      Array.from({ length: runners }, (_, at) => hold('RUNNER', at === 0 ? ports.RUNNER_PORT : 0)),
+    ),
   };
 }
 
@@ -117,7 +145,7 @@ function portWishes({
   // A service of somebody else's needs no port here, so its number is no reason to complain.
   const unused = (name: keyof Ports): boolean =>
     (databaseUrl !== undefined && name === 'POSTGRES_PORT') ||
-    (temporal.address !== undefined && name.startsWith('TEMPORAL'));
+    (temporal.server !== undefined && name.startsWith('TEMPORAL'));
   const wish = (name: keyof Ports) =>
     unused(name)
       ? { name, explicit: undefined, preferred: undefined }
@@ -153,15 +181,16 @@ async function provideTemporal(
   { config, supervisor, output: { log, during }, signal }: StartOptions,
   ports: Ports,
 ): Promise<{
-  connection: { address: string; namespace: string };
+  connection: TemporalServer & { namespace: string };
   ui: string | undefined;
   codec?: { origins: string[]; capability: string };
   processes: Process[];
 }> {
-  const { address, namespace, ui } = config.temporal;
-  if (address !== undefined) {
-    await prepareTemporal(address, namespace);
-    return { connection: { address, namespace }, ui, processes: [] };
+  const { server: given, namespace, ui } = config.temporal;
+  if (given !== undefined) {
+    const advice = await prepareTemporal(given, namespace);
+    if (advice !== undefined) log(advice);
+    return { connection: { ...given, namespace }, ui, processes: [] };
   }
   const cli = await findTemporalCli({ environment: config.environment, log, during, signal });
   const dataDir = path.join(config.dataDir, 'temporal');

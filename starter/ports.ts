@@ -1,4 +1,10 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
+
+/** Below those that Linux and macOS give to outgoing connections: one of them may take such a port before it is listened on. */
+const LOWEST_PORT = 10_000;
+const HIGHEST_PORT = 32_767;
+const ATTEMPTS = 100;
 
 export interface PortWish {
   /** The variable a person would set. */
@@ -40,24 +46,19 @@ export async function choosePorts<Name extends string>(
   return Object.fromEntries(chosen) as Record<Name, number>;
 }
 
-/** A port of 127.0.0.1 that nobody listens on now. */
+/** A port of 127.0.0.1 that nobody listens on now; by chance, so that two who choose at the same time do not choose the same. */
 export async function freePort(): Promise<number> {
-  const port = await listenOnce(0);
-  if (port === undefined) throw new Error('this machine has no free port');
-  return port;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const port = randomInt(LOWEST_PORT, HIGHEST_PORT + 1);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no port from ${LOWEST_PORT} to ${HIGHEST_PORT} seems free, after ${ATTEMPTS} attempts`);
 }
 
-async function isFree(port: number): Promise<boolean> {
-  return (await listenOnce(port)) !== undefined;
-}
-
-function listenOnce(port: number): Promise<number | undefined> {
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(undefined)); // taken, or not ours to use: both mean another one
-    server.listen({ host: '127.0.0.1', port }, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' ? address?.port : undefined));
-    });
+    server.once('error', () => resolve(false)); // taken, or not ours to use: both mean another one
+    server.listen({ host: '127.0.0.1', port }, () => void server.close(() => resolve(true)));
   });
 }

@@ -9,10 +9,15 @@ import { loadGatewayConfig } from '../platform/config/gateway.ts';
 import { loadRunnerConfig } from '../platform/config/runner.ts';
 import { loadWorkerConfig } from '../platform/config/worker.ts';
 import { loadStarterConfig } from './config.ts';
-import type { ProcessSpec } from './processes/supervisor.ts';
+import type { ProcessSpec } from './processes/running.ts';
 import { createRoleSpecs } from './roles.ts';
 import { loadLocalSecrets } from './secrets-file.ts';
 
+const socket = {
+  fd: () => 0,
+  address: () => ({ address: '127.0.0.1', family: 'IPv4', port: 0 }),
+  [Symbol.dispose]: () => undefined,
+};
 const DATABASE_URL = 'postgres://alga:hush-hush@127.0.0.1:5432/alga';
 
 describe('what the starter gives the roles', () => {
@@ -23,7 +28,7 @@ describe('what the starter gives the roles', () => {
   afterEach(() => rmSync(folder, { recursive: true }));
 
   const secrets = () => loadLocalSecrets(path.join(folder, 'secrets.json'), () => undefined);
-  const specs = (given: Environment): Record<string, ProcessSpec> => {
+  const specs = (given: Environment, runners = [3]): Record<string, ProcessSpec> => {
     const { environment } = loadStarterConfig(given);
     const list = createRoleSpecs({
       environment,
@@ -32,7 +37,13 @@ describe('what the starter gives the roles', () => {
       addresses: {
         databaseUrl: DATABASE_URL,
         temporal: { address: '127.0.0.1:7233', namespace: 'default' },
-        ports: { gateway: 1, gatewayInternal: 2, runner: 3, runnerUi: 4 },
+        ports: { gateway: 1, gatewayInternal: 2, runners, runnerUi: 4 },
+      },
+      sockets: {
+        gateway: socket,
+        gatewayInternal: socket,
+        runnerUi: socket,
+        runners: runners.map(() => socket),
       },
       workflowBundle: 'workflows.js',
     });
@@ -56,6 +67,15 @@ describe('what the starter gives the roles', () => {
       kind: 'folder',
       folder: path.join(folder, 'objects'),
     });
+  });
+
+  it('is the memory that runners may take by themselves, shared out among them', () => {
+    const memoryOf = (spec: ProcessSpec | undefined): number =>
+      loadRunnerConfig(spec?.env ?? {}).sandbox.memoryBytes;
+    const alone = memoryOf(specs({}).runner);
+    const two = specs({}, [3, 5]);
+    expect(memoryOf(two.runner) + memoryOf(two['runner-2'])).toBeLessThanOrEqual(alone);
+    expect(memoryOf(specs({ RUNNER_MEMORY_MB: '512' }, [3, 5])['runner-2'])).toBe(512 * 1024 * 1024);
   });
 
   it('has no secret as a value, neither in the environment nor in the arguments of a started process', () => {

@@ -2,22 +2,35 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { LIFECYCLE_TASK_QUEUE, PRECOMPILE_TASK_QUEUE } from '../core/ids.ts';
 import { parseEnvironment, withSecretFiles, type Environment } from '../platform/config/environment.ts';
+import { temporalEntry } from '../platform/config/temporal.ts';
 import { gatewayEnv } from '../platform/config/gateway.ts';
-import { runnerEnv } from '../platform/config/runner.ts';
+import { defaultMemoryBytes, runnerEnv } from '../platform/config/runner.ts';
 import { lifecycleWorkerEnv, precompileWorkerEnv } from '../platform/config/worker.ts';
+import type { TemporalServer } from '../platform/temporal/server.ts';
+import { COMPILE_CACHE } from '../scripts/compile-cache.ts';
 import { isSecret, secretsInFiles } from './credentials.ts';
 import { HEALTH } from './processes/health.ts';
-import type { ProcessSpec } from './processes/supervisor.ts';
+import { FIRST_SOCKET, type HeldSocket } from './processes/held-sockets.ts';
+import type { ProcessSpec } from './processes/running.ts';
 import type { LocalSecrets } from './secrets-file.ts';
-import { workerPolls } from './services/temporal-server.ts';
+import { watchPolls } from './services/temporal-server.ts';
 
 /** Where everything listens. */
 export interface Addresses {
   databaseUrl: string;
-  temporal: { address: string; namespace: string };
+  temporal: TemporalServer & { namespace: string };
   /** Of the UI that was started here, and what opens the codec endpoint to it. */
   temporalUi?: { origins: readonly string[]; capability: string } | undefined;
-  ports: { gateway: number; gatewayInternal: number; runner: number; runnerUi: number };
+  ports: { gateway: number; gatewayInternal: number; runnerUi: number; runners: readonly number[] };
+}
+
+/** What roles listen on. */
+export interface RoleSockets {
+  gateway: HeldSocket;
+  gatewayInternal: HeldSocket;
+  /** Of all runners. */
+  runnerUi: HeldSocket;
+  runners: readonly HeldSocket[];
 }
 
 export interface RolesOptions {
@@ -26,13 +39,19 @@ export interface RolesOptions {
   dataDir: string;
   secrets: LocalSecrets;
   addresses: Addresses;
+  sockets: RoleSockets;
   workflowBundle: string;
 }
 
+/** How one gets into a Temporal of somebody else's. */
+const TEMPORAL_ENTRY = Object.keys(temporalEntry.shape);
+const MIB = 1024 * 1024;
 const ROOT = path.resolve(import.meta.dirname, '..');
 const LEAVE_WITH_STARTER = path.join(import.meta.dirname, 'leave-with-starter.ts');
 /** As many threads for V8's background work as there are cores beside the main thread's: Node takes four, and with fewer cores they hold the main thread up. */
 const ROLE_FLAGS = ['--v8-pool-size=0'];
+/** It asks for nothing while it works on as many components as it may, each for half an hour at most. */
+const PRECOMPILE_SILENT_MS = 35 * 60_000;
 /** Of the machine, not of us: where temporary files go, which certificates and time zone hold. */
 const MACHINE = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'NODE_EXTRA_CA_CERTS'];
 
@@ -41,36 +60,52 @@ export function roleMark(dataDir: string): string {
   return `--data-dir=${dataDir}`;
 }
 
+/** The first runner has the name alone. */
+function runnerName(at: number): string {
+  return `runner${suffix(at)}`;
+}
+
+function suffix(at: number): string {
+  return at === 0 ? '' : `-${at + 1}`;
+}
+
 /** Holds what the roles are handed, while they run. */
 export function credentialsFolder(dataDir: string): string {
   return path.join(dataDir, 'credentials');
 }
 
-/** The four processes of the platform. The runner's has no database and no Temporal in it. */
+/** The processes of the platform: four, with one runner. A runner's has no database and no Temporal in it. */
 export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
-  const { environment, dataDir, secrets, addresses, workflowBundle } = options;
+  const { environment, dataDir, secrets, addresses, sockets, workflowBundle } = options;
   const { databaseUrl, temporal, temporalUi, ports } = addresses;
   const gateway = `http://127.0.0.1:${ports.gateway}`;
   const gatewayInternal = `http://127.0.0.1:${ports.gatewayInternal}`;
-  const runner = `http://127.0.0.1:${ports.runner}`;
+  // Gateways ask every second; with one runner they have nowhere else to go.
+  const noticeMs = ports.runners.length > 1 ? 2_500 : 0;
+  const runners = ports.runners.map((port) => `http://127.0.0.1:${port}`);
+  const memoryMb =
+    environment['RUNNER_MEMORY_MB'] ?? String(Math.floor(defaultMemoryBytes() / MIB / ports.runners.length));
   const runnerUi = `http://127.0.0.1:${ports.runnerUi}`;
   const temporalEnv = {
     TEMPORAL_ADDRESS: temporal.address,
     TEMPORAL_NAMESPACE: temporal.namespace,
+    ...pick(withSecretFiles(environment, TEMPORAL_ENTRY), TEMPORAL_ENTRY),
     PAYLOAD_CODEC_KEY: secrets.payloadCodecKey,
     PAYLOAD_CODEC_PREVIOUS_KEYS: secrets.previousPayloadCodecKeys.join(','),
   };
   const storage = storageEnv(environment, dataDir);
-  // The one secret that is a person's to choose.
-  const { RUNNER_METRICS_TOKEN: metricsToken = secrets.tokens.metrics } = withSecretFiles(environment, [
-    'RUNNER_METRICS_TOKEN',
-  ]);
+  // The secrets that are a person's to choose.
+  const { RUNNER_METRICS_TOKEN: metricsToken = secrets.tokens.metrics, UI_PROXY_AUTH_KEY: uiProxyKey } =
+    withSecretFiles(environment, ['RUNNER_METRICS_TOKEN', 'UI_PROXY_AUTH_KEY']);
   const role = (
     name: string,
     main: string,
     schema: { shape: object },
     own: Record<string, string>,
-    health: Pick<ProcessSpec, 'ready' | 'alive' | 'silentMs'>,
+    more: Pick<
+      ProcessSpec,
+      'ready' | 'alive' | 'silentMs' | 'sockets' | 'listeners' | 'overlaps' | 'takesTurns'
+    >,
   ): ProcessSpec => ({
     name,
     command: process.execPath,
@@ -80,37 +115,50 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
       ...storage,
       ...secretsInFiles(credentialsFolder(dataDir), own),
       LOG_FORMAT: 'json', // what the starter shows, it formats itself
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
     },
     cwd: ROOT,
     role: true,
-    ...health,
+    ...more,
   });
 
   // In the order of start: they stop the other way round, so that whoever drains still has what it calls.
   return [
-    role(
-      'runner',
-      'runner/main.ts',
-      runnerEnv,
-      {
-        RUNNER_PORT: String(ports.runner),
-        RUNNER_UI_PORT: String(ports.runnerUi),
-        RUNNER_BASE_URL: runner,
-        GATEWAY_BASE_URL: gatewayInternal,
-        RUNNER_SERVICE_TOKEN: secrets.tokens.gatewayToRunner,
-        RUNNER_GATEWAY_TOKEN: secrets.tokens.runnerToGateway,
-        ARTIFACT_SIGNING_PUBLIC_KEY: secrets.artifactSigning.publicKey,
-        ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: secrets.artifactSigning.previous.join(','),
-        SECRETS_PRIVATE_KEY: secrets.secretsSealing.privateKey,
-        RUNNER_METRICS_TOKEN: metricsToken,
-        RUNNER_CACHE_DIR: environment['RUNNER_CACHE_DIR'] ?? path.join(dataDir, 'runner-cache'),
-        // A developer's machine need not have bubblewrap; a runner that is not started by us demands it.
-        SANDBOX_ISOLATION: environment['SANDBOX_ISOLATION'] || 'auto',
-      },
-      {
-        ready: () => answersOk(`${runner}/readyz`),
-        alive: async () => (await answersOk(`${runner}/healthz`)) && listens(runnerUi),
-      },
+    ...runners.map((url, at) =>
+      role(
+        runnerName(at),
+        'runner/main.ts',
+        runnerEnv,
+        {
+          RUNNER_PORT: new URL(url).port,
+          RUNNER_UI_PORT: String(ports.runnerUi),
+          RUNNER_LISTEN_FD: String(FIRST_SOCKET),
+          RUNNER_UI_LISTEN_FD: String(FIRST_SOCKET + 1),
+          RUNNER_TAKES_TURNS: 'true',
+          RUNNER_BASE_URL: url,
+          DRAIN_NOTICE_MS: String(noticeMs),
+          RUNNER_MEMORY_MB: memoryMb,
+          GATEWAY_BASE_URL: gatewayInternal,
+          RUNNER_SERVICE_TOKEN: secrets.tokens.gatewayToRunner,
+          RUNNER_GATEWAY_TOKEN: secrets.tokens.runnerToGateway,
+          ARTIFACT_SIGNING_PUBLIC_KEY: secrets.artifactSigning.publicKey,
+          ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: secrets.artifactSigning.previous.join(','),
+          SECRETS_PRIVATE_KEY: secrets.secretsSealing.privateKey,
+          RUNNER_METRICS_TOKEN: metricsToken,
+          // A cache is one runner's.
+          RUNNER_CACHE_DIR: `${environment['RUNNER_CACHE_DIR'] ?? path.join(dataDir, 'runner-cache')}${suffix(at)}`,
+          // A developer's machine need not have bubblewrap; a runner that is not started by us demands it.
+          SANDBOX_ISOLATION: environment['SANDBOX_ISOLATION'] || 'auto',
+        },
+        {
+          ready: () => answersOk(`${url}/readyz`),
+          alive: async () => (await answersOk(`${url}/healthz`)) && listens(runnerUi),
+          // Two of them at one address would refuse what was sealed for the other.
+          sockets: sockets.runners[at] ? [sockets.runners[at], sockets.runnerUi] : [],
+          listeners: 1,
+          takesTurns: true,
+        },
+      ),
     ),
     role(
       'gateway',
@@ -121,9 +169,13 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         DATABASE_URL: databaseUrl,
         GATEWAY_PORT: String(ports.gateway),
         GATEWAY_INTERNAL_PORT: String(ports.gatewayInternal),
-        RUNNER_BASE_URL: runner,
+        GATEWAY_LISTEN_FD: String(FIRST_SOCKET),
+        GATEWAY_INTERNAL_LISTEN_FD: String(FIRST_SOCKET + 1),
+        RUNNER_BASE_URL: runners.join(','),
         RUNNER_PUBLIC_BASE: runnerUi,
         EXECUTION_TOKEN_PRIVATE_KEY: secrets.executionToken.privateKey,
+        HOST_TOKEN_PRIVATE_KEY: secrets.hostToken.privateKey,
+        ...(uiProxyKey !== undefined && { UI_PROXY_AUTH_KEY: uiProxyKey }),
         RUNNER_SERVICE_TOKEN: secrets.tokens.gatewayToRunner,
         RUNNER_GATEWAY_TOKEN: secrets.tokens.runnerToGateway,
         WORKER_GATEWAY_TOKEN: secrets.tokens.workerToGateway,
@@ -137,6 +189,9 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         ready: () => answersOk(`${gateway}/readyz`),
         alive: async () => (await answersOk(`${gatewayInternal}/healthz`)) && answersOk(`${gateway}/healthz`),
         silentMs: Math.max(HEALTH.silentMs, drainMs(environment)),
+        sockets: [sockets.gateway, sockets.gatewayInternal],
+        listeners: 2,
+        overlaps: true,
       },
     ),
     role(
@@ -151,7 +206,8 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         WORKER_GATEWAY_TOKEN: secrets.tokens.workerToGateway,
         WORKFLOW_BUNDLE: workflowBundle,
       },
-      { ready: (pid) => workerPolls(temporal, LIFECYCLE_TASK_QUEUE, pid) },
+      // Of workflows, of which no task lasts: with a hundred activities under way it asks for no more of those.
+      { ...watchPolls(temporal, LIFECYCLE_TASK_QUEUE, 'workflow'), overlaps: true },
     ),
     role(
       'precompile-worker',
@@ -163,7 +219,11 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
         ARTIFACT_SIGNING_PRIVATE_KEY: secrets.artifactSigning.privateKey,
         ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: secrets.artifactSigning.previous.join(','),
       },
-      { ready: (pid) => workerPolls(temporal, PRECOMPILE_TASK_QUEUE, pid) },
+      {
+        ...watchPolls(temporal, PRECOMPILE_TASK_QUEUE, 'activity'),
+        silentMs: PRECOMPILE_SILENT_MS,
+        overlaps: true,
+      },
     ),
   ];
 }

@@ -5,6 +5,7 @@ import { readLocalFile, removeLocalFile, writeLocalFile, type LocalFile } from '
 import type { Output } from './output.ts';
 import { startPlatform, type StartedPlatform } from './platform.ts';
 import { stopLeftovers } from './leftovers.ts';
+import { processIdentity } from './processes/identity.ts';
 import { createLedger } from './processes/ledger.ts';
 import { createSupervisor } from './processes/supervisor.ts';
 import { loadStarterConfig, type StarterConfig } from './config.ts';
@@ -17,12 +18,19 @@ export interface StarterDeps {
   output: Output;
   /** The listener is called for each request to stop. */
   onStopSignal: (listener: () => void) => void;
+  /** The same for each request to replace the roles. */
+  onRestartSignal: (listener: () => void) => void;
 }
 
 const FORCED = 130;
 
 /** Everything `npm start` does. Answers the exit code. */
-export async function runStarter({ environment, output, onStopSignal }: StarterDeps): Promise<number> {
+export async function runStarter({
+  environment,
+  output,
+  onStopSignal,
+  onRestartSignal,
+}: StarterDeps): Promise<number> {
   const { log } = output;
   let config: StarterConfig;
   try {
@@ -68,13 +76,23 @@ export async function runStarter({ environment, output, onStopSignal }: StarterD
     });
   });
 
+  let restart = (): void => log('not restarted: it has not started yet');
+  onRestartSignal(() => restart());
   let code = 0;
   try {
     const starting = startPlatform({ config, supervisor, output, signal: stop.signal });
     const started = await Promise.race([starting, stopAsked]);
     if (started) {
-      const local = { ...started.local, pid: process.pid };
+      const identity = processIdentity(process.pid) ?? '';
+      const local = { ...started.local, pid: process.pid, identity, processes: started.processes() };
       writeLocalFile(localFile, local);
+      let restarting = Promise.resolve();
+      restart = () => {
+        restarting = restarting.then(async () => {
+          await restartRoles(started, output, stop.signal);
+          if (!stop.signal.aborted) writeLocalFile(localFile, { ...local, processes: started.processes() });
+        });
+      };
       announce(output, local, localFile, started.example);
       await stopAsked;
     }
@@ -90,6 +108,20 @@ export async function runStarter({ environment, output, onStopSignal }: StarterD
   output.close();
   log(code === 0 ? 'stopped' : 'nothing runs');
   return code;
+}
+
+/** One after the other, so that no more is new at once than has to be. */
+async function restartRoles(
+  { roles }: StartedPlatform,
+  { during, log }: Output,
+  stop: AbortSignal,
+): Promise<void> {
+  for (const role of roles) {
+    if (stop.aborted) return;
+    await during(`replacing the ${role.name}`, () => role.restart()).catch((cause: unknown) =>
+      log(messageOf(cause)),
+    );
+  }
 }
 
 /** The lock, or what runs already. While another start is under way, waits for how it ends. */

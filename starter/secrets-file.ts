@@ -20,6 +20,8 @@ const schema = z.object({
   }),
   /** Ed25519, base64 of DER: PKCS#8 and SPKI. */
   executionToken: pair,
+  /** The same, of what is presented to the host application; files of earlier releases hold none. */
+  hostToken: pair.optional(),
   /** `previous`: public halves of the keys before this one, the newest first. */
   artifactSigning: pair.extend({ previous: z.array(z.base64()).default([]) }),
   /** X25519, base64 of the 32 bytes. */
@@ -34,8 +36,9 @@ const schema = z.object({
 type StoredSecrets = z.infer<typeof schema>;
 
 /** Everything on one machine that must be secret and stay the same from start to start. */
-export type LocalSecrets = Omit<StoredSecrets, 'tokens'> & {
+export type LocalSecrets = Omit<StoredSecrets, 'tokens' | 'hostToken'> & {
   tokens: Record<keyof StoredSecrets['tokens'], string>;
+  hostToken: z.infer<typeof pair>;
 };
 
 /** Reads the file, or makes it once. Its mode is put right, aloud, when others could read it. */
@@ -51,10 +54,13 @@ export function loadLocalSecrets(file: string, log: (line: string) => void): Loc
     log(`${file} could be read by other users (mode ${mode.toString(8)}); it is 600 now`);
   }
   const stored = parse(file);
-  const { metrics } = stored.tokens;
-  if (metrics !== undefined) return { ...stored, tokens: { ...stored.tokens, metrics } };
-  const completed = { ...stored, tokens: { ...stored.tokens, metrics: newToken() } };
-  write(file, completed);
+  const { metrics = newToken() } = stored.tokens;
+  const completed = {
+    ...stored,
+    tokens: { ...stored.tokens, metrics },
+    hostToken: stored.hostToken ?? generateSigningPair(),
+  };
+  if (stored.tokens.metrics === undefined || stored.hostToken === undefined) write(file, completed);
   return completed;
 }
 
@@ -136,6 +142,7 @@ function generateLocalSecrets(): LocalSecrets {
       metrics: newToken(),
     },
     executionToken: generateSigningPair(),
+    hostToken: generateSigningPair(),
     artifactSigning: { ...generateSigningPair(), previous: [] },
     secretsSealing: { publicKey: sealing.publicKey, privateKey: sealing.privateKey.reveal() },
     payloadCodecKey: newCodecKey(),

@@ -9,8 +9,13 @@ import { createPurgeActivities } from '../activities/purge.ts';
 import { createRegistryActivities } from '../activities/registry.ts';
 import { createRunnerExecutions } from '../activities/runners.ts';
 import { createSweepActivities } from '../activities/sweeps.ts';
+import { createPublisherActivities } from '../activities/publishers.ts';
+import { createSignatureActivities } from '../activities/signatures.ts';
+import { createTrustActivities } from '../activities/trust.ts';
 import { createUploadActivities } from '../activities/uploads.ts';
+import { createUploadTrust } from '../activities/upload-trust.ts';
 import { createVerificationActivities } from '../activities/verification.ts';
+import { createVersionTrust } from '../activities/version-trust.ts';
 import { createVersionChangeActivities } from '../activities/version-changes.ts';
 import { LIFECYCLE_TASK_QUEUE, PROBE_TASK_QUEUE, VERIFY_TASK_QUEUE } from '../core/ids.ts';
 import type { LifecycleWorkerConfig } from '../platform/config/worker.ts';
@@ -27,16 +32,24 @@ import { createInstallOperationStore } from '../platform/db/install-operations.t
 import { createInstallSweepStore } from '../platform/db/install-sweep.ts';
 import { createPurgeStore } from '../platform/db/purge.ts';
 import { createRegistryStore } from '../platform/db/registry.ts';
+import { createPublisherStore } from '../platform/db/publishers.ts';
+import { createTrustStore } from '../platform/db/trust.ts';
+import { createSignatureStore } from '../platform/db/signatures.ts';
 import { createUploadStore } from '../platform/db/uploads.ts';
 import { createUploadSweepStore } from '../platform/db/upload-sweep.ts';
 import { createVersionChangeStore } from '../platform/db/version-changes.ts';
+import { createStorageSweepStore } from '../platform/db/storage-sweep.ts';
+import { createVersionTrustStore } from '../platform/db/version-trust.ts';
 import { createVersionSweepStore } from '../platform/db/version-sweep.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createObjectKeys } from '../platform/objects/keys.ts';
 import { createObjectStore } from '../platform/objects/create-object-store.ts';
 import { createCancelWorkflow } from '../platform/temporal/cancel-workflow.ts';
 import { createDataConverter } from '../platform/temporal/data-converter.ts';
+import { createJudging } from '../platform/temporal/judging.ts';
 import { createStartPurge } from '../platform/temporal/start-purge.ts';
+import { startAdopting } from '../platform/temporal/start-adopting.ts';
+import { connectionOptions } from '../platform/temporal/server.ts';
 import { createReadWorkflowState } from '../platform/temporal/workflow-state.ts';
 import { failureInterceptor } from './failure-interceptor.ts';
 import { ensureHousekeepingSchedule } from './housekeeping-schedule.ts';
@@ -53,8 +66,8 @@ export async function createLifecycleWorker(
   config: LifecycleWorkerConfig,
   logger: Logger,
 ): Promise<RunnableWorker> {
-  const { address, namespace, codecKeys } = config.temporal;
-  const connection = await NativeConnection.connect({ address });
+  const { namespace, codecKeys } = config.temporal;
+  const connection = await NativeConnection.connect(connectionOptions(config.temporal));
   const db = openDatabase(config.database);
   const objects = createObjectStore(config.objects);
   const keys = createObjectKeys(config.objects.base);
@@ -63,6 +76,11 @@ export async function createLifecycleWorker(
   const client = new Client({ connection, namespace, dataConverter });
   const purges = createPurgeStore(db);
   const uploads = createUploadStore(db);
+  const signatures = createSignatureStore(db);
+  const trust = createTrustStore(db, config.trustBundle);
+  const uploadTrust = createUploadTrust({ trust, uploads });
+  const trustedVersions = createVersionTrustStore(db);
+  const versionTrust = createVersionTrust({ trust, versions: trustedVersions, objects, keys });
   const runners = createRunnerExecutions({ gateway: config.gateway });
   const changes = createVersionChangeStore(db);
   const lifecycleStore = createInstallLifecycleStore(db);
@@ -75,10 +93,10 @@ export async function createLifecycleWorker(
       runners,
       cancelWorkflow: createCancelWorkflow(client),
     }),
-    ...createVersionChangeActivities({ changes, lifecycle: lifecycleStore, registry, runners }),
+    ...createVersionChangeActivities({ changes, lifecycle: lifecycleStore, registry, runners, versionTrust }),
   };
   const verifying = {
-    ...createVerificationActivities({ objects, keys, registry }),
+    ...createVerificationActivities({ objects, keys, registry, uploadTrust }),
     ...createBundleActivities({ objects, keys, uploads }),
   };
   const shared: Omit<WorkerOptions, 'taskQueue'> = {
@@ -96,15 +114,22 @@ export async function createLifecycleWorker(
     activities: {
       ...createUploadActivities({ uploads, objects, keys }),
       ...createArtifactActivities({ artifacts: createArtifactStore(db) }),
-      ...createRegistryActivities({ registry, uploads, objects, keys }),
+      ...createRegistryActivities({ registry, uploads, signatures, objects, keys, uploadTrust }),
       ...createInstallActivities({
         operations: createInstallOperationStore(db),
         drafts: createInstallDraftStore(db),
         registry,
+        versionTrust,
       }),
+      ...createPublisherActivities({ publishers: createPublisherStore(db) }),
+      ...createTrustActivities({ trust, versions: trustedVersions, versionTrust }),
+      ...createSignatureActivities({ signatures, trust, objects, keys }),
       ...lifecycle,
       ...createPurgeActivities({ purges }),
-      ...createHousekeepingActivities({ partitions: createExecutionPartitionStore(db) }),
+      ...createHousekeepingActivities({
+        partitions: createExecutionPartitionStore(db),
+        executionDays: config.executionDays,
+      }),
       ...createSweepActivities({
         apiKeys: createApiKeySweepStore(db),
         executions: createExecutionSweepStore(db),
@@ -112,6 +137,9 @@ export async function createLifecycleWorker(
         uploads: createUploadSweepStore(db),
         installs: createInstallSweepStore(db),
         versions: createVersionSweepStore(db),
+        trust,
+        judging: createJudging(client),
+        records: createStorageSweepStore(db),
         purges,
         startPurge: createStartPurge(client),
         objects,
@@ -133,6 +161,7 @@ export async function createLifecycleWorker(
     maxConcurrentActivityTaskExecutions: BUNDLES_AT_ONCE,
   });
   const workers = [worker, prober, verifier];
+  await startAdopting(client, trust, config.trustBundle);
   await ensureHousekeepingSchedule(client, logger);
   if (!(await ensurePublishPace(client))) {
     logger.warn(
@@ -143,6 +172,7 @@ export async function createLifecycleWorker(
     async run() {
       await Promise.all(workers.map((each) => each.run()));
     },
+    polls: () => workers.every((each) => each.getState() === 'RUNNING'),
     shutdown() {
       for (const each of workers) each.shutdown();
     },

@@ -3,8 +3,7 @@ import { loadWorkerConfig, type LifecycleWorkerConfig } from '../platform/config
 import { awaitSchema } from '../platform/db/await-schema.ts';
 import { createLogger } from '../platform/logger.ts';
 import { logTemporalTo } from '../platform/temporal/logger.ts';
-import { createLifecycleWorker } from './lifecycle-worker.ts';
-import { createPrecompileWorker } from './precompile-worker.ts';
+import { createHealthServer } from './health.ts';
 
 const config = loadWorkerConfig(process.env);
 const logger = createLogger({
@@ -15,10 +14,14 @@ const logger = createLogger({
 
 if (config.kind === 'precompile' || (await schemaReady(config))) {
   logTemporalTo(logger); // its runtime also shuts the worker down on SIGINT and SIGTERM
+  // Each kind has its own files: a container image holds those of one.
   const worker = await (config.kind === 'lifecycle'
-    ? createLifecycleWorker(config, logger)
-    : createPrecompileWorker(config));
+    ? (await import('./lifecycle-worker.ts')).createLifecycleWorker(config, logger)
+    : (await import('./precompile-worker.ts')).createPrecompileWorker(config));
+  const health = config.health && createHealthServer(() => worker.polls());
+  if (config.health) await health?.listen(config.health);
   await worker.run();
+  await health?.close(0);
   await worker.close();
 }
 logger.info('worker stopped');

@@ -9,6 +9,7 @@ import { createObjectStore } from '../platform/objects/create-object-store.ts';
 import { keyIdOf } from '../platform/signatures/dsse.ts';
 import { connectTemporal } from '../platform/temporal/client.ts';
 import { createDataConverter } from '../platform/temporal/data-converter.ts';
+import { connectionOptions } from '../platform/temporal/server.ts';
 import { startRecompile } from '../platform/temporal/start-recompile.ts';
 import { readPrivateKey, readPublicKey } from '../platform/tokens/ed25519.ts';
 import { failureInterceptor } from './failure-interceptor.ts';
@@ -19,8 +20,8 @@ const COMPONENTS_AT_ONCE = 2;
 
 /** Inspection and transpiling of components. It has no database. */
 export async function createPrecompileWorker(config: PrecompileWorkerConfig): Promise<RunnableWorker> {
-  const { address, namespace, codecKeys } = config.temporal;
-  const connection = await NativeConnection.connect({ address });
+  const { namespace, codecKeys } = config.temporal;
+  const connection = await NativeConnection.connect(connectionOptions(config.temporal));
   const signingKey = readPrivateKey(config.artifactSigningKey.reveal());
   const temporal = connectTemporal(config.temporal);
   const worker = await Worker.create({
@@ -46,6 +47,7 @@ export async function createPrecompileWorker(config: PrecompileWorkerConfig): Pr
       await startRecompile(temporal.client, { target: ARTIFACT_TARGET, keyId });
       await worker.run();
     },
+    polls: () => worker.getState() === 'RUNNING',
     shutdown: () => worker.shutdown(),
     async close() {
       await temporal.close();

@@ -4,9 +4,12 @@ import type { HousekeepingActivities } from '../activities/housekeeping.ts';
 import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
 import type { InstallActivities } from '../activities/installs.ts';
 import type { PrecompileActivities } from '../activities/precompile.ts';
+import type { PublisherActivities } from '../activities/publishers.ts';
 import type { PurgeActivities } from '../activities/purge.ts';
 import type { RegistryActivities } from '../activities/registry.ts';
 import type { SweepActivities } from '../activities/sweeps.ts';
+import type { SignatureActivities } from '../activities/signatures.ts';
+import type { TrustActivities } from '../activities/trust.ts';
 import type { UploadActivities } from '../activities/uploads.ts';
 import type { VerificationActivities } from '../activities/verification.ts';
 import type { VersionChangeActivities } from '../activities/version-changes.ts';
@@ -24,6 +27,9 @@ export type Activities = InstallActivities &
   PrecompileActivities &
   ArtifactActivities &
   RegistryActivities &
+  TrustActivities &
+  SignatureActivities &
+  PublisherActivities &
   HousekeepingActivities &
   SweepActivities;
 
@@ -85,7 +91,11 @@ export const ACTIVITY_TITLES: Titles = {
   finishPurge: 'Remove its config, secrets, grants and drafts',
 
   openPublish: 'Take the upload',
-  verifyBundle: 'Verify digest, archive, manifest and publisher',
+  abortUpload: ({ reason }) =>
+    reason === undefined
+      ? 'Give the upload up, as its publisher wished'
+      : `Give the upload up: ${reason.message}`,
+  verifyBundle: 'Verify hash, archive, manifest, files and publisher',
   inspectComponent: 'Check the component against the host world',
   promoteBundle: 'Put the bundle where its hash says',
   precompileBundle: (input) => precompileTitle(input),
@@ -97,7 +107,18 @@ export const ACTIVITY_TITLES: Titles = {
   countOutdatedBundles: 'Count the bundles without the artifact',
   listOutdatedBundles: 'List the next of them',
 
+  addTrustKey: ({ key }) => `Trust the key ${key.keyId}`,
+  revokeTrustKey: ({ key }) => `Trust the key ${key.keyId} no more`,
+  addSignature: 'Put the signature beside the bundle, if it counts',
+  adoptTrustBundle: 'Trust what SIGNING_TRUST_BUNDLE says now',
+  revokeVersion: 'Take the version back',
+  judgeVersions: 'Hold the next versions against what is trusted',
+  tellInstalls: 'Have installs show what became of their versions',
+  reportTrust: 'Keep how it went',
+  transferPublisher: ({ slug, tenantId }) => `Give the publisher ${slug} to tenant ${tenantId}`,
+
   prepareExecutionPartitions: 'Make the days of the execution log ahead of time',
+  sweepTrust: 'Go on holding what is published against what is trusted, where that was cut off',
   sweepInstalls: 'End installs whose workflow is lost',
   sweepVersions: 'Remove versions that installs no longer keep',
   sweepPublishes: 'End publishes whose workflow is lost',
@@ -106,4 +127,5 @@ export const ACTIVITY_TITLES: Titles = {
   sweepDrafts: 'Empty expired drafts, and remove those that are told no longer',
   sweepExecutions: 'Interrupt executions that nobody will end',
   sweepApiKeys: 'Remove API keys that are long over',
+  sweepRecords: 'Remove records whose time is over',
 };

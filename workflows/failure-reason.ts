@@ -1,4 +1,4 @@
-import { ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, isCancellation, TimeoutFailure } from '@temporalio/workflow';
 import { isErrorCode, kindOf } from '../core/errors.ts';
 import type { FailureReason, Step } from '../core/progress.ts';
 import { failureText } from '../core/story.ts';
@@ -21,11 +21,13 @@ export function failureReason(err: unknown): FailureReason {
 
 /**
  * What a workflow fails with, told for operators: what failed, after how many attempts, what was undone, what to do. Its cause is `err`;
- * a cancellation stays one.
+ * its own cancellation stays one.
  */
 export function failureWithStory(err: unknown, steps: readonly Step[]): unknown {
   const text = failureText(steps);
-  if (isCancellation(err) || text === undefined || !(err instanceof Error)) return err;
+  // One that a child was ended with is a failure here.
+  const isOwn = isCancellation(err) && CancellationScope.current().consideredCancelled;
+  if (isOwn || text === undefined || !(err instanceof Error)) return err;
   return ApplicationFailure.create({
     message: text,
     type: failureReason(err).code,

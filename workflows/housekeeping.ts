@@ -41,6 +41,7 @@ export async function housekeeping({ dryRun = false }: HousekeepingInput = {}): 
     if (!dryRun) executionPartitions = (await prepareExecutionPartitions()).made;
     return { count: executionPartitions.length };
   });
+  await attempt('trust', () => sweeps.sweepTrust({ dryRun }));
   // What ends rows goes before what removes what ended rows leave behind.
   await attempt('installs', () => sweeps.sweepInstalls({ dryRun }));
   await attempt('versions', () => sweeps.sweepVersions({ dryRun }));
@@ -50,6 +51,7 @@ export async function housekeeping({ dryRun = false }: HousekeepingInput = {}): 
   await attempt('drafts', () => sweeps.sweepDrafts({ dryRun }));
   await attempt('executions', () => sweeps.sweepExecutions({ dryRun }));
   await attempt('api-keys', () => sweeps.sweepApiKeys({ dryRun }));
+  await attempt('records', () => sweeps.sweepRecords({ dryRun }));
 
   describeWorkflow({ ExtPhase: phaseOf(swept, dryRun) });
   setCurrentDetails(outcomeText(swept));

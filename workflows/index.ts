@@ -1,4 +1,5 @@
 // The registry that the bundler reads.
+export { adoptTrustBundle } from './adopt-trust-bundle.ts';
 export { awaitConsent } from './await-consent.ts';
 export { awaitSettings } from './await-settings.ts';
 export { configureInstall } from './configure-install.ts';
@@ -6,6 +7,7 @@ export { disableInstall } from './disable-install.ts';
 export { enableInstall } from './enable-install.ts';
 export { housekeeping } from './housekeeping.ts';
 export { installExtension } from './install-extension.ts';
+export { judgePublished } from './judge-published.ts';
 export { narrowGrants } from './narrow-grants.ts';
 export { pauseInstall } from './pause-install.ts';
 export { precompile } from './precompile.ts';
@@ -14,6 +16,11 @@ export { purgeInstall } from './purge-install.ts';
 export { recompileAll } from './recompile-all.ts';
 export { restoreInstall } from './restore-install.ts';
 export { resumeInstall } from './resume-install.ts';
+export { revokeKey } from './revoke-key.ts';
+export { revokeVersion } from './revoke-version.ts';
 export { rollbackInstall } from './rollback-install.ts';
+export { signVersion } from './sign-version.ts';
+export { transferPublisher } from './transfer-publisher.ts';
+export { trustKey } from './trust-key.ts';
 export { uninstallInstall } from './uninstall-install.ts';
 export { upgradeInstall } from './upgrade-install.ts';

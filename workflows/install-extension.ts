@@ -36,6 +36,7 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
   const steps = createSteps(INSTALL_STEPS);
   const opening = createOpening();
   const undo = createUndo<InstallStepName>();
+  const warming = new CancellationScope();
   let status: InstallStatus = 'installing';
 
   const progress = (): InstallProgress => {
@@ -98,6 +99,9 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
   async function bringToLife({ requested, health }: OpenInstallResult): Promise<void> {
     if (!coversRequired(requested, input.consent, input.narrowed)) return leaveToConsent(requested);
     const grants = grantsFor(requested, input.consent, input.narrowed);
+    // Needs nothing of what is granted and configured, and takes longer than both: under way beside them. Its failure is heard at its step.
+    const loading = warming.run(() => warmInstall({ ...ref, versionId })); // a runner drops what it does not use
+    loading.catch(() => undefined);
     await step(
       'consent',
       () => database.grantCapabilities({ ...shown(), grants, grantedBy: input.requestedBy }),
@@ -109,7 +113,7 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
       () => database.clearSettings(ref),
     );
     if (needed) return leaveToSettings(needed);
-    await step('warm', () => warmInstall({ ...shown(), versionId })); // a runner drops what it does not use
+    await step('warm', () => loading);
     await step('probe', () =>
       // A version without a health endpoint was probed by being instantiated.
       health === undefined
@@ -154,6 +158,7 @@ export async function installExtension(input: InstallExtensionInput): Promise<In
     opening.failed(err);
     throw failureWithStory(err, steps.list());
   } finally {
+    warming.cancel(); // of an install that needs it no more
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   }
 }

@@ -1,8 +1,10 @@
+import type { UpdateDefinition } from '@temporalio/common';
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { RequestedCapability } from '../activities/installs.ts';
 import type { Grant } from '../core/capabilities.ts';
 import type { NarrowedGrant } from '../core/grants.ts';
 import type { Artifact } from '../core/artifact.ts';
+import type { DsseEnvelope } from '../core/dsse-envelope.ts';
 import type {
   Check,
   FailureReason,
@@ -14,14 +16,23 @@ import type {
   PublishStepName,
   Step,
 } from '../core/progress.ts';
+import type { TrustKey } from '../core/trust.ts';
+import type { SentPart } from '../core/upload-parts.ts';
 
 // The whole contract between the gateway and the workflows. The gateway imports this file and the workflows' types, nothing else.
 
-/** Input of `publishBundle`, under the id `publish:{uploadId}`. The bytes wait in staging. */
+/** Input of `publishBundle`, under the id `publish:{uploadId}`, which runs from when the upload begins. */
 export interface PublishBundleInput {
   tenantId: string;
   uploadId: string;
   requestedBy: string;
+  /** Until when it waits for the upload to be finalized, RFC 3339 UTC. */
+  expiresAt: string;
+}
+
+export interface FinalizeUpload {
+  /** Of an upload in parts; absent means those that are there. */
+  parts?: readonly SentPart[];
 }
 
 export interface PublishProgress {
@@ -188,6 +199,7 @@ export interface HousekeepingInput {
 
 export type SweepName =
   | 'partitions'
+  | 'trust'
   | 'installs'
   | 'versions'
   | 'publishes'
@@ -195,7 +207,8 @@ export type SweepName =
   | 'objects'
   | 'drafts'
   | 'executions'
-  | 'api-keys';
+  | 'api-keys'
+  | 'records';
 
 /**
  * How much it ended or removed (of a dry run: would), or why it could not. Counted by the attempt that answered: what an earlier one had
@@ -208,6 +221,77 @@ export interface HousekeepingResult {
   dryRun: boolean;
   /** In the order in which they ran. */
   swept: Partial<Record<SweepName, SweepOutcome>>;
+}
+
+/** Input of `trustKey` and `revokeKey`, under `trust-key:{keyId}` and `revoke-key:{keyId}`; a revoked one may say its reason. */
+export interface TrustKeyInput {
+  key: TrustKey;
+  requestedBy: string;
+  pass?: TrustPass;
+}
+
+/** Input of `adoptTrustBundle`, under `adopt-trust-bundle:{digest}`. `digest`: null where workers have no trust bundle. */
+export interface AdoptTrustBundleInput {
+  digest: string | null;
+  pass?: TrustPass;
+}
+
+/** Input of `judgePublished`, under `judge-published`. */
+export interface JudgePublishedInput {
+  pass?: TrustPass;
+}
+
+/** Input of `signVersion`, under `sign-version:{versionId}:{sha256 of the envelope}`. */
+export interface SignVersionInput {
+  /** Whose the publisher must be. */
+  tenantId: string;
+  versionId: string;
+  contentHash: string;
+  envelope: DsseEnvelope;
+  requestedBy: string;
+  pass?: TrustPass;
+}
+
+/** Input of `revokeVersion`, under `revoke-version:{versionId}`. */
+export interface RevokeVersionInput {
+  versionId: string;
+  reason: string;
+  requestedBy: string;
+  /** By an earlier run of the same work; its own to fill in. */
+  told?: ToldInstalls;
+}
+
+/** Installs that were told what became of their version, and the place after which the next ones are. */
+export interface ToldInstalls {
+  installs: number;
+  after?: { tenantId: string; installId: string };
+}
+
+/** Where an earlier run of the same work broke off; its own to fill in. */
+export interface TrustPass {
+  progress: TrustProgress;
+  revision: number;
+  /** Versions whose installs are still to be told. */
+  telling?: { versionIds: readonly string[]; after?: ToldInstalls['after'] };
+}
+
+/** Input of `transferPublisher`, under `transfer-publisher:{slug}`: the tenant gets the publisher. */
+export interface TransferPublisherInput {
+  slug: string;
+  tenantId: string;
+  reason: string;
+  requestedBy: string;
+}
+
+/** Progress of what changes what is trusted, and its result. */
+export interface TrustProgress {
+  /** That were judged, and those of them whose status changed. */
+  versions: number;
+  quarantined: number;
+  released: number;
+  /** That serve a version whose status changed. */
+  installs: number;
+  left: number;
 }
 
 // Signatures of workflows that start each other, by name.
@@ -227,6 +311,7 @@ export interface ConsentDecision {
 
 export const publishProgressQuery = defineQuery<PublishProgress>('publishProgress');
 export const recompileProgressQuery = defineQuery<RecompileProgress>('recompileProgress');
+export const trustProgressQuery = defineQuery<TrustProgress>('trustProgress');
 export const installProgressQuery = defineQuery<InstallProgress>('installProgress');
 export const operationProgressQuery = defineQuery<OperationProgress>('operationProgress');
 
@@ -248,11 +333,26 @@ export interface InstallOpened {
   draftId?: string;
 }
 
-/** Answers once the workflow's row is written, so that a caller who was told 202 finds it. Rethrows what opening failed with. */
-export const publishOpenedUpdate = defineUpdate<{ status: PublishStatus }>('publishOpened');
+/**
+ * Takes the upload into its publish, and answers once the row shows it; of one that was taken already it answers that. Refused with
+ * UPLOAD_INCOMPLETE or UPLOAD_MISMATCH while the bytes are not there, after which it can be asked again, and with UPLOAD_CLOSED once the
+ * upload was given up or has expired.
+ */
+export const finalizeUploadUpdate = defineUpdate<{ status: PublishStatus }, [FinalizeUpload]>(
+  'finalizeUpload',
+);
+
+/** Gives the upload up; answers once the row shows it. Refused with UPLOAD_CLOSED once it was finalized. */
+export const abortUploadUpdate = defineUpdate<{ status: PublishStatus }>('abortUpload');
 
 /**
- * The same for operations on an install. The validator refuses a caller whose input has another digest than the running operation's:
+ * The same for what is trusted, and who is trusted with a publisher: it binds whoever judges from here on. What follows from it goes on. A
+ * running transfer to another tenant than is asked for refuses with STATE_CONFLICT.
+ */
+export const trustChangedUpdate: UpdateDefinition<void, [asked: object]> = defineUpdate('trustChanged');
+
+/**
+ * Answers once the workflow's row is written, so that a caller who was told 202 finds it. Rethrows what opening failed with. The validator refuses a caller whose input has another digest than the running operation's:
  * failure type OPERATION_RUNNING, details [RunningOperation].
  */
 export const installOpenedUpdate = defineUpdate<InstallOpened, [RunningOperation]>('installOpened');

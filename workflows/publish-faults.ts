@@ -3,14 +3,15 @@ import type { Check, FailureReason } from '../core/progress.ts';
 
 /** The codes that say that the bundle is at fault, and the check each belongs to. Anything else is the platform's own failure. */
 const CHECK_OF_CODE: Partial<Record<ErrorCode, string>> = {
-  UPLOAD_MISMATCH: 'digest',
+  UPLOAD_MISMATCH: 'hash',
   BUNDLE_CORRUPT: 'archive',
   ARCHIVE_LIMIT_EXCEEDED: 'archive',
   MANIFEST_INVALID: 'manifest',
-  BUNDLE_REJECTED: 'bundle',
+  BUNDLE_REJECTED: 'files',
   COMPONENT_INVALID: 'component',
   WORLD_MISMATCH: 'component',
   CAPABILITY_UNAVAILABLE: 'capabilities',
+  SIGNATURE_INVALID: 'signature',
   PUBLISHER_NOT_YOURS: 'publisher',
   VERSION_EXISTS: 'version',
 };

@@ -18,15 +18,18 @@ const { purgeExecutions, purgeRecords } = activities<PurgeActivities>({
  */
 export async function purgeInstall(input: PurgeInstallInput): Promise<'purged' | 'kept'> {
   const ref = { tenantId: input.tenantId, installId: input.installId };
-  const told = { changed: false, now: false };
-  setHandler(purgeChangedSignal, () => void (told.changed = true));
-  setHandler(purgeNowSignal, () => void (told.changed = told.now = true));
+  /** What signals said since the row was read. */
+  const told = new Set<'changed' | 'now'>();
+  setHandler(purgeChangedSignal, () => void told.add('changed'));
+  setHandler(purgeNowSignal, () => void told.add('now'));
   describeWorkflow({ ExtTenantId: input.tenantId, ExtPhase: 'purge: waiting' });
 
   for (;;) {
-    told.changed = false;
-    if (told.now) await hastenPurge(ref);
+    const isHastened = told.has('now');
+    told.clear();
+    if (isHastened) await hastenPurge(ref);
     const { purgeAt } = await readPurge(ref);
+    if (told.size > 0) continue; // it was uninstalled anew, perhaps, after that was read
     if (purgeAt === undefined) {
       describeWorkflow({ ExtPhase: 'purge: nothing to purge' });
       setCurrentDetails('**Nothing to purge:** the install was restored, or purged before.');
@@ -37,7 +40,7 @@ export async function purgeInstall(input: PurgeInstallInput): Promise<'purged' |
       `**Waits until ${purgeAt}.** Until then the install can be restored, or purged by \`DELETE …?purge=now\`.`,
     );
     const grace = { summary: 'The grace in which the install can be restored' };
-    if (waitMs > 0 && (await condition(() => told.changed, waitMs, grace))) continue;
+    if (waitMs > 0 && (await condition(() => told.size > 0, waitMs, grace))) continue;
     // Decided in the database: from here on it cannot be restored.
     if ((await beginPurge(ref)).begun) break;
     await sleep('1 second', { summary: 'Look at the row again' }); // restored a moment ago, or the database's clock is behind ours

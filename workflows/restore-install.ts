@@ -1,12 +1,12 @@
-import { CancellationScope, getExternalWorkflowHandle, log } from '@temporalio/workflow';
+import { CancellationScope } from '@temporalio/workflow';
 import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
-import { purgeWorkflowId } from '../core/ids.ts';
 import { activities } from './activities.ts';
-import { purgeChangedSignal, type OperateInstallInput, type OperationProgress } from './messages.ts';
+import type { OperateInstallInput, OperationProgress } from './messages.ts';
 import { OWN_DATABASE } from './own-database.ts';
 import { PROBING, WARMING } from './probing.ts';
 import { runOperation } from './run-operation.ts';
 import { describeWorkflow } from './search-attributes.ts';
+import { tellPurge } from './tell-purge.ts';
 
 const { restoreInstall: restore, enableInstall: enable } = activities<LifecycleActivities>(OWN_DATABASE);
 const { warmInstall } = activities<LifecycleActivities>(WARMING);
@@ -22,7 +22,7 @@ export async function restoreInstall(input: OperateInstallInput): Promise<Operat
       step('restore', (shown) => restore(shown)),
     );
     opened();
-    // Not cancellable: the install is no longer uninstalled, whatever becomes of the rest.
+    // Not cancellable: the install is no longer uninstalled, whatever becomes of the rest. The purge ends now and not in a week.
     await CancellationScope.nonCancellable(() => tellPurge(input.installId));
     describeWorkflow({ ExtVersion: version, ExtContentHash: contentHash });
     if (to !== 'active' && to !== 'paused') return; // it was held back before, and is again
@@ -34,13 +34,4 @@ export async function restoreInstall(input: OperateInstallInput): Promise<Operat
       step('enable', (shown) => enable({ ...shown, versionId, to })),
     );
   });
-}
-
-/** It reads in the row that there is nothing to purge, and ends now and not in a week. */
-async function tellPurge(installId: string): Promise<void> {
-  try {
-    await getExternalWorkflowHandle(purgeWorkflowId(installId)).signal(purgeChangedSignal);
-  } catch {
-    log.info('no purge waited for the install', { installId });
-  }
 }

@@ -1,17 +1,10 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import {
-  CancellationScope,
-  getExternalWorkflowHandle,
-  ParentClosePolicy,
-  setHandler,
-  startChild,
-} from '@temporalio/workflow';
+import { CancellationScope, ParentClosePolicy, setHandler, sleep, startChild } from '@temporalio/workflow';
 import type { LifecycleActivities } from '../activities/install-lifecycle.ts';
 import { purgeWorkflowId } from '../core/ids.ts';
 import { purgeTitle } from '../core/titles.ts';
 import { activities } from './activities.ts';
 import {
-  purgeChangedSignal,
   purgeNowSignal,
   type OperateInstallInput,
   type OperationProgress,
@@ -22,6 +15,7 @@ import { OWN_DATABASE } from './own-database.ts';
 import { runOperation } from './run-operation.ts';
 import { installAttributes, searchable } from './search-attributes.ts';
 import { STOPPING } from './stopping.ts';
+import { tellPurge } from './tell-purge.ts';
 
 const { stopInstall, uninstallInstall: uninstall } = activities<LifecycleActivities>(OWN_DATABASE);
 const { cancelOperation, drainInstall } = activities<LifecycleActivities>(STOPPING);
@@ -47,20 +41,27 @@ export async function uninstallInstall(input: UninstallInstallInput): Promise<Op
   });
 }
 
-/** One that is there from an uninstall that was restored looks at the row again. */
+/** One that is there from an uninstall that was restored looks at the row again; if it ends before it hears of that, another begins. */
 async function beginPurge(install: OperateInstallInput): Promise<void> {
+  while (!(await startPurge(install)) && !(await tellPurge(install.installId))) {
+    await sleep('1 second', { summary: 'Begin the purge once the one before has ended' });
+  }
+}
+
+/** Whether it was started: false where one is there. */
+async function startPurge(install: OperateInstallInput): Promise<boolean> {
   const { tenantId, installId } = install;
-  const workflowId = purgeWorkflowId(installId);
   try {
     await startChild<PurgeInstall>('purgeInstall', {
-      workflowId,
+      workflowId: purgeWorkflowId(installId),
       args: [{ tenantId, installId }],
       parentClosePolicy: ParentClosePolicy.ABANDON,
       staticSummary: purgeTitle(install),
       typedSearchAttributes: searchable(installAttributes(install)),
     });
+    return true;
   } catch (err) {
-    if (!(err instanceof WorkflowExecutionAlreadyStartedError)) throw err;
-    await getExternalWorkflowHandle(workflowId).signal(purgeChangedSignal);
+    if (err instanceof WorkflowExecutionAlreadyStartedError) return false;
+    throw err;
   }
 }

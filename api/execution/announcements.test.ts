@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { PlatformError } from '../../core/errors.ts';
+import { CAPABILITY_NAMES, capabilityEntry } from '../../core/capabilities.ts';
 import { runnerAnnouncement, type RunnerAnnouncement } from '../../core/execute.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { createAnnouncements } from './announcements.ts';
@@ -89,8 +90,31 @@ describe('what a runner announced', () => {
     expect(announcements.current()).toBe(FIRST);
   });
 
+  it('that was asked for before it refused is not what it says now', async () => {
+    const answers = [
+      Promise.withResolvers<RunnerAnnouncement>(),
+      Promise.withResolvers<RunnerAnnouncement>(),
+    ];
+    let asked = 0;
+    const announcements = createAnnouncements({
+      ask: () => (answers[asked++] as (typeof answers)[0]).promise,
+      logger: createLogger({ level: 'silent', process: 'gateway' }),
+      now: () => 0,
+    });
+    const before = announcements.current();
+    const after = [announcements.renewed(), announcements.renewed()];
+    answers[0]?.resolve(FIRST);
+    expect(await before).toBe(FIRST);
+    answers[1]?.resolve(MORE);
+    expect(await Promise.all(after)).toEqual([MORE, MORE]);
+    expect(asked).toBe(2);
+  });
+
   it('is told to operators when it changes, with what installs may be granted in vain', async () => {
-    const all: RunnerAnnouncement = { ...FIRST, capabilities: [...FIRST.capabilities, 'instance.shared'] };
+    const all: RunnerAnnouncement = {
+      ...FIRST,
+      capabilities: CAPABILITY_NAMES.filter((name) => capabilityEntry(name).provided),
+    };
     const { announcements, runner, log } = setup(all);
     await announcements.renewed();
     await announcements.renewed();

@@ -11,7 +11,7 @@ const USABLE_MS = 10_000;
 export interface Announcements {
   /** At hand, but for the first call and one after a pause. Throws RUNNER_UNAVAILABLE if it was never heard. */
   current(): RunnerAnnouncement | Promise<RunnerAnnouncement>;
-  /** Asked now, since it refused what it had announced. Throws RUNNER_UNAVAILABLE. */
+  /** Asked from now on, since it refused what it had announced. Throws RUNNER_UNAVAILABLE. */
   renewed(): Promise<RunnerAnnouncement>;
 }
 
@@ -24,6 +24,7 @@ export interface AnnouncementDeps {
 export function createAnnouncements({ ask, logger, now }: AnnouncementDeps): Announcements {
   let known: { announcement: RunnerAnnouncement; askedAt: number } | undefined;
   let asking: Promise<RunnerAnnouncement> | undefined;
+  let askingNext: Promise<RunnerAnnouncement> | undefined;
 
   async function askOnce(): Promise<RunnerAnnouncement> {
     const askedAt = now();
@@ -40,16 +41,27 @@ export function createAnnouncements({ ask, logger, now }: AnnouncementDeps): Ann
       asking = undefined;
     }
   }
-  const renewed = (): Promise<RunnerAnnouncement> => (asking ??= askOnce());
+  const heard = (): Promise<RunnerAnnouncement> => (asking ??= askOnce());
+  /** What is under way may be answered by the one before it at its address. */
+  const renewed = (): Promise<RunnerAnnouncement> => {
+    if (!asking) return heard();
+    askingNext ??= asking
+      .catch(() => undefined)
+      .then(() => {
+        askingNext = undefined;
+        return heard();
+      });
+    return askingNext;
+  };
 
   return {
     renewed,
     current() {
-      if (known === undefined) return renewed();
+      if (known === undefined) return heard();
       const { announcement, askedAt } = known;
       const age = now() - askedAt;
       if (age < FRESH_MS) return announcement;
-      const newer = renewed().catch(() => announcement);
+      const newer = heard().catch(() => announcement);
       return age < USABLE_MS ? announcement : newer;
     },
   };

@@ -130,6 +130,20 @@ describe('shares of calls', () => {
     expect(shares.size).toEqual({ tenants: 0, credentials: 0, extensions: 0 });
   });
 
+  it('count calls of an extension together, by its id and by its name', async () => {
+    const { shares, call, refuse } = setup({ max: 4, ofExtension: 2 });
+    const id = '0000000a-0000-4000-8000-00000000000a';
+    shares.found('alga.x', id);
+    const flood = ['alga.x', 'alga.x', id, id.toUpperCase()].map((name) => call('a', name, 'a', name));
+    const outcomes = await Promise.allSettled(
+      ['alga.x', id, id.toUpperCase(), 'alga.y'].map((name) => refuse('a', name)),
+    );
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected', 'fulfilled']);
+    for (const one of flood) one.end();
+    await settled();
+    expect(shares.size).toEqual({ tenants: 0, credentials: 0, extensions: 0 });
+  });
+
   it('forget the call of a client that left', async () => {
     const { shares, begun, call } = setup({ max: 1 });
     const [first, second, third] = ['1', '2', '3'].map((name) => call('a', name));

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Request, Response } from 'express';
 import { PlatformError } from '../../core/errors.ts';
+import { isUuid } from '../../core/ids.ts';
 import { createBoundedTurns } from '../../platform/bounded-turns.ts';
 import { refuse } from './executor.ts';
 
@@ -15,6 +16,8 @@ const AT_ONCE = 2;
 const ALONE_MS = 10_000;
 /** A call that takes longer waits for something else than us, and counts no more. */
 const COUNTS_MS = 50;
+/** Extensions whose id is remembered by name. */
+const MAX_NAMES = 10_000;
 
 /** Made once, and thrown at nobody: who would hear it has left. */
 const GONE = new PlatformError('CONCURRENCY_LIMITED', 'the client left before the turn of its call');
@@ -80,11 +83,13 @@ type WithCredential = Pick<Request, 'headers'>;
 export interface CallShares {
   /**
    * Settles when it is the turn of an authenticated call of the tenant. Throws CONCURRENCY_LIMITED when too many of the tenant's wait
-   * already, or of this extension of it.
+   * already, or of this extension of it, under whichever of its names.
    */
   turn(of: { tenantId: string; extension: string }, req: WithCredential, res: Response): Promise<void>;
   /** Throws CONCURRENCY_LIMITED if it is known before authentication that `turn` would: calls with the very same credential wait. */
   refuseOverfull(extension: string, req: WithCredential): Promise<void>;
+  /** An extension was found by what it was called by: from here on its calls are counted together. */
+  found(extension: string, extensionId: string): void;
   /** Tenants with calls, and of calls that wait the credentials and extensions. */
   readonly size: { tenants: number; credentials: number; extensions: number };
 }
@@ -92,11 +97,9 @@ export interface CallShares {
 /** Calls that may wait. */
 export interface CallLimits {
   tenant: number;
-  /** Of one extension, by the name that it is called by, so that others of its tenant have room. */
+  /** Of one extension, of which a tenant has one install, so that others of its tenant have room. */
   install: number;
 }
-
-type Waiting = Map<string, { tenantId: string; calls: number }>;
 
 /** Lets each tenant have its share of calls in progress; of what is over some wait, behind calls of their own tenant and of nobody else. */
 export function createCallShares(
@@ -108,11 +111,20 @@ export function createCallShares(
     atOnce: (waiting) => (waiting === 0 ? Math.max(AT_ONCE, share.size) : share.size),
     waiting: limits.tenant,
   });
-  const byCredential: Waiting = new Map();
-  const byExtension: Waiting = new Map();
+  const byCredential = new Map<string, { tenantId: string; calls: number }>();
+  const byExtension = new Map<string, { calls: number }>();
+  /** By `publisher.name`; which is which the registry never changes. */
+  const extensionIds = new Map<string, string>();
 
-  function remember(waiting: Waiting, key: string, tenantId: string): () => void {
-    const known = waiting.get(key) ?? { tenantId, calls: 0 };
+  const nameOf = (tenantId: string, extension: string): string =>
+    `${tenantId} ${extensionIds.get(extension) ?? extension.toLowerCase()}`;
+
+  function remember<Of extends { calls: number }>(
+    waiting: Map<string, Of>,
+    key: string,
+    none: Of,
+  ): () => void {
+    const known = waiting.get(key) ?? none;
     known.calls += 1;
     waiting.set(key, known);
     return () => {
@@ -122,18 +134,23 @@ export function createCallShares(
   }
 
   function isFull(tenantId: string, extension: string): boolean {
-    const { calls } = byExtension.get(`${tenantId} ${extension}`) ?? { calls: 0 };
+    const { calls } = byExtension.get(nameOf(tenantId, extension)) ?? { calls: 0 };
     return turns.isFull(tenantId) || (turns.isBusy(tenantId) && calls >= limits.install);
   }
 
   return {
     async turn({ tenantId, extension }, req, res) {
       share.note(tenantId);
+      const leave = turns.enter(tenantId);
+      if (leave) {
+        whenOver(res, leave);
+        return;
+      }
       if (isFull(tenantId, extension)) await refuse();
       const forget = turns.isBusy(tenantId)
         ? [
-            remember(byCredential, credentialOf(req), tenantId),
-            remember(byExtension, `${tenantId} ${extension}`, tenantId),
+            remember(byCredential, credentialOf(req), { tenantId, calls: 0 }),
+            remember(byExtension, nameOf(tenantId, extension), { calls: 0 }),
           ]
         : [];
       const gone = new AbortController();
@@ -142,7 +159,7 @@ export function createCallShares(
       const { promise, resolve, reject } = Promise.withResolvers<undefined>();
       const inProgress = (): Promise<void> => {
         resolve(undefined);
-        return endOf(res);
+        return new Promise<void>((over) => whenOver(res, over));
       };
       turns.run(tenantId, gone.signal, inProgress).catch(reject);
       await promise.finally(() => forget.forEach((one) => one()));
@@ -150,6 +167,11 @@ export function createCallShares(
     async refuseOverfull(extension, req) {
       const known = byCredential.size > 0 && byCredential.get(credentialOf(req));
       if (known && isFull(known.tenantId, extension)) await refuse();
+    },
+    found(extension, extensionId) {
+      if (isUuid(extension) || extensionIds.has(extension)) return;
+      if (extensionIds.size >= MAX_NAMES) extensionIds.clear(); // they are found again
+      extensionIds.set(extension, extensionId);
     },
     get size() {
       return { tenants: turns.size, credentials: byCredential.size, extensions: byExtension.size };
@@ -164,13 +186,14 @@ function credentialOf({ headers }: WithCredential): string {
     .digest('base64');
 }
 
-/** Of what counts of a call. */
-function endOf(res: Response): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, COUNTS_MS);
-    res.once('close', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
+/** Calls `tell` once, when what counts of a call is over. */
+function whenOver(res: Response, tell: () => void): void {
+  let isOver = false;
+  const end = (): void => {
+    clearTimeout(timer);
+    if (!isOver) tell();
+    isOver = true;
+  };
+  const timer = setTimeout(end, COUNTS_MS);
+  res.once('close', end);
 }

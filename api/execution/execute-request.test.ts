@@ -63,6 +63,14 @@ describe('what a runner is sent', () => {
     expect(names.sort()).toEqual(['context.read', 'log.emit', 'user.read']);
   });
 
+  it('has what is switched off for the tenant, unless the runner may be of the first release', () => {
+    const off: CapabilityName[] = ['storage.kv'];
+    const sentTo = (announced: typeof FIRST) =>
+      executeRequestOf({ ...install, off }, executionInput(), { ...KNOWN, announced });
+    expect(sentTo({ ...FIRST, seal_epoch: 'A'.repeat(22) }).switched_off).toEqual(off);
+    expect(sentTo(FIRST)).not.toHaveProperty('switched_off');
+  });
+
   describe('beside a runner of another release', () => {
     const granted = {
       ...install,

@@ -6,6 +6,8 @@ import {
   type RunnerAnnouncement,
   type Trigger,
 } from '../../core/execute.ts';
+import type { TraceContext } from '../../core/trace-context.ts';
+import type { Known } from '../../platform/db/call-facts.ts';
 import type { HydratedInstall } from '../../platform/db/hydration.ts';
 import { secretEnvelopeOf } from './secret-envelope.ts';
 
@@ -15,6 +17,7 @@ const ENVELOPE_GRACE_MS = 5_000;
 export interface ExecutionInput {
   executionId: string;
   requestId: string;
+  trace: TraceContext;
   trigger: Trigger;
   /** A key id, or `worker`. */
   principal: string;
@@ -26,7 +29,16 @@ export interface ExecutionInput {
   headers: HeaderMap;
   body: Uint8Array;
   timeoutMs: number;
+  /** Whether it may be run once more if nobody knows whether it ran. */
+  retryable: boolean;
+  /** When what allows it was so, on the clock of `performance.now()`. */
+  allowedAsOf: number;
+  /** Looks again, also at what its endpoint says now. Throws what the call would be refused with. */
+  allowAgain: () => Promise<Known<HydratedInstall> & Partial<EndpointTerms>>;
 }
+
+/** What an execution has from its endpoint. */
+export type EndpointTerms = Pick<ExecutionInput, 'headers' | 'timeoutMs' | 'retryable'>;
 
 /** What the runner is sent: nothing of the install that its grants do not open, and nothing that the runner does not know. */
 export function executeRequestOf(
@@ -54,7 +66,12 @@ export function executeRequestOf(
       config_version: install.configVersion,
       trigger: input.trigger,
     },
-    http: { method: input.method, path: input.path, query: input.query, headers: input.headers },
+    http: {
+      method: input.method,
+      path: input.path,
+      query: input.query,
+      headers: { ...input.headers, ...input.trace.headers },
+    },
     limits: {
       timeout_ms: input.timeoutMs,
       memory_mb: memoryMb,
@@ -66,6 +83,8 @@ export function executeRequestOf(
       capability,
       scope: Object.fromEntries(Object.entries(scope).map(([name, values]) => [name, [...values]])),
     })),
+    // The first release takes no member that it does not know, nor sealed requests.
+    ...(install.off.length > 0 && announced.seal_epoch !== undefined && { switched_off: [...install.off] }),
     ...(envelope && { secret_envelope: envelope }),
   };
 }

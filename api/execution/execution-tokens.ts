@@ -13,7 +13,7 @@ import {
 } from '../../platform/tokens/signed-execution-token.ts';
 
 /** What both forms of a token say to the host routes. */
-type Caller = Pick<ExecutionClaims, 'tenant' | 'install' | 'version' | 'execution'>;
+type Caller = Pick<ExecutionClaims, 'tenant' | 'extension' | 'install' | 'version' | 'execution' | 'user'>;
 
 export interface ExecutionTokens {
   /** Signed, unless the request to the runner is sealed: such a runner does not look into it, and serves no older gateway that could. */

@@ -1,17 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { isErrorCode, isPlatformError, PlatformError, type ErrorCode } from '../../core/errors.ts';
 import type { ExecuteRequest, ExecuteResponse, HeaderMap, RunnerAnnouncement } from '../../core/execute.ts';
 import type { ExecutionEnd, ExecutionStore } from '../../platform/db/executions.ts';
 import type { HydratedInstall } from '../../platform/db/hydration.ts';
-import { createBoundedTurns } from '../../platform/bounded-turns.ts';
+import { createBoundedTurns, type BoundedTurns } from '../../platform/bounded-turns.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { executeRequestOf, type ExecutionInput } from './execute-request.ts';
 import type { ExecutionTokens } from './execution-tokens.ts';
-import { refusedToBegin } from './runner-client.ts';
-import type { Runners } from './runners.ts';
+import { createRetryBudget } from './retry-budget.ts';
+import type { Proof, RunnerAnswer } from './runner-client.ts';
+import type { Runner, Runners } from './runners.ts';
+import { sendAgain } from './send-again.ts';
 
 /** Of a refusal for too many at once: a client that does not heed Retry-After heeds this. */
 const REFUSE_AFTER_MS = 250;
+/** For a place: another version of an extension is loaded and probed within it, beside calls that need all of a small machine. */
+const WAIT_MS = 2_000;
+/** For each place so many wait. */
+const WAITING = 8;
+/** An execution begins with what allowed it no longer ago than this, or with what does now. */
+export const ALLOWED_FOR_MS = 700;
+/** What allowed an execution was so no longer ago than this when the runner is asked. */
+const BEGIN_WITHIN_MS = 1_000;
 /** Before each further try to write an end: a database that restarts is back within them. */
 const RECORD_PAUSES_MS = [100, 400, 1_500, 5_000];
 
@@ -20,7 +31,7 @@ export interface ExecutorDeps {
   runners: Pick<Runners, 'pick'>;
   executionTokens: Pick<ExecutionTokens, 'make'>;
   secretsKeyId: string;
-  /** Executions of one tenant at once in this gateway; as many wait a moment. What is over costs neither a row nor a question to the runner. */
+  /** Executions of one tenant at once in this gateway; some more wait a moment. What is over costs neither a row nor a question to the runner. */
   tenantConcurrency: number;
   /** The same of one install, so that others of its tenant have places left. */
   installConcurrency: number;
@@ -34,7 +45,8 @@ export type ExecutionResult =
 
 export interface Executor {
   /**
-   * Runs an authorised call at most once. The execution's row is written before the runner is asked; if that fails, nothing runs.
+   * Runs an authorised call at most once, unless its endpoint is `retryable`. The execution's row is written before a runner is asked; if
+   * that fails, nothing runs. One that had not begun goes to another runner.
    * Throws what speaks about the runner: RUNNER_BUSY, RUNNER_UNAVAILABLE, CONCURRENCY_LIMITED, OUTCOME_UNKNOWN; and
    * GATEWAY_UNAVAILABLE once it drains.
    */
@@ -46,9 +58,11 @@ export interface Executor {
 /** The one place that authorises an execution with a token, whoever asks. */
 export function createExecutor(deps: ExecutorDeps): Executor {
   const running = new Set<Promise<unknown>>();
-  const ofTenant = createBoundedTurns({ atOnce: deps.tenantConcurrency, waiting: deps.tenantConcurrency });
-  const ofInstall = createBoundedTurns({ atOnce: deps.installConcurrency, waiting: deps.installConcurrency });
+  const turnsOf = (atOnce: number): BoundedTurns => createBoundedTurns({ atOnce, waiting: WAITING * atOnce });
+  const ofTenant = turnsOf(deps.tenantConcurrency);
+  const ofInstall = turnsOf(deps.installConcurrency);
   const ending = new Set<Promise<void>>();
+  const budget = createRetryBudget();
   let draining = false;
 
   /** Does not hold up the answer. Tried a few times: a row that stays `running` tells a client that nothing is known of its call. */
@@ -61,15 +75,26 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     ending.add(write);
   }
 
-  /** An answer that is late by a little costs nobody a refusal: what finds no place waits for one as long as it would be refused for. */
+  /** An answer that is late by a little costs nobody a refusal: what finds no place waits for one. */
   async function admit<Result>(
     { tenantId, installId }: HydratedInstall,
     work: () => Promise<Result>,
   ): Promise<Result> {
     const install = `${tenantId} ${installId}`;
+    const leaveInstall = ofInstall.enter(install);
+    if (leaveInstall) {
+      const leaveTenant = ofTenant.enter(tenantId);
+      if (leaveTenant) {
+        return work().finally(() => {
+          leaveTenant();
+          leaveInstall();
+        });
+      }
+      leaveInstall();
+    }
     if (ofInstall.isFull(install) || ofTenant.isFull(tenantId)) await refuse();
     const waiting = new AbortController();
-    const timer = setTimeout(() => waiting.abort(tooMany()), REFUSE_AFTER_MS);
+    const timer = setTimeout(() => waiting.abort(tooMany()), WAIT_MS);
     // What waits for a place of its install holds none of its tenant's.
     return ofInstall
       .run(install, waiting.signal, async () => {
@@ -82,28 +107,55 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       .finally(() => clearTimeout(timer));
   }
 
+  async function prepare(
+    install: HydratedInstall,
+    input: ExecutionInput,
+    { audience }: Runner,
+    attempt: number,
+    announcement: RunnerAnnouncement | Promise<RunnerAnnouncement>,
+  ): Promise<Prepared> {
+    const announced = await announcement;
+    const { secretsKeyId } = deps;
+    const request = executeRequestOf(install, input, { secretsKeyId, now: Date.now(), announced });
+    const { seal_epoch: sealEpoch } = announced;
+    const token = await deps.executionTokens.make(request, {
+      attempt,
+      audience,
+      sealed: sealEpoch !== undefined,
+    });
+    return { request, token, sealEpoch };
+  }
+
+  function repeat(
+    install: HydratedInstall,
+    input: ExecutionInput,
+    failed: { err: unknown; runner: Runner; startedAt: number },
+  ): Promise<RunnerAnswer> {
+    const { retryable } = input;
+    return sendAgain(
+      { retryable, ...failed },
+      {
+        budget,
+        pick: (spent) => deps.runners.pick(install.tenantId, install.contentHash, spent),
+        async send({ runner, number, announced }) {
+          const attempt = prepare(install, input, runner, number, announced);
+          const { request, ...proof } = await attempt;
+          if (isLate(input.allowedAsOf)) await mustStillBeAllowed(install, input);
+          return runner.client.execute(request, input.body, proof);
+        },
+      },
+    );
+  }
+
   async function runOnce(install: HydratedInstall, input: ExecutionInput): Promise<ExecutionResult> {
     const { tenantId } = install;
     const { executionId } = input;
-    const { secretsKeyId, executionTokens } = deps;
-    const { client, audience, announcements } = deps.runners.pick(tenantId, install.contentHash);
-    const prepare = async (
-      attempt: number,
-      announcement: RunnerAnnouncement | Promise<RunnerAnnouncement>,
-    ): Promise<{ request: ExecuteRequest; token: string; sealEpoch: string | undefined }> => {
-      const announced = await announcement;
-      const request = executeRequestOf(install, input, { secretsKeyId, now: Date.now(), announced });
-      const { seal_epoch: sealEpoch } = announced;
-      const token = await executionTokens.make(request, {
-        attempt,
-        audience,
-        sealed: sealEpoch !== undefined,
-      });
-      return { request, token, sealEpoch };
-    };
+    const runner = deps.runners.pick(tenantId, install.contentHash);
+    if (!runner) throw new PlatformError('RUNNER_UNAVAILABLE', 'no runner is known; try again');
+    budget.earn();
     // Side by side, and both before the runner is asked.
     const [prepared, begun] = await Promise.allSettled([
-      prepare(1, announcements.current()),
+      prepare(install, input, runner, 1, runner.announcements.current()),
       deps.executions.begin(tenantId, {
         executionId,
         installId: install.installId,
@@ -111,6 +163,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
         versionId: install.versionId,
         contentHash: install.contentHash,
         requestId: input.requestId,
+        traceId: input.trace.traceId,
         trigger: input.trigger,
         method: input.method,
         path: input.path,
@@ -122,16 +175,11 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const started = performance.now();
     const elapsed = (): number => performance.now() - started;
     try {
-      if (prepared.status === 'rejected') throw prepared.reason;
-      const { request, ...proof } = prepared.value;
-      const { answer, body } = await client
-        .execute(request, input.body, proof)
-        .catch(async (err: unknown) => {
-          if (!refusedToBegin(err)) throw err;
-          // It was started again, or is of another release, since it was last asked.
-          const { request: again, ...newProof } = await prepare(2, announcements.renewed());
-          return client.execute(again, input.body, newProof);
-        });
+      // The database was slow, or this process stood still: the install may be stopped by now.
+      if (isLate(input.allowedAsOf)) await mustStillBeAllowed(install, input);
+      const { answer, body } = await send(runner, prepared, input).catch((err: unknown) =>
+        repeat(install, input, { err, runner, startedAt: started }),
+      );
       const result = resultOf(answer, body, elapsed());
       recordEnd(tenantId, executionId, endOf(result, answer));
       return result;
@@ -151,12 +199,19 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     }
   }
 
+  /** What waited begins as what the install is by then, which may be of another version. */
+  async function inTurn(install: HydratedInstall, input: ExecutionInput): Promise<ExecutionResult> {
+    if (performance.now() - input.allowedAsOf <= ALLOWED_FOR_MS) return runOnce(install, input);
+    const { fact, asOf, ...terms } = await input.allowAgain();
+    return runOnce(fact, { ...input, ...terms, allowedAsOf: asOf });
+  }
+
   return {
     run(install, input) {
       if (draining) {
         return Promise.reject(new PlatformError('GATEWAY_UNAVAILABLE', 'the gateway is stopping; try again'));
       }
-      const run = admit(install, () => runOnce(install, input)).finally(() => running.delete(run));
+      const run = admit(install, () => inTurn(install, input)).finally(() => running.delete(run));
       running.add(run);
       return run;
     },
@@ -169,6 +224,32 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   };
 }
 
+type Prepared = Proof & { request: ExecuteRequest };
+
+async function send(
+  { client }: Runner,
+  prepared: PromiseSettledResult<Prepared>,
+  { body }: ExecutionInput,
+): Promise<RunnerAnswer> {
+  if (prepared.status === 'rejected') throw prepared.reason;
+  const { request, ...proof } = prepared.value;
+  return client.execute(request, body, proof);
+}
+
+function isLate(asOf: number): boolean {
+  return performance.now() - asOf > BEGIN_WITHIN_MS;
+}
+
+async function mustStillBeAllowed(install: HydratedInstall, { allowAgain }: ExecutionInput): Promise<void> {
+  const { fact, asOf } = await allowAgain();
+  if (isLate(asOf) || !isDeepStrictEqual(fact, install)) {
+    throw new PlatformError(
+      'GATEWAY_UNAVAILABLE',
+      'the install changed while its call was held up; try again',
+    );
+  }
+}
+
 /** Refuses one of too many at once. */
 export async function refuse(): Promise<never> {
   await delay(REFUSE_AFTER_MS);
@@ -178,6 +259,9 @@ export async function refuse(): Promise<never> {
 function tooMany(): PlatformError {
   return new PlatformError('CONCURRENCY_LIMITED', 'too many executions at once; try again');
 }
+
+/** Characters of an exception that are kept, whatever a runner says. */
+const MAX_EXCEPTION = 4 * 1024;
 
 async function persistently(write: () => Promise<void>): Promise<void> {
   for (const pauseMs of RECORD_PAUSES_MS) {
@@ -202,9 +286,10 @@ function resultOf(answer: ExecuteResponse, body: Uint8Array, durationMs: number)
   return { ok: true, status: answer.status, headers: answer.headers, body, durationMs };
 }
 
-function endOf(result: ExecutionResult, { metrics, status }: ExecuteResponse): ExecutionEnd {
+function endOf(result: ExecutionResult, { metrics, status, error }: ExecuteResponse): ExecutionEnd {
   return {
     ...(result.ok ? { status: 'succeeded' } : { status: 'failed', errorCode: result.code }),
+    ...(error?.exception !== undefined && { exception: error.exception.slice(0, MAX_EXCEPTION) }),
     httpStatus: status,
     durationMs: result.durationMs,
     cpuMs: metrics.cpu_ms,

@@ -1,4 +1,4 @@
-import { Pool, type Dispatcher } from 'undici';
+import { Pool } from 'undici';
 import { z } from 'zod';
 import { isErrorCode, isPlatformError, kindOf, PlatformError, type ErrorCode } from '../../core/errors.ts';
 import {
@@ -12,6 +12,7 @@ import {
 } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
+import { exchange, NeverSentError, type Exchanged } from '../../platform/http/exchange.ts';
 import { expiryOf } from '../../platform/tokens/execution-token.ts';
 import { createSealer, requestKey } from '../../platform/tokens/request-seal.ts';
 
@@ -22,8 +23,11 @@ const WARM_DEADLINE_MS = 55_000;
 const ANNOUNCEMENT_DEADLINE_MS = 5_000;
 /** A guest's largest response body, and room for its head. */
 const MAX_ANSWER_BYTES = 33 * 1024 * 1024;
+/** Why a runner does not load a version, beside faults of the guest. */
+const NOT_LOADABLE: readonly ErrorCode[] = ['BUNDLE_UNAVAILABLE', 'ARTIFACT_INVALID', 'SIGNATURE_REVOKED'];
 
 const problem = z.object({ code: z.string() });
+const readiness = z.object({ status: z.string().max(100).optional() });
 
 export interface RunnerAnswer {
   answer: ExecuteResponse;
@@ -46,48 +50,68 @@ export interface WarmVersion {
 /** Errors, all about the runner and not the guest: RUNNER_BUSY, RUNNER_UNAVAILABLE, CONCURRENCY_LIMITED, OUTCOME_UNKNOWN. */
 export interface RunnerClient {
   execute(request: ExecuteRequest, body: Uint8Array, proof: Proof): Promise<RunnerAnswer>;
-  /** Also throws what kept the version from being loaded: BUNDLE_UNAVAILABLE, ARTIFACT_INVALID, and what its own fault is. */
+  /** Also throws what kept the version from being loaded: BUNDLE_UNAVAILABLE, ARTIFACT_INVALID, SIGNATURE_REVOKED, and what its own fault is. */
   warm(version: WarmVersion, proof: Pick<Proof, 'sealEpoch'>): Promise<void>;
-  /** What it takes of limits and capabilities. Throws RUNNER_UNAVAILABLE. */
-  announcement(): Promise<RunnerAnnouncement>;
+  /** What it takes of limits and capabilities, and why it would rather be sent nothing, if so. Throws RUNNER_UNAVAILABLE. */
+  readiness(): Promise<{ announcement: RunnerAnnouncement; unready: string | undefined }>;
+  /** Requests that were made and are not answered. */
+  underWay(): number;
   close(): Promise<void>;
 }
 
-export function createRunnerClient(options: { baseUrl: string; serviceToken: SecretValue }): RunnerClient {
+/** `servername`: what its certificate is for, where that is not in the address. */
+export function createRunnerClient(options: {
+  baseUrl: string;
+  serviceToken: SecretValue;
+  servername?: string;
+}): RunnerClient {
   const base = new URL(options.baseUrl);
   const prefix = base.pathname.replace(/\/$/, '');
-  const pool = new Pool(base.origin, {
-    connections: CONNECTIONS,
-    maxResponseSize: MAX_ANSWER_BYTES,
-    headersTimeout: 0, // each request brings its own deadline
-    bodyTimeout: 0,
-  });
+  const connect = (connections: number, more?: Pool.Options): Pool =>
+    new Pool(base.origin, {
+      connections,
+      maxResponseSize: MAX_ANSWER_BYTES,
+      headersTimeout: 0, // each request brings its own deadline
+      bodyTimeout: 0,
+      ...more,
+      ...(options.servername !== undefined && { connect: { servername: options.servername } }),
+    });
+  let pool = connect(CONNECTIONS);
+  /** Pools that are used no more, until all that they were given is answered. */
+  const left = new Map<Pool, Promise<void>>();
+  const leave = (used: Pool): void => {
+    if (used !== pool) return;
+    pool = connect(CONNECTIONS);
+    left.set(
+      used,
+      used.close().finally(() => left.delete(used)),
+    );
+  };
+  // Apart, as one that has all its connections in use is busy, and not away; each time anew, to hear who listens now.
+  const asking = connect(1, { pipelining: 0 });
   const authorization = `Bearer ${options.serviceToken.reveal()}`;
   const seal = createSealer(requestKey(options.serviceToken, options.baseUrl));
 
   async function post(
     path: string,
     { contentType, body, token, sealEpoch, deadlineMs, expiresAt }: Proven,
-  ): Promise<{ response: Dispatcher.ResponseData; bytes: Uint8Array }> {
-    const signal = AbortSignal.timeout(deadlineMs);
+  ): Promise<Exchanged> {
     const covered = { path, contentType, executionToken: token ?? '' };
     const proof =
       sealEpoch === undefined ? { authorization } : seal({ ...covered, epoch: sealEpoch, body, expiresAt });
     try {
-      const response = await pool.request({
-        method: 'POST',
-        path: `${prefix}${path}`,
-        headers: {
-          'content-type': contentType,
-          ...(token !== undefined && { 'x-execution-token': token }),
-          ...proof,
-        },
-        body,
-        signal,
-      });
-      return { response, bytes: await response.body.bytes() };
+      const headers = {
+        'content-type': contentType,
+        ...(token !== undefined && { 'x-execution-token': token }),
+        ...proof,
+      };
+      const used = pool;
+      const request = { method: 'POST', path: `${prefix}${path}`, headers, body } as const;
+      const answer = await exchange(used, request, deadlineMs);
+      if (isLeaving(answer)) leave(used);
+      return answer;
     } catch (cause) {
-      if (wasNeverSent(cause)) {
+      if (cause instanceof NeverSentError) {
         throw new PlatformError('RUNNER_UNAVAILABLE', 'the runner cannot be reached; try again', { cause });
       }
       throw outcomeUnknown(cause);
@@ -97,14 +121,14 @@ export function createRunnerClient(options: { baseUrl: string; serviceToken: Sec
   return {
     async execute(request, body, proof) {
       const { timeout_ms: timeoutMs } = request.limits;
-      const { response, bytes } = await post('/v1/execute', {
+      const { statusCode, bytes } = await post('/v1/execute', {
         ...proof,
         contentType: EXECUTE_FRAME_TYPE,
         body: Buffer.concat(encodeFrame(request, body)),
         deadlineMs: START_WITHIN_MS + timeoutMs + TRANSPORT_MS,
         expiresAt: expiryOf(timeoutMs),
       });
-      if (response.statusCode !== 200) throw refusal(response.statusCode, bytes);
+      if (statusCode !== 200) throw refusal(statusCode, bytes);
       const frame = decodeFrame(bytes);
       const answer = executeResponse.safeParse(frame?.head);
       if (!frame || !answer.success) {
@@ -114,7 +138,7 @@ export function createRunnerClient(options: { baseUrl: string; serviceToken: Sec
     },
 
     async warm({ tenantId, contentHash, limits }, { sealEpoch }) {
-      const { response, bytes } = await post('/v1/warm', {
+      const { statusCode, bytes } = await post('/v1/warm', {
         sealEpoch,
         contentType: 'application/json',
         body: JSON.stringify({
@@ -128,20 +152,29 @@ export function createRunnerClient(options: { baseUrl: string; serviceToken: Sec
         deadlineMs: WARM_DEADLINE_MS,
         expiresAt: expiryOf(WARM_DEADLINE_MS),
       });
-      if (response.statusCode !== 200) throw refusal(response.statusCode, bytes);
+      if (statusCode !== 200) throw refusal(statusCode, bytes);
     },
 
-    async announcement() {
+    async readiness() {
       try {
-        const signal = AbortSignal.timeout(ANNOUNCEMENT_DEADLINE_MS);
-        const { body } = await pool.request({ method: 'GET', path: `${prefix}/readyz`, signal });
-        return runnerAnnouncement.parse(await body.json());
+        const request = { method: 'GET', path: `${prefix}/readyz`, headers: {} } as const;
+        const { statusCode, bytes } = await exchange(asking, request, ANNOUNCEMENT_DEADLINE_MS);
+        const said: unknown = JSON.parse(bytes.toString('utf8'));
+        const { status } = readiness.parse(said);
+        return {
+          announcement: runnerAnnouncement.parse(said),
+          unready: statusCode === 200 ? undefined : (status ?? `it answered ${statusCode}`),
+        };
       } catch (cause) {
         throw new PlatformError('RUNNER_UNAVAILABLE', 'the runner cannot be reached; try again', { cause });
       }
     },
 
-    close: () => pool.close(),
+    underWay: () => [pool, ...left.keys()].reduce((sum, { stats }) => sum + stats.size, 0),
+
+    async close() {
+      await Promise.all([pool.close(), asking.close(), ...left.values()]);
+    },
   };
 }
 
@@ -152,27 +185,22 @@ export function refusedToBegin(err: unknown): boolean {
   return runnerCode === 'INPUT_INVALID' || runnerCode === 'UNAUTHENTICATED';
 }
 
+/**
+ * Whether other connections lead to a runner that stops, and may be closed while a request is on its way, or to another than the one that
+ * listens now, where they answer differently about a seal.
+ */
+function isLeaving({ closes, statusCode, bytes }: Exchanged): boolean {
+  if (statusCode === 200) return closes;
+  const code = problemCode(bytes);
+  return code === 'RUNNER_DRAINING' || code === 'UNAUTHENTICATED';
+}
+
 interface Proven extends Partial<Proof> {
   contentType: string;
   body: Buffer | string;
   deadlineMs: number;
   /** Of its seal. */
   expiresAt: number;
-}
-
-/** Errors of making a connection: not a byte of the request has left. */
-const NEVER_SENT: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-]);
-
-function wasNeverSent(cause: unknown): boolean {
-  const { code } = cause as { code?: unknown };
-  return typeof code === 'string' && NEVER_SENT.has(code);
 }
 
 /** Nobody may be told to try again: the guest may have done its work. */
@@ -188,10 +216,7 @@ function outcomeUnknown(cause: unknown): PlatformError {
 function refusal(status: number, bytes: Uint8Array): PlatformError {
   const code = problemCode(bytes);
   const details = { runnerStatus: status, runnerCode: code };
-  if (
-    code !== undefined &&
-    (code === 'BUNDLE_UNAVAILABLE' || code === 'ARTIFACT_INVALID' || kindOf(code) === 'guest')
-  ) {
+  if (code !== undefined && (NOT_LOADABLE.includes(code) || kindOf(code) === 'guest')) {
     return new PlatformError(code, 'the runner could not load the version', { details });
   }
   if (status === 429) {

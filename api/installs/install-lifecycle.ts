@@ -17,7 +17,7 @@ interface Rule {
 
 const RULES: Record<LifecycleKind, Rule> = {
   enable: { from: ['disabled'], to: ['active'] },
-  disable: { from: ['active', 'paused', 'disabled'], to: ['disabled'], interrupts: true },
+  disable: { from: ['active', 'paused', 'disabled', 'quarantined'], to: ['disabled'], interrupts: true },
   pause: { from: ['active'], to: ['paused'] },
   resume: { from: ['paused'], to: ['active'] },
   uninstall: {

@@ -7,7 +7,13 @@ import type { KeptVersion } from '../../platform/db/version-changes.ts';
 import type { Principal } from '../principal.ts';
 import { createVersionChanges, type VersionChangesDeps } from './version-changes.ts';
 
-const PRINCIPAL: Principal = { kind: 'api-key', tenantId: 't', keyId: 'k', permissions: [] };
+const PRINCIPAL: Principal = {
+  kind: 'api-key',
+  tenantId: 't',
+  keyId: 'k',
+  permissions: [],
+  extensionPermissions: [],
+};
 const AT = new Date(0);
 
 const kept = (version: string, rolledBack = false): KeptVersion => ({

@@ -18,7 +18,8 @@ import type { InstallService } from './install-service.ts';
 import type { OnceSettled } from './once-settled.ts';
 
 const TRIES = 3;
-const CHANGEABLE: readonly InstallStatus[] = ['active', 'paused', 'disabled'];
+/** Another version is also how to leave quarantine. */
+const CHANGEABLE: readonly InstallStatus[] = ['active', 'paused', 'disabled', 'quarantined'];
 
 export interface UpgradeRequest {
   version: string;

@@ -7,6 +7,7 @@ import { createHttpServer } from '../../platform/http/http-server.ts';
 import { executeRequest } from '../../test/support/execute-request.ts';
 import { createExecutionTokens } from '../execution/execution-tokens.ts';
 import { createHostStorageRouter } from './host-storage.ts';
+import { createStorageCalls } from './host-storage-calls.ts';
 
 const executionTokens = createExecutionTokens(generateKeyPairSync('ed25519').privateKey);
 const PIECE_MS = 100;
@@ -25,8 +26,9 @@ async function setup() {
     await delay(PIECE_MS);
     return { records: [], more: true };
   };
-  const records = { check: () => Promise.resolve(), get: never, put: never, remove: never, list };
-  const app = express().use(createHostStorageRouter({ records, executionTokens }));
+  const records = { get: never, put: never, remove: never, list };
+  const calls = createStorageCalls({ check: () => Promise.resolve() });
+  const app = express().use(createHostStorageRouter({ records, calls, executionTokens }));
   const server = createHttpServer(app);
   const port = await server.listen({ host: '127.0.0.1', port: 0 });
   cleanups.push(() => server.close(0));

@@ -3,6 +3,7 @@ import type { Publish } from '../../core/api/publishes.ts';
 import { finalizeUpload } from '../../core/api/uploads.ts';
 import { publishWorkflowId } from '../../core/ids.ts';
 import { PlatformError } from '../../core/errors.ts';
+import type { Check } from '../../core/progress.ts';
 import type { ExtensionVersion } from '../../platform/db/registry.ts';
 import type { Upload } from '../../platform/db/uploads.ts';
 import { answer } from '../answer.ts';
@@ -30,8 +31,15 @@ export function answerPublish(res: Response, upload: Upload, version: ExtensionV
     res.location(`/api/v1/extensions/${version.extensionId}/versions/${version.version}`);
     answer(res, finalizeUpload, 201, { ...version, checks });
   } else if (error) {
-    sendProblem(res, new PlatformError(error.code, error.message), { extra: { uploadId, checks } });
+    const issues = checks.flatMap((check) => (isRefusal(check) ? (check.issues ?? []) : []));
+    sendProblem(res, new PlatformError(error.code, error.message, { issues }), {
+      extra: { uploadId, checks },
+    });
   } else answerUnderWay(res, { uploadId, status });
+}
+
+function isRefusal({ required, result }: Check): boolean {
+  return required && result === 'failed';
 }
 
 /** 202: it runs, and `url` shows how it stands. */

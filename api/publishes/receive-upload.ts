@@ -35,6 +35,7 @@ export async function receiveUpload(
         if (size > announced.size) throw refuse(mismatch(`more than the ${announced.size} bytes announced`));
         await inTurn(() => void hash.update(chunk));
         yield chunk;
+        free(chunk);
       }
     } catch (err) {
       if (source.destroyed) refuse(mismatch('fewer bytes than announced: the connection ended early'));
@@ -55,6 +56,11 @@ export async function receiveUpload(
     throw refused ?? err;
   }
   return { size, sha256: hash.digest('hex') };
+}
+
+/** At once: V8 collects buffers only once tens of megabytes of them are garbage, and each upload of a busy gateway would lie in memory. */
+function free({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 export function tooLarge(): PlatformError {

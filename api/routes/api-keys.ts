@@ -1,8 +1,16 @@
 import { Router, type Response } from 'express';
 import type { z } from 'zod';
 import { type apiKey, createApiKey, listApiKeys, revokeApiKey } from '../../core/api/api-keys.ts';
-import { PlatformError } from '../../core/errors.ts';
+import { PlatformError, type Issue } from '../../core/errors.ts';
+import {
+  readOwnPermission,
+  writeOwnPermission,
+  type HeldPermission,
+  type OwnPermission,
+} from '../../core/own-permission.ts';
+import { isPermission } from '../../core/permissions.ts';
 import type { ApiKey, ApiKeyStore } from '../../platform/db/api-keys.ts';
+import type { HydrationStore } from '../../platform/db/hydration.ts';
 import type { TenantStore } from '../../platform/db/tenants.ts';
 import { generateApiKey } from '../../platform/tokens/api-key.ts';
 import { answer } from '../answer.ts';
@@ -15,21 +23,30 @@ import { written } from '../written.ts';
 export interface ApiKeysRouterDeps {
   apiKeys: Pick<ApiKeyStore, 'create' | 'find' | 'list' | 'revoke' | 'revokeFamily'>;
   tenants: Pick<TenantStore, 'find'>;
+  hydration: Pick<HydrationStore, 'byExtension'>;
 }
 
 const OPERATE = 'platform:operate';
 
 /** Keys of one tenant: the caller's own, or for an operator the one that `tenantId` names. */
-export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Router {
+export function createApiKeysRouter({ apiKeys, tenants, hydration }: ApiKeysRouterDeps): Router {
   const router = Router();
   router.use(requirePermission('platform:operate', 'tenant:admin'));
 
   router.post('/', jsonBody, async (req, res) => {
-    const { name, tenantId: wanted, permissions, expiresAt: asked } = inputOf(createApiKey.body, req.body);
+    const {
+      name,
+      tenantId: wanted,
+      permissions: names,
+      expiresAt: asked,
+    } = inputOf(createApiKey.body, req.body);
+    const permissions = names.filter(isPermission);
     const maker = principalOf(res);
     const expiresAt = expiryOf(asked, maker);
     const tenantId = tenantFor(res, wanted);
-    const excess = permissions.filter((permission) => !hasPermission(maker, permission));
+    const isAdmin = hasPermission(maker, 'tenant:admin');
+    // An admin holds all that extensions name themselves.
+    const excess = names.filter((held) => !(isPermission(held) ? hasPermission(maker, held) : isAdmin));
     if (excess.length > 0) {
       throw new PlatformError(
         'FORBIDDEN',
@@ -37,8 +54,17 @@ export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Ro
       );
     }
     if (!(await tenants.find(tenantId))) throw new PlatformError('NOT_FOUND', 'there is no such tenant');
+    const extensionPermissions = await heldPermissions(hydration, tenantId, names);
     const { key, keyId, digest } = generateApiKey();
-    const fields = { keyId, name, digest, permissions, expiresAt, createdBy: maker.keyId };
+    const fields = {
+      keyId,
+      name,
+      digest,
+      permissions,
+      extensionPermissions,
+      expiresAt,
+      createdBy: maker.keyId,
+    };
     answer(res, createApiKey, 201, { ...shown(await written(apiKeys.create(tenantId, fields))), key });
   });
 
@@ -66,6 +92,40 @@ export function createApiKeysRouter({ apiKeys, tenants }: ApiKeysRouterDeps): Ro
   return router;
 }
 
+/** Those among the names that are of extensions' own, each of the install that serves it. Throws INPUT_INVALID for those there are not. */
+async function heldPermissions(
+  hydration: ApiKeysRouterDeps['hydration'],
+  tenantId: string,
+  names: readonly string[],
+): Promise<HeldPermission[]> {
+  const held: HeldPermission[] = [];
+  const issues: Issue[] = [];
+  for (const [at, name] of names.entries()) {
+    const own = isPermission(name) ? undefined : readOwnPermission(name);
+    if (!own) continue;
+    const install = await hydration.byExtension(tenantId, own.extension);
+    const known = install?.endpoints.map(({ permission }) => permission).filter((one) => !isPermission(one));
+    if (install && known?.includes(own.permission)) held.push({ installId: install.installId, ...own });
+    else issues.push({ path: `permissions[${at}]`, ...absence(own, known && [...new Set(known)]) });
+  }
+  if (issues.length === 0) return held;
+  throw new PlatformError('INPUT_INVALID', 'the request has faults; see issues', { issues });
+}
+
+function absence({ extension, permission }: OwnPermission, known: string[] | undefined): Omit<Issue, 'path'> {
+  if (!known) {
+    return {
+      code: 'not_installed',
+      message: `${extension} is not installed in this tenant; install it first`,
+    };
+  }
+  const choice = known.length > 0 ? `it asks for ${known.join(', ')}` : 'it names none of its own';
+  return {
+    code: 'unknown_permission',
+    message: `${extension} asks for no permission ${permission}: ${choice}`,
+  };
+}
+
 function tenantFor(res: Response, wanted: string | undefined): string {
   const principal = principalOf(res);
   if (wanted === undefined || wanted === principal.tenantId) return principal.tenantId;
@@ -90,5 +150,10 @@ function expiryInvalid(message: string): PlatformError {
 }
 
 function shown(key: ApiKey): z.output<typeof apiKey> {
-  return { ...key, prefix: `alga_${key.keyId}` };
+  const { extensionPermissions, permissions, ...rest } = key;
+  return {
+    ...rest,
+    permissions: [...permissions, ...extensionPermissions.map(writeOwnPermission)],
+    prefix: `alga_${key.keyId}`,
+  };
 }

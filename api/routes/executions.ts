@@ -4,7 +4,7 @@ import { PlatformError } from '../../core/errors.ts';
 import type { ExecutionStore } from '../../platform/db/executions.ts';
 import { answer } from '../answer.ts';
 import { pageBody } from '../page-body.ts';
-import { principalOf, requirePermission } from '../principal.ts';
+import { hasPermission, principalOf, requirePermission } from '../principal.ts';
 import { inputOf } from '../request-input.ts';
 
 export interface ExecutionsRouterDeps {
@@ -25,7 +25,10 @@ export function createExecutionsRouter({ executions }: ExecutionsRouterDeps): Ro
     const { executionId } = inputOf(readExecution.params, req.params);
     const execution = await executions.find(principalOf(res).tenantId, executionId);
     if (!execution) throw new PlatformError('NOT_FOUND', 'there is no such execution');
-    answer(res, readExecution, 200, execution);
+    const { exception, ...shown } = execution;
+    // A guest's own words may hold what it knows.
+    const mayDebug = hasPermission(principalOf(res), 'extension:debug');
+    answer(res, readExecution, 200, { ...shown, ...(mayDebug && exception !== undefined && { exception }) });
   });
   return router;
 }

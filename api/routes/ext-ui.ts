@@ -20,7 +20,7 @@ export function createExtUiRouter({ hydration, runnerPublicBase }: ExtUiRouterDe
     const install = await hydration.byExtension(principalOf(res).tenantId, extension);
     // A browser would climb out of the UI's folder by such segments.
     const climbs = segments.some((segment) => segment === '.' || segment === '..');
-    if (climbs || install?.status !== 'active' || install.versionStatus === 'revoked') {
+    if (climbs || install?.status !== 'active' || install.versionStatus !== 'published') {
       throw new PlatformError('NOT_FOUND', 'there is no such extension in this tenant');
     }
     const file = segments.map(encodeURIComponent).join('/');

@@ -6,10 +6,12 @@ const READY_WITHIN_MS = 900;
 
 export interface HealthRouterDeps {
   checkDatabase: () => Promise<void>;
+  /** Whether calls had better go to another gateway. */
+  isDraining: () => boolean;
 }
 
 /** `/healthz`: the process lives. `/readyz`: it can serve. Open to all, and silent about why not. */
-export function createHealthRouter({ checkDatabase }: HealthRouterDeps): Router {
+export function createHealthRouter({ checkDatabase, isDraining }: HealthRouterDeps): Router {
   const router = Router();
 
   router.get('/healthz', (_req, res) => {
@@ -17,6 +19,10 @@ export function createHealthRouter({ checkDatabase }: HealthRouterDeps): Router 
   });
 
   router.get('/readyz', async (_req, res) => {
+    if (isDraining()) {
+      res.status(503).json({ status: 'draining' });
+      return;
+    }
     const answered = checkDatabase().then(
       () => true,
       () => false, // the database's own errors are no business of the open internet

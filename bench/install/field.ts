@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Pool } from 'undici';
 import { buildExample } from '../../scripts/build-example.ts';
 import type { LocalPlatform } from '../local-platform.ts';
-import { publish } from '../publish.ts';
+import { publish } from '../publish-files.ts';
 
 const EXAMPLE = join(import.meta.dirname, '..', '..', 'examples', 'hello');
 const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'components');

@@ -108,6 +108,15 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       tally(String(answer.statusCode));
     },
   },
+  'strangers load a UI that is there, 32 connections': {
+    clients: 32,
+    proof: ['200'],
+    async step({ field, tally }) {
+      const answer = await request(field.uiUrl, { dispatcher });
+      await answer.body.dump();
+      tally(String(answer.statusCode));
+    },
+  },
   'publishes of a hostile bundle, 4 at once': {
     clients: 4,
     proof: ['publish 422'],

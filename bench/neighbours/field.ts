@@ -9,7 +9,7 @@ import { packTarZst } from '../../platform/bundle/pack.ts';
 import { openDatabase } from '../../platform/db/database.ts';
 import { buildExample } from '../../scripts/build-example.ts';
 import type { LocalPlatform } from '../local-platform.ts';
-import { publish } from '../publish.ts';
+import { publish } from '../publish-files.ts';
 import { clientOf, install, newTenant } from '../tenants.ts';
 
 const GUEST = join(import.meta.dirname, '..', 'guests', 'heavy');
@@ -27,6 +27,8 @@ export interface Field {
   key: string;
   /** An extension with a UI. */
   extensionId: string;
+  /** Its page. */
+  uiUrl: string;
   /** Of tenant A: its row is waited for. */
   uploadId: string;
   /** A bundle of 1.5 MiB that holds two components of 128 MiB of zeros. */
@@ -46,7 +48,7 @@ export async function prepareNeighbour(local: LocalPlatform): Promise<Neighbour>
 /** Tenant A, with an extension that works hard and as many records as it may have. */
 export async function prepareField(
   local: LocalPlatform,
-  { extensionId }: InstallAnswer,
+  { extensionId, contentHash }: InstallAnswer,
   log: (line: string) => void,
 ): Promise<Field> {
   const { files } = await buildExample(GUEST, { cacheDir: CACHE, log });
@@ -61,7 +63,8 @@ export async function prepareField(
   ).body;
   log('packing a hostile bundle');
   const hostileBundle = await packHostile();
-  return { gateway: local.gateway, ui: local.ui, key, extensionId, uploadId, hostileBundle };
+  const uiUrl = `${local.ui}/ext-ui/${extensionId}/${contentHash}/`;
+  return { gateway: local.gateway, ui: local.ui, key, extensionId, uiUrl, uploadId, hostileBundle };
 }
 
 /** 100 records of 64 KiB, and 29 namespaces that are full: 148,580 records. */

@@ -12,7 +12,13 @@ export interface BareNode {
 
 /** The server that runners are compared with, in a process of its own. */
 export async function startBareNode(type: string, body: Buffer): Promise<BareNode> {
-  const child = spawn(process.execPath, [SCRIPT, type, body.toString('base64')], {
+  return startScript(SCRIPT, [type, body.toString('base64')]);
+}
+
+/** A server of a script that prints its port, as production runs it; it ends with this process. */
+export async function startScript(script: string, args: readonly string[]): Promise<BareNode> {
+  const child = spawn(process.execPath, [script, ...args], {
+    env: { ...process.env, NODE_ENV: 'production' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const stop = (): void => void child.kill();

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { readUiInstall, type UiInstall } from '../../core/api/internal.ts';
+import { readBundleTrust, readUiInstall, type BundleTrust, type UiInstall } from '../../core/api/internal.ts';
 import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
 import { EXECUTE_FRAME_TYPE, runnerAnnouncement, type SentExecuteRequest } from '../../core/execute.ts';
 import { encodeFrame } from '../../core/execute-frame.ts';
@@ -23,6 +23,11 @@ const MAIN = join(import.meta.dirname, '..', '..', 'runner', 'main.ts');
 const AUDIENCE = 'http://runner.bench';
 const SERVICE_TOKEN = 'bench-service-token';
 const KEYS = createObjectKeys('sha256/');
+/** Every bundle is one of a platform that trusts no key. */
+const UNSIGNED: BundleTrust = {
+  trust: { policy: 'optional', threshold: 1, keys: [] },
+  bundle: { publisher: 'bench', signatures: [] },
+};
 const NO_CSP: UiInstall = { entry: 'index.html', csp: {} };
 
 /** What calls are made for. */
@@ -106,6 +111,7 @@ export async function createField(): Promise<Field> {
 /** Every UI is served; no guest here calls the host. */
 function createUiGateway(): HttpServer {
   return createHttpServer((req, res) => {
+    if (req.url?.startsWith(readBundleTrust.path)) return void res.end(JSON.stringify(UNSIGNED));
     const isUi = req.url?.startsWith(readUiInstall.path) === true;
     res.writeHead(isUi ? 200 : 404, { 'content-type': 'application/json' }).end(JSON.stringify(NO_CSP));
   });

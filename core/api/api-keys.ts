@@ -1,14 +1,24 @@
 import { z } from 'zod';
-import { PERMISSIONS } from '../permissions.ts';
+import { readOwnPermission } from '../own-permission.ts';
+import { isPermission, PERMISSIONS } from '../permissions.ts';
 import { listQuery, pageOf } from './page.ts';
 import { nothing, type Route } from './route.ts';
 import { time, uuid } from './values.ts';
+
+/** One of the platform's, or `publisher.name:permission`: one that an extension names itself, for its endpoints in one install. */
+const permissionName = z
+  .string()
+  .max(300)
+  .refine(
+    (name) => isPermission(name) || readOwnPermission(name) !== undefined,
+    `must be one of ${PERMISSIONS.join(', ')}, or a permission of an extension's own, such as acme.billing:invoices:send`,
+  );
 
 export const apiKey = z.object({
   id: uuid,
   tenantId: uuid,
   name: z.string(),
-  permissions: z.array(z.enum(PERMISSIONS)),
+  permissions: z.array(z.string()),
   expiresAt: time.optional(),
   revokedAt: time.optional(),
   createdBy: z.string(),
@@ -26,8 +36,9 @@ export const createApiKey = {
   body: tenantQuery.extend({
     name: z.string().trim().min(1).max(200),
     permissions: z
-      .array(z.enum(PERMISSIONS))
+      .array(permissionName)
       .min(1)
+      .max(100)
       .transform((names) => [...new Set(names)]),
     /** In the future. */
     expiresAt: time.optional(),

@@ -15,6 +15,8 @@ const execution = z.object({
   versionId: uuid,
   contentHash: z.string(),
   requestId: z.string(),
+  /** W3C Trace Context. */
+  traceId: z.string().optional(),
   trigger: z.enum(TRIGGERS),
   method: z.string(),
   path: z.string(),
@@ -50,5 +52,10 @@ export const readExecution = {
   method: 'GET',
   path: '/api/v1/executions/{executionId}',
   params: z.strictObject({ executionId: uuid }),
-  answers: { 200: execution },
+  answers: {
+    200: execution.extend({
+      /** Message and stack that the guest ended with, in the author's sources where the bundle has a source map. For `extension:debug`. */
+      exception: z.string().optional(),
+    }),
+  },
 } satisfies Route;

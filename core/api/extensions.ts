@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { listQuery, pageOf } from './page.ts';
 import type { Route } from './route.ts';
-import { check, permission, time, uuid } from './values.ts';
+import { VERSION_STATUSES } from '../progress.ts';
+import { check, failureReason, permission, time, uuid } from './values.ts';
 
 /** What is no UUID and no `publisher.name` is not found. */
 const extensionRef = z.strictObject({ extension: z.string() });
@@ -25,16 +26,21 @@ const versionSummary = z.object({
   extension: z.string(),
   version: z.string(),
   contentHash: z.string(),
-  status: z.enum(['published', 'revoked']),
+  status: z.enum(VERSION_STATUSES),
+  /** Why it is not published any more. */
+  statusReason: failureReason.optional(),
   publishedAt: time,
 });
 
-const version = versionSummary.extend({
+export const version = versionSummary.extend({
   /** As it was published, defaults filled in; its definition is `core/manifest`. */
   manifest: z.record(z.string(), z.unknown()),
   checks: z.array(check),
   permissions: z.array(permission),
-  signatures: z.array(z.unknown()),
+  /** What was needed when it was last judged, and the keys whose signatures counted. */
+  trust: z.object({ policy: z.enum(['required', 'optional']), signedBy: z.array(z.string()) }),
+  /** Envelopes beside its bundle, by their names there. */
+  signatures: z.array(z.object({ digest: z.string(), receivedAt: z.iso.datetime({ offset: true }) })),
 });
 
 export const listExtensions = {

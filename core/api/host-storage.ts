@@ -2,15 +2,15 @@ import { z } from 'zod';
 import type { Route } from './route.ts';
 
 /** Text that PostgreSQL can hold, and only one way to write it. */
-const text = (max: number): z.ZodString =>
+export const text = (max: number): z.ZodString =>
   z
     .string()
     .max(max)
     .refine((given) => given.isWellFormed() && !given.includes('\0'), 'must be text without NUL');
-const name = (max: number): z.ZodString => text(max).min(1);
+export const name = (max: number): z.ZodString => text(max).min(1);
 
-const recordRef = z.object({ namespace: name(128), key: name(512) });
-const revision = z.int().nonnegative();
+export const recordRef = z.object({ namespace: name(128), key: name(512) });
+export const revision = z.int().nonnegative();
 
 /**
  * Values as they are: a JSON head and the bytes after it (`core/execute-frame.ts`). Who accepts this type is answered in it, and a put may come in

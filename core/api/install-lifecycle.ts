@@ -70,6 +70,8 @@ const exportLine = z.discriminatedUnion('type', [
     revision: z.int(),
     createdAt: time,
     updatedAt: time,
+    /** From then on it is not there any more. */
+    expiresAt: time.nullable(),
   }),
   z.object({ type: z.literal('end'), records: z.int() }),
 ]);

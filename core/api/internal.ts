@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { secretEnvelope, TRIGGERS } from '../execute.ts';
 import { isContentHash } from '../ids.ts';
 import type { Route } from './route.ts';
+import { trustKey } from './trust-keys.ts';
 import { failureReason, grant, uuid } from './values.ts';
 
 // Between our own processes a peer may be newer: members it sends that are not named here are ignored.
@@ -72,6 +73,36 @@ export const readUiInstall = {
     contentHash: z.string().refine(isContentHash, 'must be sha256:<64 hex>'),
   }),
   answers: { 200: uiInstall },
+} satisfies Route;
+
+/** What is trusted, and the signatures of a bundle; without `bundle` nobody may load it. */
+export const bundleTrust = z.object({
+  trust: z.object({
+    policy: z.enum(['required', 'optional']),
+    threshold: z.int().min(1),
+    keys: z.array(trustKey),
+  }),
+  bundle: z
+    .object({
+      /** Slug. */
+      publisher: z.string(),
+      /** By their names beside the bundle. */
+      signatures: z.array(
+        z.object({
+          digest: z.string().regex(/^[0-9a-f]{64}$/),
+          receivedAt: z.iso.datetime({ offset: true }),
+        }),
+      ),
+    })
+    .optional(),
+});
+export type BundleTrust = z.infer<typeof bundleTrust>;
+
+export const readBundleTrust = {
+  method: 'GET',
+  path: '/api/internal/runner/trust',
+  query: z.object({ contentHash: z.string().refine(isContentHash, 'must be sha256:<64 hex>') }),
+  answers: { 200: bundleTrust },
 } satisfies Route;
 
 /** A runner lacks an artifact and has it made, or joins its making; without `target` for the current one. */

@@ -1,11 +1,5 @@
 import { z } from 'zod';
-
-const issue = z.object({
-  path: z.string(),
-  code: z.string(),
-  message: z.string(),
-  expected: z.string().exactOptional(),
-});
+import { issue } from './values.ts';
 
 /** Every answer from 400 on, RFC 9457. Some routes add members of their own, which are kept. */
 export const problem = z.looseObject({

@@ -2,12 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { SecretValue } from '../secret-value.ts';
 import type { Route } from './route.ts';
-import { internalRoutes, publicRoutes } from './routes.ts';
+import { internalRoutes, openRoutes, publicRoutes } from './routes.ts';
 import { installExtension } from './installs.ts';
 import { runExecution } from './internal.ts';
 import { time } from './values.ts';
 
-const routes: [string, Route][] = Object.entries({ ...publicRoutes, ...internalRoutes });
+const routes: [string, Route][] = Object.entries({ ...publicRoutes, ...openRoutes, ...internalRoutes });
 
 describe('the table of routes', () => {
   it('has every method and path once', () => {

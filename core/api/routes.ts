@@ -1,15 +1,20 @@
 import * as apiKeys from './api-keys.ts';
 import * as executions from './executions.ts';
 import * as extensions from './extensions.ts';
+import * as hostApplication from './host-application.ts';
 import * as hostStorage from './host-storage.ts';
+import * as hostStorageV2 from './host-storage-v2.ts';
 import * as installs from './installs.ts';
 import * as lifecycle from './install-lifecycle.ts';
 import * as internal from './internal.ts';
+import * as manifestSchema from './manifest-schema.ts';
+import * as publishers from './publishers.ts';
 import * as publishes from './publishes.ts';
 import type { Route } from './route.ts';
 import * as settings from './install-config.ts';
 import * as tenants from './tenants.ts';
 import * as upgrades from './upgrades.ts';
+import * as trustKeys from './trust-keys.ts';
 import * as uploads from './uploads.ts';
 import * as versions from './version-changes.ts';
 
@@ -26,6 +31,14 @@ export const publicRoutes = {
   readExtension: extensions.readExtension,
   listVersions: extensions.listVersions,
   readVersion: extensions.readVersion,
+  revokeVersion: trustKeys.revokeVersion,
+  signVersion: trustKeys.signVersion,
+  listTrustKeys: trustKeys.listTrustKeys,
+  readTrustKey: trustKeys.readTrustKey,
+  addTrustKey: trustKeys.addTrustKey,
+  revokeTrustKey: trustKeys.revokeTrustKey,
+  readPublisher: publishers.readPublisher,
+  transferPublisher: publishers.transferPublisher,
   checkUpgrade: upgrades.checkUpgrade,
   installExtension: installs.installExtension,
   listInstalls: installs.listInstalls,
@@ -59,14 +72,33 @@ export const publicRoutes = {
   revokeApiKey: apiKeys.revokeApiKey,
 } as const satisfies Record<string, Route>;
 
+/** What anybody may ask: it tells nothing of anybody. */
+export const openRoutes = {
+  readManifestSchema: manifestSchema.readManifestSchema,
+} as const satisfies Record<string, Route>;
+
 /** What our own processes ask each other, with credentials of services. */
 export const internalRoutes = {
   runExecution: internal.runExecution,
   readInstallConfig: internal.readInstallConfig,
   readUiInstall: internal.readUiInstall,
+  readBundleTrust: internal.readBundleTrust,
   requestPrecompile: internal.requestPrecompile,
   getRecord: hostStorage.getRecord,
   putRecord: hostStorage.putRecord,
   deleteRecord: hostStorage.deleteRecord,
   listRecords: hostStorage.listRecords,
+  getEntry: hostStorageV2.getEntry,
+  getEntries: hostStorageV2.getEntries,
+  listEntries: hostStorageV2.listEntries,
+  putEntries: hostStorageV2.putEntries,
+  deleteEntry: hostStorageV2.deleteEntry,
+  deleteEntries: hostStorageV2.deleteEntries,
+  incrementEntry: hostStorageV2.incrementEntry,
+  listClients: hostApplication.listClients,
+  getClient: hostApplication.getClient,
+  listServices: hostApplication.listServices,
+  getService: hostApplication.getService,
+  createManualInvoice: hostApplication.createManualInvoice,
+  callHostRoute: hostApplication.callHostRoute,
 } as const satisfies Record<string, Route>;

@@ -16,6 +16,9 @@ export const installRef = z.strictObject({ installId: uuid });
 /** What a person is shown of a failure. Newer peers have codes that this one does not know. */
 export const failureReason = z.object({ code: z.string(), message: z.string() });
 
+/** Why an operator does what they do, for whoever it concerns. */
+export const reason = z.string().trim().min(1).max(1_000);
+
 /** One step of lifecycle work. Its times stay text: rows and queries hold them as they are shown. */
 export const step = z.object({
   name: z.string(),
@@ -26,12 +29,23 @@ export const step = z.object({
   error: failureReason.optional(),
 });
 
+/** One fault of an input; `path` is a JSON path, or the path of a file in a bundle. */
+export const issue = z.object({
+  path: z.string(),
+  code: z.string(),
+  message: z.string(),
+  expected: z.string().exactOptional(),
+  found: z.string().exactOptional(),
+  fix: z.string().exactOptional(),
+});
+
 /** One verification check. A failed one that is not required is advice. */
 export const check = z.object({
   name: z.string(),
   result: z.enum(['passed', 'failed', 'skipped']),
   required: z.boolean(),
   detail: z.string().optional(),
+  issues: z.array(issue).readonly().optional(),
 });
 
 const scope = z.record(z.string(), z.array(z.string()).readonly());

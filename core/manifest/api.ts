@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { PERMISSIONS } from '../permissions.ts';
+import { requestHeaderName } from '../request-header.ts';
 
 const ENDPOINT_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
@@ -40,14 +41,27 @@ export const timeoutMs = z.int().min(100).max(MAX_TIMEOUT_MS);
 
 const endpoint = z
   .strictObject({
-    /** GET serves HEAD as well. */
-    method: z.enum(ENDPOINT_METHODS),
-    path: endpointPath,
-    handler: handlerName,
-    permission: permission.optional(),
+    method: z.enum(ENDPOINT_METHODS).describe('GET serves HEAD as well.'),
+    path: endpointPath.describe('Segments, of which those with ":" are params.'),
+    handler: handlerName.describe('What the component is told to run.'),
+    permission: permission
+      .optional()
+      .describe(
+        'Who may call it: extension:read, extension:write or a name of its own. Absent: extension:read for GET, else extension:write.',
+      ),
     description: z.string().max(500).optional(),
-    schedulable: z.boolean().default(false),
-    timeoutMs: timeoutMs.optional(),
+    headers: z
+      .array(requestHeaderName)
+      .min(1)
+      .max(20)
+      .optional()
+      .describe('Of the request, beside those that every endpoint is given; a person consents to them.'),
+    schedulable: z.boolean().default(false).describe('Whether a schedule may call it.'),
+    timeoutMs: timeoutMs.optional().describe('Milliseconds. Absent: limits.timeoutMs.'),
+    retryable: z
+      .boolean()
+      .default(false)
+      .describe('A second run does no harm: calls whose outcome is not known may be run once more.'),
   })
   .transform(({ permission: declared, ...rest }) => ({
     ...rest,

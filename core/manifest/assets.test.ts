@@ -1,8 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { assetFaults, servedFiles } from './assets.ts';
+import { assetFaults, matchingFaults, servedFiles } from './assets.ts';
 
 const faultOf = (pattern: string): string | undefined => assetFaults([pattern])[0]?.message;
 const matches = (pattern: string, path: string): boolean => servedFiles({ assets: [pattern] })(path);
+
+it('are refused when holding them against the paths of a bundle would take a runner for long', () => {
+  const paths = Array.from({ length: 10_000 }, (_none, at) => `ui/${'a'.repeat(1000)}${at}`);
+  expect(matchingFaults(['ui/**', 'ui/*.js'], paths)).toEqual([]);
+  const many = Array.from({ length: 90 }, (_none, at) => `ui/${'a'.repeat(200)}${at}`);
+  expect(matchingFaults(many, paths)).toMatchObject([{ path: 'assets', code: 'matching_cost' }]);
+  expect(matchingFaults(many, ['entry.wasm', 'ui/index.html'])).toEqual([]);
+});
 
 describe('a pattern of assets', () => {
   it.each([

@@ -8,8 +8,10 @@ export const assetRules = z.object({
 });
 export type AssetRules = z.infer<typeof assetRules>;
 
-/** In all patterns together. Each costs a pass over every path, patterns are a stranger's, and a bundle may have 5,000 files. */
+/** In all patterns together. Each costs a pass over every path, patterns are a stranger's, and a bundle may have 10,000 files. */
 const MAX_WILDCARDS = 32;
+/** Letters of all paths, times patterns and wildcards: about two seconds for the runner that unpacks the UI. */
+const MAX_MATCHING = 50_000_000;
 /** `**` as a whole segment; `*`; `{a,b}`; what stands for itself. */
 const PIECE = /(?<=^|\/)\*\*(?:\/|$)|\*|\{[^{}]*\}|[^*{}]+/g;
 
@@ -29,15 +31,37 @@ export function servedFiles({ assets, ui }: AssetRules): (path: string) => boole
 
 /** What keeps the patterns of a manifest from being some, each with its JSON path and the way to right it. */
 export function assetFaults(assets: readonly string[]): Issue[] {
-  const issue = (path: string, message: string): Issue => ({ path, code: 'pattern_invalid', message });
+  const issue = (path: string, message: string, found: string): Issue => ({
+    path,
+    code: 'pattern_invalid',
+    message,
+    expected: 'a path in ui/ with *, ** and {a,b}, such as ui/app/*.{js,css}',
+    found,
+    fix: '"assets": ["ui/**"]',
+  });
   const faults = assets.flatMap((pattern, at) => {
     const fault = patternFault(pattern);
-    return fault === undefined ? [] : [issue(`assets[${at}]`, fault)];
+    return fault === undefined ? [] : [issue(`assets[${at}]`, fault, JSON.stringify(pattern))];
   });
-  const wildcards = assets.reduce((sum, pattern) => sum + (pattern.match(/\*+|[{,]/g) ?? []).length, 0);
+  const wildcards = countWildcards(assets);
   if (wildcards <= MAX_WILDCARDS) return faults;
   const many = `have ${wildcards} of * ** { and , together; at most ${MAX_WILDCARDS} are looked for, so name folders: ui/app/**`;
-  return [...faults, issue('assets', many)];
+  return [...faults, issue('assets', many, `${wildcards} wildcards`)];
+}
+
+/** What keeps patterns from being held against the files of a bundle: too much of both. */
+export function matchingFaults(assets: readonly string[], paths: readonly string[]): Issue[] {
+  const letters = paths.reduce((sum, path) => sum + (path.startsWith('ui/') ? path.length : 0), 0);
+  const pieces = assets.length + countWildcards(assets);
+  if (letters * pieces <= MAX_MATCHING) return [];
+  const message = `have ${pieces} patterns and wildcards for paths of ${letters} letters together; name folders: ui/app/**`;
+  const expected = `at most ${MAX_MATCHING} of pieces times letters`;
+  const found = `${pieces} pieces, ${letters} letters`;
+  return [{ path: 'assets', code: 'matching_cost', message, expected, found, fix: '"assets": ["ui/**"]' }];
+}
+
+function countWildcards(assets: readonly string[]): number {
+  return assets.reduce((sum, pattern) => sum + (pattern.match(/\*+|[{,]/g) ?? []).length, 0);
 }
 
 function patternFault(pattern: string): string | undefined {

@@ -11,27 +11,38 @@ export interface CapabilityRequest {
   reason?: string | undefined;
 }
 
-const SHARED_INSTANCE: CapabilityName = 'instance.shared';
-const ASKED_BY_NAME = CAPABILITY_NAMES.filter((known) => known !== SHARED_INSTANCE);
+/** What is asked for elsewhere in a manifest. */
+const ASKED_ELSEWHERE: Partial<Record<CapabilityName, string>> = {
+  'instance.shared': 'write "instance": "shared" beside "capabilities"',
+  'headers.read': 'write "headers": ["stripe-signature"] in each endpoint that needs one',
+};
+const ASKED_BY_NAME = CAPABILITY_NAMES.filter((known) => ASKED_ELSEWHERE[known] === undefined);
 
 /** A capability's name, with or without `cap:`, as the bare name. */
-const name = z.string().transform((text, ctx): CapabilityName => {
-  const known = capabilityName(text);
-  if (known !== undefined && known !== SHARED_INSTANCE) return known;
-  const message =
-    known === undefined
-      ? `is not a capability; choose from ${ASKED_BY_NAME.join(', ')}`
-      : 'is not asked for here; write "instance": "shared" beside "capabilities"';
-  ctx.addIssue({ code: 'custom', message, params: { code: 'unknown_capability' } });
-  return z.NEVER;
-});
+const name = z
+  .string()
+  .meta({ enum: ASKED_BY_NAME.flatMap((known) => [known, `cap:${known}`]) })
+  .transform((text, ctx): CapabilityName => {
+    const known = capabilityName(text);
+    const elsewhere = known && ASKED_ELSEWHERE[known];
+    if (known !== undefined && elsewhere === undefined) return known;
+    const message =
+      elsewhere === undefined
+        ? `is not a capability; choose from ${ASKED_BY_NAME.join(', ')}`
+        : `is not asked for here; ${elsewhere}`;
+    ctx.addIssue({ code: 'custom', message, params: { code: 'unknown_capability' } });
+    return z.NEVER;
+  });
 
 const request = z
   .strictObject({
     name,
-    scope: z.record(z.string(), z.array(z.string())).default({}),
-    optional: z.boolean().default(false),
-    reason: z.string().min(1).max(500).optional(),
+    scope: z
+      .record(z.string(), z.array(z.string()))
+      .default({})
+      .describe('What it is narrowed to; empty: all of it.'),
+    optional: z.boolean().default(false).describe('May be declined, and the extension still works.'),
+    reason: z.string().min(1).max(500).optional().describe('Shown at consent.'),
   })
   .superRefine((asked, ctx) => {
     const parsed = scopeSchema(asked.name).safeParse(asked.scope, { reportInput: true });

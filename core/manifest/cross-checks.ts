@@ -22,7 +22,9 @@ function endpointFaults(manifest: Manifest): Issue[] {
     const repeated = params.find((param, index) => params.indexOf(param) !== index);
     if (repeated !== undefined) {
       const message = `has the param ":${repeated}" twice; rename one`;
-      return [{ path: `${where}.path`, code: 'duplicate_param', message }];
+      const expected = 'params of different names';
+      const fix = `"path": ${JSON.stringify(path.replace(`:${repeated}`, `:${repeated}1`))}`;
+      return [{ path: `${where}.path`, code: 'duplicate_param', message, expected, fix }];
     }
     const key = `${method} ${endpointShape(path)}`;
     const earlier = first.get(key);
@@ -31,12 +33,21 @@ function endpointFaults(manifest: Manifest): Issue[] {
       return [];
     }
     return earlier.path === path
-      ? [{ path: where, code: 'duplicate', message: `is ${method} ${path} again; remove one of the two` }]
+      ? [
+          {
+            path: where,
+            code: 'duplicate',
+            message: `is ${method} ${path} again; remove one of the two`,
+            expected: 'each method and path once',
+          },
+        ]
       : [
           {
             path: `${where}.path`,
             code: 'conflict',
             message: `matches the same paths as ${earlier.path} in api.endpoints[${earlier.at}]; remove one of the two`,
+            expected: 'paths that no other endpoint of the method matches',
+            fix: 'remove one of the two',
           },
         ];
   });
@@ -53,6 +64,8 @@ function secretScopeFaults(manifest: Manifest): Issue[] {
               path: `capabilities[${at}].scope.names[${index}]`,
               code: 'unknown_secret',
               message: `names ${JSON.stringify(name)}, which is not in "secrets"; add it there`,
+              expected: 'the name of a secret in "secrets"',
+              fix: `"secrets": [{ "name": ${JSON.stringify(name)} }]`,
             },
           ],
     ),
@@ -64,7 +77,9 @@ function healthFaults(manifest: Manifest): Issue[] {
   const found = matchEndpoint(manifest.api?.endpoints ?? [], 'GET', manifest.health);
   if (found !== undefined && 'endpoint' in found) return [];
   const message = `is not a declared endpoint; add GET ${manifest.health} to api.endpoints or remove "health"`;
-  return [{ path: 'health', code: 'unknown_endpoint', message }];
+  const expected = 'the path of a declared GET endpoint';
+  const fix = `{ "method": "GET", "path": ${JSON.stringify(manifest.health)}, "handler": "health" }`;
+  return [{ path: 'health', code: 'unknown_endpoint', message, expected, fix }];
 }
 
 function duplicates<T>(list: string, items: readonly T[], keyOf: (item: T) => string, member = ''): Issue[] {
@@ -76,6 +91,7 @@ function duplicates<T>(list: string, items: readonly T[], keyOf: (item: T) => st
       return [];
     }
     const message = `has ${JSON.stringify(key)} a second time; remove one`;
-    return [{ path: `${list}[${at}]${member}`, code: 'duplicate', message }];
+    const expected = `each ${list === 'events' ? 'pair of topic and handler' : 'name'} once`;
+    return [{ path: `${list}[${at}]${member}`, code: 'duplicate', message, expected }];
   });
 }

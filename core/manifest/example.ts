@@ -1,4 +1,4 @@
-import type { ManifestInput } from './manifest.ts';
+import type { ManifestInput } from './schema.ts';
 
 /** A manifest with every field of the format, for documentation and tests. `unsupported.ts` says which are refused at publish so far. */
 export const completeManifestExample: ManifestInput = {
@@ -24,7 +24,7 @@ export const completeManifestExample: ManifestInput = {
   ],
   api: {
     endpoints: [
-      { method: 'GET', path: '/sheets', handler: 'listSheets' },
+      { method: 'GET', path: '/sheets', handler: 'listSheets', retryable: true },
       { method: 'GET', path: '/sheets/:sheetId', handler: 'getSheet', permission: 'extension:read' },
       {
         method: 'POST',
@@ -34,6 +34,7 @@ export const completeManifestExample: ManifestInput = {
         description: 'Approve a time sheet',
         schedulable: true,
         timeoutMs: 20_000,
+        headers: ['stripe-signature'],
       },
       { method: 'GET', path: '/healthz', handler: 'health' },
     ],
@@ -78,4 +79,5 @@ export const completeManifestExample: ManifestInput = {
   instance: 'fresh',
   assets: ['ui/**'],
   sbom: 'sbom.spdx.json',
+  entry: 'entry.wasm',
 };

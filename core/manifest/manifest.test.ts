@@ -3,8 +3,9 @@ import { z } from 'zod';
 import type { Issue } from '../errors.ts';
 import { isPlatformError } from '../errors.ts';
 import { completeManifestExample } from './example.ts';
-import { MAX_MANIFEST_BYTES, checkManifestAgainstFiles, parseManifest } from './manifest.ts';
+import { fileIssues, parseManifest } from './manifest.ts';
 import type { Manifest, ManifestInput } from './manifest.ts';
+import { MAX_MANIFEST_BYTES } from './read-manifest.ts';
 import { manifestSchema } from './schema.ts';
 
 const MINIMAL: ManifestInput = { name: 'hello', publisher: 'Alga', version: '1.0.0', runtime: 'wasm-js@1' };
@@ -32,7 +33,10 @@ describe('parseManifest', () => {
   it('takes the complete example, which has every field', () => {
     const manifest = parseManifest(JSON.stringify(completeManifestExample));
     expect(manifest.displayName).toBe('Time sheets');
-    const fields = Object.keys(manifestSchema.in.shape).filter((field) => field !== '$schema');
+    // The one is for editors, the other does nothing.
+    const fields = Object.keys(manifestSchema.in.shape).filter(
+      (field) => field !== '$schema' && field !== 'precompiled',
+    );
     expect(Object.keys(completeManifestExample).sort()).toEqual(fields.sort());
   });
 
@@ -49,8 +53,8 @@ describe('parseManifest', () => {
       instance: 'fresh',
       api: {
         endpoints: [
-          { permission: 'extension:read', schedulable: false },
-          { permission: 'extension:write', schedulable: false },
+          { permission: 'extension:read', schedulable: false, retryable: false },
+          { permission: 'extension:write', schedulable: false, retryable: false },
         ],
       },
     });
@@ -107,6 +111,18 @@ describe('parseManifest', () => {
     [
       'an unknown capability in an object',
       { capabilities: [{ name: 'x' }] },
+      'capabilities[0].name',
+      'unknown_capability',
+    ],
+    [
+      'a header that holds a credential',
+      endpoints(get('/a', { headers: ['prefer', 'cookie'] })),
+      'api.endpoints[0].headers[1]',
+      'header_withheld',
+    ],
+    [
+      'headers as a capability',
+      { capabilities: [{ name: 'headers.read', scope: { names: ['prefer'] } }] },
       'capabilities[0].name',
       'unknown_capability',
     ],
@@ -246,10 +262,10 @@ describe('parseManifest', () => {
   });
 });
 
-describe('checkManifestAgainstFiles', () => {
+describe('fileIssues', () => {
   it('takes a manifest whose files are there', () => {
     const manifest = parse({ ...ui({}), sbom: 'sbom.spdx.json' });
-    expect(() => checkManifestAgainstFiles(manifest, ['ui/index.html', 'sbom.spdx.json'])).not.toThrow();
+    expect(fileIssues(manifest, ['ui/index.html', 'sbom.spdx.json'])).toEqual([]);
   });
 
   it('names each file that is not there by where the manifest names it', () => {
@@ -261,7 +277,7 @@ describe('checkManifestAgainstFiles', () => {
       icon: 'ui/icon.png',
       sbom: 'sbom.spdx.json',
     });
-    const issues = issuesOf(() => checkManifestAgainstFiles(manifest, ['UI/index.html']));
+    const issues = fileIssues(manifest, ['UI/index.html']);
     expect(issues.map((issue) => issue.path)).toEqual([
       'icon',
       'sbom',
@@ -281,22 +297,20 @@ describe('checkManifestAgainstFiles', () => {
     });
 
   it('takes assets that leave out what the manifest names nowhere', () => {
-    expect(() => checkManifestAgainstFiles(whole(['ui/*.{html,png}']), FILES)).not.toThrow();
+    expect(fileIssues(whole(['ui/*.{html,png}']), FILES)).toEqual([]);
   });
 
   it('refuses assets that leave out what browsers load, by where the manifest names it', () => {
-    const issues = issuesOf(() => checkManifestAgainstFiles(whole(['ui/b.html']), FILES));
+    const issues = fileIssues(whole(['ui/b.html']), FILES);
     expect(issues).toMatchObject([
       { path: 'icon', code: 'file_not_served' },
       { path: 'ui.entry', code: 'file_not_served' },
     ]);
-    expect(issuesOf(() => checkManifestAgainstFiles(whole([]), FILES))).toHaveLength(3);
+    expect(fileIssues(whole([]), FILES)).toHaveLength(3);
   });
 
   it('refuses a pattern that is none, though a manifest with it can be read', () => {
     const manifest = whole(['ui/**', 'ui/[a-z].js']);
-    expect(issuesOf(() => checkManifestAgainstFiles(manifest, FILES))).toMatchObject([
-      { path: 'assets[1]', code: 'pattern_invalid' },
-    ]);
+    expect(fileIssues(manifest, FILES)).toMatchObject([{ path: 'assets[1]', code: 'pattern_invalid' }]);
   });
 });

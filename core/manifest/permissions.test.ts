@@ -42,4 +42,30 @@ describe('permissionsOf', () => {
     const names = permissionsOf({ ...manifest, instance: 'fresh' }).map(({ capability }) => capability);
     expect(names).not.toContain('instance.shared');
   });
+
+  it('has a line for the headers that endpoints ask for, which a person consents to', () => {
+    const endpoint = (path: string, headers?: string[]) => ({ method: 'POST', path, handler: 'h', headers });
+    const manifest = parseManifest(
+      JSON.stringify({
+        name: 'hello',
+        publisher: 'Alga',
+        version: '1.0.0',
+        runtime: 'wasm-js@1',
+        api: {
+          endpoints: [
+            endpoint('/a', ['stripe-signature']),
+            endpoint('/b'),
+            endpoint('/c', ['stripe-signature', 'prefer']),
+          ],
+        },
+      }),
+    );
+    expect(permissionsOf(manifest)[0]).toEqual({
+      capability: 'headers.read',
+      scope: { names: ['stripe-signature', 'prefer'] },
+      always: false,
+      optional: false,
+      summary: expect.stringContaining('headers') as unknown,
+    });
+  });
 });

@@ -19,9 +19,17 @@ export interface ExtensionPermission {
 }
 
 /** Every capability that a version asks for, wherever in its manifest. */
-export function requestedCapabilities({ capabilities, instance }: Manifest): CapabilityRequest[] {
-  const shared: CapabilityRequest = { name: 'instance.shared', scope: {}, optional: false };
-  return instance === 'shared' ? [...capabilities, shared] : capabilities;
+export function requestedCapabilities({ capabilities, instance, api }: Manifest): CapabilityRequest[] {
+  const names = [...new Set(api?.endpoints.flatMap(({ headers = [] }) => headers))];
+  return [
+    ...capabilities,
+    ...(instance === 'shared' ? [whole('instance.shared', {})] : []),
+    ...(names.length > 0 ? [whole('headers.read', { names })] : []),
+  ];
+}
+
+function whole(name: CapabilityName, scope: CapabilityScope): CapabilityRequest {
+  return { name, scope, optional: false };
 }
 
 /** Everything an install of this version may do: what it asks for in its order, then what every install has anyway. */

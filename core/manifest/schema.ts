@@ -36,20 +36,23 @@ const version = z
   );
 
 const limits = z.strictObject({
-  /** Of a call whose endpoint names no time of its own. */
-  timeoutMs: timeoutMs.default(MANIFEST_LIMITS.timeoutMs),
+  timeoutMs: timeoutMs
+    .default(MANIFEST_LIMITS.timeoutMs)
+    .describe('Milliseconds of a call whose endpoint names no time of its own.'),
   memoryMb: z
     .int()
     .min(MANIFEST_LIMITS.memoryMb.min)
     .max(MANIFEST_LIMITS.memoryMb.max)
-    .default(MANIFEST_LIMITS.memoryMb.default),
-  /** Units that one call may use: see docs/decisions/0020. */
-  fuel: z.int().min(1).optional(),
+    .default(MANIFEST_LIMITS.memoryMb.default)
+    .describe('MiB of memory, of which the component may have all from the start.'),
+  // See docs/decisions/0020.
+  fuel: z.int().min(1).optional().describe('Units of work. Absent: what the operator allows.'),
   responseBytes: z
     .int()
     .min(1024)
     .max(MANIFEST_LIMITS.responseBytes.max)
-    .default(MANIFEST_LIMITS.responseBytes.default),
+    .default(MANIFEST_LIMITS.responseBytes.default)
+    .describe('Bytes of an answer.'),
 });
 
 const secret = z.strictObject({
@@ -73,42 +76,80 @@ const zone = z.string().refine(isTimeZone, 'must be a time zone such as Europe/B
  */
 export const manifestSchema = z
   .strictObject({
-    /** For editors; the platform does not read it. */
-    $schema: z.string().optional(),
-    name,
-    publisher,
-    version,
-    displayName: z.string().min(1).max(100).optional(),
-    description: z.string().max(2000).optional(),
-    icon: uiFile.optional(),
-    runtime: z.literal('wasm-js@1'),
-    capabilities: z.array(capabilityRequest).max(50).default([]),
-    api: api.optional(),
-    ui: ui.optional(),
-    settings: settingsSchema.optional(),
-    secrets: z.array(secret).max(100).default([]),
-    /** Not delivered yet: refused at publish. */
+    $schema: z.string().optional().describe('For editors; the platform does not read it.'),
+    name: name.describe('Of the extension, once for each publisher: one word, or in reverse-domain form.'),
+    publisher: publisher.describe(
+      "Who publishes it, in free text. Its slug (lower case, other characters than a-z and 0-9 as one '-') belongs to the tenant that published under it first.",
+    ),
+    version: version.describe(
+      'A semantic version, which never changes once it is published, or X.Y.* for the next patch of X.Y.',
+    ),
+    displayName: z.string().min(1).max(100).optional().describe('What people are shown. Absent: the name.'),
+    description: z.string().max(2000).optional().describe('What it does, for whoever installs it.'),
+    icon: uiFile.optional().describe('A file of the bundle.'),
+    runtime: z.literal('wasm-js@1').describe('What runs the component.'),
+    capabilities: z
+      .array(capabilityRequest)
+      .max(50)
+      .default([])
+      .describe(
+        'What it may do beside what every extension may: a name, with or without "cap:", asks for all of a capability and requires it.',
+      ),
+    api: api.optional().describe('What of it can be called over HTTP.'),
+    ui: ui.optional().describe('What of it people see, in an iframe.'),
+    settings: settingsSchema
+      .optional()
+      .describe('What an admin can set, as a subset of JSON Schema; the form is made of it.'),
+    secrets: z
+      .array(secret)
+      .max(100)
+      .default([])
+      .describe('What an admin sets and nobody reads again but the extension.'),
     events: z
       .array(z.strictObject({ topic, handler: handlerName }))
       .max(100)
-      .default([]),
-    /** Not run yet: refused at publish. */
+      .default([])
+      .describe('Handlers of events. Not delivered yet: refused at publish.'),
     schedules: z
       .array(z.strictObject({ cron, zone: zone.default('UTC'), handler: handlerName }))
       .max(50)
-      .default([]),
-    /** Path of a declared GET endpoint that answers 2xx within 5 s. Absent: instantiation is the probe. */
-    health: z.string().max(200).startsWith('/', 'must be the path of an endpoint').optional(),
+      .default([])
+      .describe('Handlers that run at times. Not run yet: refused at publish.'),
+    health: z
+      .string()
+      .max(200)
+      .startsWith('/', 'must be the path of an endpoint')
+      .optional()
+      .describe(
+        'Path of a declared GET endpoint that answers 2xx within 5 s. Absent: that it can be instantiated is the probe.',
+      ),
     // Filled from an empty object, so that each limit has its own default and no other.
-    limits: limits.prefault({}),
-    /** What a call begins with: fresh state, or what an earlier call of the install left in memory (`shared`), which a person consents to. */
-    instance: z.enum(['fresh', 'shared']).default('fresh'),
-    /**
-     * Which files under ui/ browsers may load, by their paths in the bundle; absent: all of them. `*` is any part of a name, a segment `**`
-     * any number of folders, `{a,b}` either: ui/index.html, ui/**, ui/app/*.{js,css}.
-     */
-    assets: z.array(z.string().max(255).startsWith('ui/', 'must begin with "ui/"')).max(100).optional(),
-    sbom: z.literal('sbom.spdx.json').optional(),
+    limits: limits.prefault({}).describe('What a call may take.'),
+    instance: z
+      .enum(['fresh', 'shared'])
+      .default('fresh')
+      .describe(
+        'What a call begins with: fresh state, or what an earlier call of the install left in memory (shared), which a person consents to.',
+      ),
+    assets: z
+      .array(z.string().max(255).startsWith('ui/', 'must begin with "ui/"'))
+      .max(100)
+      .optional()
+      .describe(
+        'Which files under ui/ browsers may load, by their paths in the bundle; absent: all of them. * is any part of a name, a segment ** any number of folders, {a,b} either.',
+      ),
+    sbom: z
+      .literal('sbom.spdx.json')
+      .optional()
+      .describe('Where the bundle says what it is made of, as SPDX 2 in JSON.'),
+    entry: z
+      .enum(['entry.wasm', 'dist/main.wasm'])
+      .optional()
+      .describe('Which file is the component. It need not be said: a bundle has one.'),
+    precompiled: z
+      .record(z.string().max(100), z.string().max(255))
+      .optional()
+      .describe('What a publisher compiled, as an earlier system took it: never used, which a check says.'),
   })
   .transform((manifest) => ({ ...manifest, displayName: manifest.displayName ?? manifest.name }));
 

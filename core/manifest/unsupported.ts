@@ -11,6 +11,16 @@ export function unsupportedFields({ events, schedules }: Manifest): Issue[] {
     ['schedules', schedules.length > 0, 'are something this platform does not run yet; remove them'],
   ];
   return asked.flatMap(([path, isAsked, message]) =>
-    isAsked ? [{ path, code: 'unsupported', message }] : [],
+    isAsked
+      ? [
+          {
+            path,
+            code: 'unsupported',
+            message,
+            expected: 'nothing, so far',
+            fix: `remove ${JSON.stringify(path)}`,
+          },
+        ]
+      : [],
   );
 }

@@ -1,4 +1,4 @@
-import { PlatformError } from '../errors.ts';
+import { archiveFault, type ArchiveFault } from './archive-fault.ts';
 
 export const TAR_BLOCK = 512;
 
@@ -16,22 +16,54 @@ export interface TarHeader {
   size: number;
 }
 
-const REFUSED_TYPES: Readonly<Record<string, string>> = {
-  '1': 'a hard link',
-  '2': 'a symbolic link',
-  '3': 'a character device',
-  '4': 'a block device',
-  '6': 'a FIFO',
-  '7': 'a contiguous file',
-  g: 'a global pax header',
-  K: 'a GNU long link',
-  L: 'a GNU long name',
-  S: 'a GNU sparse file',
+const REFUSED_TYPES: Readonly<Record<string, readonly [ArchiveFault, string]>> = {
+  '1': ['entry_link', 'a hard link'],
+  '2': ['entry_link', 'a symbolic link'],
+  '3': ['entry_device', 'a character device'],
+  '4': ['entry_device', 'a block device'],
+  '6': ['entry_device', 'a FIFO'],
+  '7': ['entry_type', 'a contiguous file'],
+  g: ['entry_type', 'a global pax header'],
+  K: ['entry_type', 'a GNU long link'],
+  L: ['entry_type', 'a GNU long name'],
+  S: ['entry_type', 'a GNU sparse file'],
 };
 
-/** The ustar header of one regular file. BUNDLE_CORRUPT if the path cannot be split into ustar's name and prefix. */
+/** In the header of an entry whose path stands in a pax header before it. */
+const LONG_PATH = 'long-path';
+
+/** What stands before the content of one regular file: its ustar header, with a pax header before that for a path that does not fit. */
 export function encodeTarHeader(path: string, size: number): Uint8Array {
-  const { name, prefix } = splitPath(path);
+  const split = splitPath(path);
+  if (split !== undefined) return ustarHeader(split, '0', size);
+  const record = paxRecord('path', path);
+  const padded = new Uint8Array(record.length + tarPadding(record.length));
+  padded.set(record);
+  const long = { name: new TextEncoder().encode(LONG_PATH), prefix: new Uint8Array() };
+  const parts = [ustarHeader(long, 'x', record.length), padded, ustarHeader(long, '0', size)];
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** `<length> <key>=<value>\n`, where the length counts its own digits. */
+function paxRecord(key: string, value: string): Uint8Array {
+  const rest = new TextEncoder().encode(` ${key}=${value}\n`);
+  let length = rest.length + 1;
+  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+  return new TextEncoder().encode(`${length} ${key}=${value}\n`);
+}
+
+interface SplitPath {
+  name: Uint8Array;
+  prefix: Uint8Array;
+}
+
+function ustarHeader({ name, prefix }: SplitPath, type: string, size: number): Uint8Array {
   const block = new Uint8Array(TAR_BLOCK);
   const put = (offset: number, bytes: Uint8Array): void => block.set(bytes, offset);
   const text = (value: string): Uint8Array => new TextEncoder().encode(value);
@@ -41,7 +73,7 @@ export function encodeTarHeader(path: string, size: number): Uint8Array {
   put(116, octal(0, 8)); // gid
   put(124, octal(size, 12));
   put(136, octal(0, 12)); // mtime
-  put(156, text('0'));
+  put(156, text(type));
   put(257, text('ustar\x0000'));
   put(329, octal(0, 8)); // devmajor
   put(337, octal(0, 8)); // devminor
@@ -54,12 +86,13 @@ export function encodeTarHeader(path: string, size: number): Uint8Array {
 export function parseTarHeader(block: Uint8Array): TarHeader | undefined {
   if (block.every((byte) => byte === 0)) return undefined;
   if (parseOctal(block, 148, 8, 'checksum') !== checksumOf(block)) {
-    throw corrupt('a tar header has a wrong checksum');
+    throw archiveFault('header_checksum', 'a tar header has a wrong checksum');
   }
   const magic = latin1(block, 257, 265);
   // GNU tar puts times where ustar has the prefix, so only ustar's is read.
   const isUstar = magic === 'ustar\x0000';
-  if (!isUstar && magic !== 'ustar  \0') throw corrupt('a tar header is not in ustar format');
+  if (!isUstar && magic !== 'ustar  \0')
+    throw archiveFault('header_format', 'a tar header is not in ustar format');
   const name = field(block, 0, NAME_BYTES);
   const prefix = isUstar ? field(block, 345, PREFIX_BYTES) : '';
   const path = prefix === '' ? name : `${prefix}/${name}`;
@@ -76,14 +109,17 @@ function entryType(flag: string, path: string, size: number): TarEntryType {
   if (flag === '0' || flag === '\0') return 'file';
   if (flag === 'x') return 'pax';
   if (flag === '5') {
-    if (size !== 0) throw corrupt(`the folder ${JSON.stringify(path)} has content`);
+    if (size !== 0) {
+      throw archiveFault('folder_content', `the folder ${JSON.stringify(path)} has content`, { path });
+    }
     return 'folder';
   }
-  const what = REFUSED_TYPES[flag] ?? `of the unknown type ${JSON.stringify(flag)}`;
-  throw corrupt(`${JSON.stringify(path)} is ${what}; a bundle holds regular files only`);
+  const [code, what] = REFUSED_TYPES[flag] ?? ['entry_type', `of the unknown type ${JSON.stringify(flag)}`];
+  throw archiveFault(code, `${JSON.stringify(path)} is ${what}; a bundle holds regular files only`, { path });
 }
 
-function splitPath(path: string): { name: Uint8Array; prefix: Uint8Array } {
+/** Undefined for a path that fits no ustar header. */
+function splitPath(path: string): SplitPath | undefined {
   const bytes = new TextEncoder().encode(path);
   if (bytes.length <= NAME_BYTES) return { name: bytes, prefix: new Uint8Array() };
   const slash = 0x2f;
@@ -92,9 +128,7 @@ function splitPath(path: string): { name: Uint8Array; prefix: Uint8Array } {
       return { name: bytes.subarray(at + 1), prefix: bytes.subarray(0, at) };
     }
   }
-  throw corrupt(
-    `the path ${JSON.stringify(path)} does not fit a tar header: a file name may have ${NAME_BYTES} bytes`,
-  );
+  return undefined;
 }
 
 function octal(value: number, width: number): Uint8Array {
@@ -103,7 +137,8 @@ function octal(value: number, width: number): Uint8Array {
 
 function parseOctal(block: Uint8Array, offset: number, width: number, what: string): number {
   const match = /^ *([0-7]+)[ \0]*$/.exec(latin1(block, offset, offset + width));
-  if (match?.[1] === undefined) throw corrupt(`the ${what} in a tar header is not an octal number`);
+  if (match?.[1] === undefined)
+    throw archiveFault('header_number', `the ${what} in a tar header is not an octal number`);
   return Number.parseInt(match[1], 8);
 }
 
@@ -117,7 +152,7 @@ function field(block: Uint8Array, offset: number, width: number): string {
   const end = bytes.indexOf(0);
   // What stands behind the end mark is invisible to some readers and part of the name to others.
   if (end >= 0 && bytes.subarray(end).some((byte) => byte !== 0)) {
-    throw corrupt('a name in a tar header has bytes after its end');
+    throw archiveFault('header_name', 'a name in a tar header has bytes after its end');
   }
   return decodeName(end < 0 ? bytes : bytes.subarray(0, end));
 }
@@ -126,14 +161,10 @@ function decodeName(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    throw corrupt('a name in the archive is not UTF-8', cause);
+    throw archiveFault('path_unicode', 'a name in the archive is not UTF-8', { cause });
   }
 }
 
 function latin1(block: Uint8Array, from: number, to: number): string {
   return String.fromCharCode(...block.subarray(from, to));
-}
-
-function corrupt(message: string, cause?: unknown): PlatformError {
-  return new PlatformError('BUNDLE_CORRUPT', message, { cause });
 }

@@ -27,9 +27,9 @@ export const DEFAULT_BUNDLE_LIMITS: ArchiveLimits = {
   expandedBytes: 512 * MIB,
   entryBytes: 128 * MIB,
   componentBytes: 64 * MIB, // componentize-js makes 12
-  entries: 5000,
-  ratio: 200,
-  pathBytes: 255,
+  entries: 10_000,
+  ratio: 100,
+  pathBytes: 1024,
 };
 
 export type ArchiveLimitName = keyof ArchiveLimits;
@@ -41,7 +41,9 @@ export function archiveLimitExceeded(
   what: string,
 ): PlatformError {
   const limit = limits[name];
-  return new PlatformError('ARCHIVE_LIMIT_EXCEEDED', `${what}; the limit is ${limit}`, {
+  const message = `${what}; the limit is ${limit}`;
+  return new PlatformError('ARCHIVE_LIMIT_EXCEEDED', message, {
     details: { limit: name, value: limit },
+    issues: [{ path: '', code: name, message }],
   });
 }

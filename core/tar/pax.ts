@@ -1,4 +1,4 @@
-import { PlatformError } from '../errors.ts';
+import { archiveFault } from './archive-fault.ts';
 
 /** More than any path needs; a larger header is refused unread. */
 export const MAX_PAX_BYTES = 4096;
@@ -16,7 +16,7 @@ export function parsePaxPath(bytes: Uint8Array): string | undefined {
   while (rest.length > 0) {
     const { key, value, length } = firstRecord(rest);
     if (key === 'path') path = value;
-    else if (!IGNORED.has(key)) throw corrupt(`a pax header sets ${JSON.stringify(key)}`);
+    else if (!IGNORED.has(key)) throw archiveFault('pax_key', `a pax header sets ${JSON.stringify(key)}`);
     rest = rest.subarray(length);
   }
   return path;
@@ -28,7 +28,7 @@ function firstRecord(bytes: Uint8Array): { key: string; value: string; length: n
   const record = text(bytes.subarray(0, length), true);
   const match = /^[0-9]+ ([^=]+)=([^]*)\n$/.exec(record);
   if (length > bytes.length || match?.[1] === undefined || match[2] === undefined) {
-    throw corrupt('a pax header cannot be read');
+    throw archiveFault('pax_record', 'a pax header cannot be read');
   }
   return { key: match[1], value: match[2], length };
 }
@@ -37,10 +37,6 @@ function text(bytes: Uint8Array, fatal: boolean): string {
   try {
     return new TextDecoder('utf-8', { fatal, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    throw corrupt('a pax header is not UTF-8', cause);
+    throw archiveFault('pax_record', 'a pax header is not UTF-8', { cause });
   }
-}
-
-function corrupt(message: string, cause?: unknown): PlatformError {
-  return new PlatformError('BUNDLE_CORRUPT', message, { cause });
 }

@@ -1,4 +1,4 @@
-import { PlatformError } from '../errors.ts';
+import { archiveFault } from './archive-fault.ts';
 import { parseTarHeader, TAR_BLOCK, tarPadding } from './header.ts';
 
 /**
@@ -14,7 +14,7 @@ export function readTar(tar: Uint8Array): Map<string, Uint8Array> {
     const end = begin + header.size;
     at = end + tarPadding(header.size);
     if (header.type !== 'file' || at > tar.byteLength) {
-      throw new PlatformError('BUNDLE_CORRUPT', `${JSON.stringify(header.path)} is no whole file`);
+      throw archiveFault('tar_truncated', `${JSON.stringify(header.path)} is no whole file`);
     }
     files.set(header.path, tar.subarray(begin, end));
   }

@@ -50,8 +50,10 @@ export class BinaryReader {
 
   /** An unsigned 32-bit LEB128 number. */
   u32(): number {
-    let value = 0;
-    for (let shift = 0; shift <= 28; shift += 7) {
+    const first = this.byte();
+    if (first < 0x80) return first; // as most are
+    let value = first & 0x7f;
+    for (let shift = 7; shift <= 28; shift += 7) {
       const byte = this.byte();
       if (shift === 28 && byte > 0x0f) break;
       value += (byte & 0x7f) * 2 ** shift;
@@ -113,8 +115,12 @@ export class BinaryReader {
 
 /** Bytes in the making. */
 export class BinaryWriter {
-  #bytes = new Uint8Array(1024);
+  #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
+
+  constructor(capacity = 1024) {
+    this.#bytes = new Uint8Array(capacity);
+  }
 
   get length(): number {
     return this.#length;

@@ -1,4 +1,4 @@
-import { OP } from './instructions.ts';
+import { CODES, OP } from './instructions.ts';
 
 /** Of a call of which nothing else is known. A function that costs no more in all is not charged for at its entry. */
 export const CALL_COST = 64;
@@ -33,13 +33,10 @@ const ROWS: readonly Row[] = [
   [0xfdf3, 0xfdf3, 8], // f64x2.div
 ];
 
-const COSTS = new Map(
-  ROWS.flatMap(([first, last, cost]) =>
-    Array.from({ length: last - first + 1 }, (_none, nth) => [first + nth, cost] as const),
-  ),
-);
+const COSTS = new Uint8Array(CODES).fill(1);
+for (const [first, last, cost] of ROWS) COSTS.fill(cost, first, last + 1);
 
 /** In simple instructions, without what a function that is called by its index does. */
 export function costOf(code: number): number {
-  return COSTS.get(code) ?? 1;
+  return COSTS[code] ?? 1;
 }

@@ -84,8 +84,17 @@ export const OP = {
   tableFill: 0xfc11,
 } as const;
 
-/** Of stores, the type of the value that each takes from the stack. */
-export const STORES: ReadonlyMap<number, number> = new Map([
+/** All codes that are allowed are below it. */
+export const CODES = 0xfe00;
+
+/** Codes to be told from others, for each instruction of a module: a set takes longer than all else that is done with most. */
+export function codeSet(codes: Iterable<number>): (code: number) => boolean {
+  const is = new Uint8Array(CODES);
+  for (const code of codes) is[code] = 1;
+  return (code) => is[code] === 1;
+}
+
+const STORED_TYPES = new Map<number, number>([
   [0x36, TYPE.i32],
   [0x37, TYPE.i64],
   [0x38, TYPE.f32],
@@ -101,6 +110,13 @@ export const STORES: ReadonlyMap<number, number> = new Map([
   [0xfd5a, TYPE.v128],
   [0xfd5b, TYPE.v128],
 ]);
+
+export const isStore = codeSet(STORED_TYPES.keys());
+
+/** Of a store, the type of the value that it takes from the stack. */
+export function storedTypeOf(code: number): number | undefined {
+  return isStore(code) ? STORED_TYPES.get(code) : undefined;
+}
 
 /** Numbers behind 0xfd that version 2 of the specification leaves free. */
 const UNUSED_VECTOR = new Set([
@@ -175,7 +191,7 @@ const REFUSED: readonly (readonly [first: number, last: number, proposal: string
   [0xfe00, 0xfeff, 'threads'],
 ];
 
-const BY_CODE = Array.from<Immediates | undefined>({ length: 0xfe00 });
+const BY_CODE = Array.from<Immediates | undefined>({ length: CODES });
 for (const [first, last, immediates] of ALLOWED) {
   for (let code = first; code <= last; code += 1) {
     if (code >> 8 !== 0xfd || !UNUSED_VECTOR.has(code & 0xff)) BY_CODE[code] = immediates;
@@ -263,14 +279,19 @@ export function readAccess(reader: BinaryReader, where: string): number {
   return reader.u32();
 }
 
+/** What comes after is reached from elsewhere, or not at all. */
+export const endsFlow = codeSet([
+  ...[OP.unreachable, OP.br, OP.brTable, OP.return, OP.returnCall, OP.returnCallIndirect],
+]);
+
 export function isBranch(code: number): boolean {
   return code === OP.br || code === OP.brIf || code === OP.brTable;
 }
 
 /** What a branch names, each counted from the innermost block outwards. */
 export function readLabels(reader: BinaryReader, code: number): number[] {
-  const others = code === OP.brTable ? reader.count() : 0;
-  return Array.from({ length: others + 1 }, () => reader.u32());
+  if (code !== OP.brTable) return [reader.u32()];
+  return Array.from({ length: reader.count() + 1 }, () => reader.u32());
 }
 
 /** Nothing, one value type, or the index of a type, of which the first byte tells. */

@@ -11,6 +11,11 @@ export function memoryMaximumBytes(module: Uint8Array): number {
   return definedMemories(module).reduce((sum, { maximum }) => sum + (maximum ?? Infinity) * PAGE_BYTES, 0);
 }
 
+/** What the memories that modules define have from the start, in bytes. Throws COMPONENT_INVALID for 64-bit or shared ones. */
+export function memoryMinimumBytes(modules: readonly Uint8Array[]): number {
+  return modules.flatMap(definedMemories).reduce((sum, { minimum }) => sum + minimum * PAGE_BYTES, 0);
+}
+
 /**
  * Gives every memory of a component's core modules a maximum, so that the engine itself refuses to grow beyond `memoryMb` in
  * total. Several memories share what their minimums leave over. Throws COMPONENT_INVALID for modules it cannot limit: a larger

@@ -1,4 +1,4 @@
-import { OP } from './instructions.ts';
+import { CODES, OP } from './instructions.ts';
 
 /** How many values an instruction takes from the stack and leaves there, where its opcode alone tells. */
 export type Effect = readonly [takes: number, leaves: number];
@@ -36,12 +36,9 @@ const ROWS: readonly Row[] = [
   [OP.memoryCopy, OP.memoryFill, 3, 0],
 ];
 
-const EFFECTS = new Map<number, Effect>(
-  ROWS.flatMap(([first, last, takes, leaves]) =>
-    Array.from({ length: last - first + 1 }, (_none, nth) => [first + nth, [takes, leaves]] as const),
-  ),
-);
+const EFFECTS = Array.from<Effect | undefined>({ length: CODES });
+for (const [first, last, ...effect] of ROWS) EFFECTS.fill(effect, first, last + 1);
 
 export function effectOf(code: number): Effect | undefined {
-  return EFFECTS.get(code);
+  return EFFECTS[code];
 }

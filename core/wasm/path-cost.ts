@@ -1,4 +1,4 @@
-import { OP } from './instructions.ts';
+import { endsFlow, OP } from './instructions.ts';
 
 /** What may be run between two charges. */
 const MAXIMUM_UNCHARGED = 128;
@@ -13,10 +13,6 @@ interface Block {
   /** Of an `if`, until its `else`: what the path cost up to it. */
   atElse: number;
 }
-
-const ENDS_PATH: ReadonlySet<number> = new Set([
-  ...[OP.unreachable, OP.br, OP.brTable, OP.return, OP.returnCall, OP.returnCallIndirect],
-]);
 
 /**
  * What has been run since the last charge, followed through the code of one function: of all paths that lead to an instruction, the costliest.
@@ -43,7 +39,7 @@ export class PathCost {
   /** After an instruction; `labels` are where it may branch to. The head of a loop is charged for. */
   follow(op: number, labels: readonly number[]): void {
     for (const label of labels) this.#branch(this.#open.at(-1 - label));
-    if (ENDS_PATH.has(op)) this.#cost = UNREACHABLE;
+    if (endsFlow(op)) this.#cost = UNREACHABLE;
     else if (op === OP.block || op === OP.loop || op === OP.if) this.#begin(op);
     else if (op === OP.else) this.#beginElse(this.#open.at(-1));
     else if (op === OP.end) this.#end(this.#open.pop());

@@ -1,6 +1,6 @@
 import { BinaryReader } from './binary.ts';
 import { readInstruction } from './expressions.ts';
-import { OP, skipImmediates } from './instructions.ts';
+import { codeSet, OP, skipImmediates } from './instructions.ts';
 import type { Layout } from './layout.ts';
 import { readLocals } from './locals.ts';
 import { SECTION } from './sections.ts';
@@ -18,6 +18,8 @@ const IRREVERSIBLE: ReadonlyMap<number, string> = new Map([
   [OP.tableGrow, 'table.grow'],
   [OP.tableFill, 'table.fill'],
 ]);
+
+const isIrreversible = codeSet(IRREVERSIBLE.keys());
 
 /** Reads all code. Throws COMPONENT_INVALID for instructions that are not on the list. */
 export function findRewindable(layouts: readonly Layout[]): Rewindable {
@@ -37,8 +39,7 @@ function findIrreversible({ name, sections, imported, functions }: Layout): stri
     readLocals(body, where);
     while (!body.done) {
       const { code, immediates } = readInstruction(body, where);
-      const irreversible = IRREVERSIBLE.get(code);
-      if (irreversible !== undefined) return `${irreversible} in ${where}`;
+      if (isIrreversible(code)) return `${IRREVERSIBLE.get(code)} in ${where}`;
       skipImmediates(body, immediates, where);
     }
   }

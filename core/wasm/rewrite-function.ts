@@ -1,7 +1,16 @@
 import { type BinaryReader, BinaryWriter, encodeI32 } from './binary.ts';
 import { readInstruction, shifted, type Shift } from './expressions.ts';
 import { CALL_COST, costOf } from './instruction-costs.ts';
-import { isBranch, mapAccess, OP, readAccess, readLabels, skipImmediates, STORES } from './instructions.ts';
+import {
+  codeSet,
+  isBranch,
+  mapAccess,
+  OP,
+  readAccess,
+  readLabels,
+  skipImmediates,
+  storedTypeOf,
+} from './instructions.ts';
 import { Locals } from './locals.ts';
 import { PathCost } from './path-cost.ts';
 import { MAP, MARKED_PAGE_SHIFT } from './reserved.ts';
@@ -20,8 +29,10 @@ export interface Instruments {
   grow: number;
 }
 
-const TABLE_BULK: ReadonlySet<number> = new Set([OP.tableInit, OP.tableCopy, OP.tableGrow, OP.tableFill]);
-const MEMORY_BULK: ReadonlySet<number> = new Set([OP.memoryInit, OP.memoryCopy, OP.memoryFill]);
+const isTableBulk = codeSet([OP.tableInit, OP.tableCopy, OP.tableGrow, OP.tableFill]);
+const isMemoryBulk = codeSet([OP.memoryInit, OP.memoryCopy, OP.memoryFill]);
+/** Bytes that what is put before a function's code seldom passes. */
+const SHORT = 64;
 const NO_LABELS: readonly number[] = [];
 
 /** Takes an address from the stack. */
@@ -84,9 +95,8 @@ export class FunctionRewriter {
 
   write(out: BinaryWriter): void {
     this.#rewriteCode();
-    const head = new BinaryWriter();
-    const entry = this.#isFree ? [] : this.#charge(new BinaryWriter()).written;
-    head.bytes(this.#locals.encode()).bytes(entry);
+    const entry = this.#isFree ? [] : this.#charge(new BinaryWriter(SHORT)).written;
+    const head = new BinaryWriter(SHORT).bytes(this.#locals.encode()).bytes(entry);
     out
       .u32(head.length + this.#code.length)
       .bytes(head.written)
@@ -108,29 +118,31 @@ export class FunctionRewriter {
     const start = reader.position;
     const { code: op, immediates } = readInstruction(reader, this.#where);
     const { shift, grow } = this.#instruments;
-    const storedType = STORES.get(op);
+    const storedType = storedTypeOf(op);
     let labels = NO_LABELS;
     if (immediates === 'function' || immediates === 'global') {
       const given = reader.u32();
       const called = op === OP.call || op === OP.returnCall ? this.#costOfCallee(given) : 0;
       const index = shifted(given, immediates === 'function' ? shift.functions : shift.globals);
-      this.#spend(start, costOf(op) + called).op(op, index);
+      this.#spend(start, costOf(op) + called);
+      this.#copyUpTo(start).op(op, index);
       this.#copied = reader.position;
     } else if (storedType !== undefined) {
       const offset = readAccess(reader, this.#where);
       if (immediates === 'laneAccess') reader.skip(1);
-      const code = this.#spend(start, costOf(op));
-      if (this.#marks.next().value === true) this.#mark(code, storedType, markOffset(offset));
+      this.#spend(start, costOf(op));
+      if (this.#marks.next().value === true)
+        this.#mark(this.#copyUpTo(start), storedType, markOffset(offset));
     } else {
-      const code = this.#spend(start, costOf(op));
+      this.#spend(start, costOf(op));
       if (isBranch(op)) labels = readLabels(reader, op);
       else skipImmediates(reader, immediates, this.#where);
       if (op === OP.memorySize) this.#copyUpTo(reader.position).bytes(SUBTRACT_SLACK);
       else if (op === OP.memoryGrow) {
-        code.op(OP.call, grow);
+        this.#copyUpTo(start).op(OP.call, grow);
         this.#copied = reader.position;
-      } else if (MEMORY_BULK.has(op)) this.#touchRange(code);
-      else if (TABLE_BULK.has(op)) this.#chargeEntries(code);
+      } else if (isMemoryBulk(op)) this.#touchRange(this.#copyUpTo(start));
+      else if (isTableBulk(op)) this.#chargeEntries(this.#copyUpTo(start));
     }
     return { op, labels };
   }
@@ -141,12 +153,12 @@ export class FunctionRewriter {
   }
 
   /** For the instruction that starts there, before which the path is charged for if it would cost too much with it. */
-  #spend(start: number, cost: number): BinaryWriter {
+  #spend(start: number, cost: number): void {
+    if (!this.#path.spend(cost)) return;
     const code = this.#copyUpTo(start);
-    if (!this.#path.spend(cost)) return code;
     // The next loop or function to begin sees whether any is left.
     const { fuel } = this.#instruments;
-    return code.op(OP.globalGet, fuel).bytes([OP.i32Const, 1, OP.i32Sub]).op(OP.globalSet, fuel);
+    code.op(OP.globalGet, fuel).bytes([OP.i32Const, 1, OP.i32Sub]).op(OP.globalSet, fuel);
   }
 
   #copyUpTo(at: number): BinaryWriter {

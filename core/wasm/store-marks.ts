@@ -1,6 +1,6 @@
 import type { BinaryReader } from './binary.ts';
 import { readInstruction } from './expressions.ts';
-import { OP, readAccess, readBlockResults, skipImmediates, STORES } from './instructions.ts';
+import { endsFlow, isStore, OP, readAccess, readBlockResults, skipImmediates } from './instructions.ts';
 import { effectOf } from './operands.ts';
 import { MARK_REACH } from './reserved.ts';
 import { type Arity } from './types.ts';
@@ -25,9 +25,8 @@ interface Block {
   set: Set<number>;
 }
 
-const ENDS_FLOW: ReadonlySet<number> = new Set([
-  ...[OP.unreachable, OP.br, OP.brTable, OP.return, OP.returnCall, OP.returnCallIndirect],
-]);
+/** Of marks from one address: offsets have 32 bits. Names are fewer than bytes of code, so a mark is an exact number. */
+const PLACES = 2 ** 32 / MARK_REACH;
 
 /** Where the mark of a store stands, from its address without the offset. The mark reaches MARK_REACH bytes from there. */
 export function markOffset(offset: number): number {
@@ -81,9 +80,9 @@ class StoreMarks {
   #stack: number[] = [];
   readonly #locals = new Map<number, number>();
   readonly #constants = new Map<number, number>();
-  readonly #marked = new Set<string>();
+  readonly #marked = new Set<number>();
   /** Those, in the order in which they came to be. */
-  readonly #marks: string[] = [];
+  readonly #marks: number[] = [];
   readonly #open: Block[] = [];
   readonly #found: boolean[] = [];
 
@@ -96,7 +95,7 @@ class StoreMarks {
     this.#begin(OP.block, 0);
     while (this.#open.length > 0) {
       const { code: op, immediates } = readInstruction(code, where);
-      if (STORES.has(op)) {
+      if (isStore(op)) {
         this.#store(readAccess(code, where));
         if (immediates === 'laneAccess') code.skip(1);
       } else if (!this.#readKnown(op, code)) {
@@ -149,14 +148,14 @@ class StoreMarks {
     const effect = effectOf(op);
     if (op === OP.end) this.#end();
     else if (op === OP.else) this.#forget(this.#open.at(-1));
-    else if (ENDS_FLOW.has(op) || !effect) this.#stack = [];
+    else if (endsFlow(op) || !effect) this.#stack = [];
     else this.#take(...effect);
   }
 
   #store(offset: number): void {
     this.#stack.pop();
     const address = this.#stack.pop() ?? UNKNOWN;
-    const mark = `${address} ${markOffset(offset)}`;
+    const mark = address * PLACES + markOffset(offset) / MARK_REACH;
     const isMarked = address !== UNKNOWN && this.#marked.has(mark);
     this.#found.push(!isMarked);
     if (isMarked || address === UNKNOWN) return;
@@ -200,7 +199,7 @@ class StoreMarks {
   }
 
   #take(takes: number, leaves: number): void {
-    this.#stack.length = Math.max(0, this.#stack.length - takes);
+    for (let left = takes; left > 0; left -= 1) this.#stack.pop();
     for (let left = leaves; left > 0; left -= 1) this.#stack.push(UNKNOWN);
   }
 

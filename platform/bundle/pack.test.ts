@@ -72,13 +72,17 @@ describe('packTarZst', () => {
     );
   });
 
-  it('keeps a path that needs the ustar prefix', async () => {
-    const long = `${'folder/'.repeat(20)}${'f'.repeat(100)}`;
-    expect(await unpackAll(await packTarZst([{ path: long, bytes: bytesOf('x') }]))).toHaveLength(1);
+  it.each([
+    ['needs the ustar prefix', `${'folder/'.repeat(20)}${'f'.repeat(100)}`],
+    ['has a name of 101 bytes', 'f'.repeat(101)],
+    ['is as long as may be', `${'é'.repeat(50)}/`.repeat(10) + 'f'.repeat(14)],
+  ])('keeps a path that %s', async (_what, long) => {
+    const [entry] = await unpackAll(await packTarZst([{ path: long, bytes: bytesOf('x') }]));
+    expect(entry).toEqual({ path: long, bytes: bytesOf('x') });
   });
 
   it.each([
-    ['a file name over 100 bytes', 'f'.repeat(101)],
+    ['a file name over 255 bytes', 'f'.repeat(256)],
     ['a path that climbs out', '../secret'],
     ['an absolute path', '/etc/passwd'],
     ['a name that is not in NFC', 'e\u0301.txt'],

@@ -11,11 +11,12 @@ export interface PackEntry {
 
 /**
  * A tar.zst of the entries. The same entries, in any order, give the same bytes on any machine; what it makes `unpackTarZst` reads.
- * BUNDLE_CORRUPT or ARCHIVE_LIMIT_EXCEEDED for entries that no reader would take.
+ * `level` is zstd's. BUNDLE_CORRUPT or ARCHIVE_LIMIT_EXCEEDED for entries that no reader would take.
  */
 export async function packTarZst(
   entries: readonly PackEntry[],
   limits: ArchiveLimits = DEFAULT_BUNDLE_LIMITS,
+  level?: number,
 ): Promise<Uint8Array> {
   if (entries.length > limits.entries) {
     throw archiveLimitExceeded(limits, 'entries', `there are ${entries.length} files`);
@@ -31,5 +32,5 @@ export async function packTarZst(
     blocks.push(encodeTarHeader(path, bytes.length), bytes, new Uint8Array(tarPadding(bytes.length)));
   }
   blocks.push(new Uint8Array(2 * TAR_BLOCK)); // the end mark
-  return compressZstd(Buffer.concat(blocks));
+  return compressZstd(Buffer.concat(blocks), level);
 }

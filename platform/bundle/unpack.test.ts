@@ -109,6 +109,7 @@ describe('unpackTarZst', () => {
     ['a skippable frame before', Buffer.concat([Buffer.from('502a4d1800000000', 'hex'), tar(file('x'))])],
     ['a damaged frame', Buffer.from(tar(file('x', 'hello '.repeat(99)))).fill(0x55, 20, 40)],
     ['a window over 8 MiB', Buffer.from('28b52ffd00a0010000', 'hex')],
+    ['one segment over 8 MiB', Buffer.from('28b52ffda000009000010000', 'hex')],
     ['something that is no zstd', Buffer.from('PK\x03\x04 a zip')],
     ['no bytes', Buffer.alloc(0)],
   ])('refuses %s', async (_what, archive) => {

@@ -1,4 +1,5 @@
 import { PlatformError } from '../../core/errors.ts';
+import { archiveFault } from '../../core/tar/archive-fault.ts';
 import { createEntryNames } from '../../core/tar/entry-names.ts';
 import { TAR_BLOCK, parseTarHeader, tarPadding } from '../../core/tar/header.ts';
 import { archiveLimitExceeded } from '../../core/tar/limits.ts';
@@ -18,6 +19,9 @@ export interface UnpackedEntry {
   bytes(): Promise<Uint8Array>;
 }
 
+/** Sees every byte of every file on its way, also of those that nobody reads. */
+export type WatchContent = (path: string, chunk: Uint8Array) => void;
+
 /**
  * The regular files of a tar.zst, in their order, with memory that does not grow with the archive. Throws BUNDLE_CORRUPT or
  * ARCHIVE_LIMIT_EXCEEDED at the first fault, so nothing may be kept for good before the generator has ended; errors of `source`
@@ -29,6 +33,7 @@ export interface UnpackedEntry {
 export async function* unpackTarZst(
   source: ByteSource,
   limits: ArchiveLimits,
+  watch?: WatchContent,
 ): AsyncGenerator<UnpackedEntry, void, void> {
   const reader = createByteReader(expandZstd(source, limits));
   const names = createEntryNames(limits);
@@ -43,7 +48,7 @@ export async function* unpackTarZst(
         throw archiveLimitExceeded(limits, 'entries', 'the archive has too many entries');
       }
       if (header.type === 'pax') {
-        if (longPath !== undefined) throw corrupt('two pax headers follow each other');
+        if (longPath !== undefined) throw archiveFault('pax_order', 'two pax headers follow each other');
         longPath = parsePaxPath(await paxBody(reader, header.size));
         continue;
       }
@@ -54,10 +59,10 @@ export async function* unpackTarZst(
       if (header.size > limits.entryBytes) {
         throw archiveLimitExceeded(limits, 'entryBytes', `${JSON.stringify(path)} has ${header.size} bytes`);
       }
-      yield* entryOf(reader, path, header.size);
+      yield* entryOf(reader, path, header.size, watch);
       await paddingOf(reader, header.size);
     }
-    if (longPath !== undefined) throw corrupt('a pax header has no entry after it');
+    if (longPath !== undefined) throw archiveFault('pax_order', 'a pax header has no entry after it');
     await endOfArchive(reader);
   } finally {
     await reader.close();
@@ -68,13 +73,16 @@ async function* entryOf(
   reader: ByteReader,
   path: string,
   size: number,
+  watch: WatchContent | undefined,
 ): AsyncGenerator<UnpackedEntry, void, void> {
   let left = size;
   async function* body(): AsyncGenerator<Uint8Array, void, void> {
     while (left > 0) {
       const piece = await reader.upTo(left);
-      if (piece === undefined) throw corrupt(`the archive ends within ${JSON.stringify(path)}`);
+      if (piece === undefined)
+        throw archiveFault('tar_truncated', `the archive ends within ${JSON.stringify(path)}`, { path });
       left -= piece.length;
+      watch?.(path, piece);
       yield piece;
     }
   }
@@ -95,12 +103,14 @@ async function* entryOf(
 
 async function required(reader: ByteReader, size: number): Promise<Uint8Array> {
   const bytes = await reader.exactly(size);
-  if (bytes === undefined) throw corrupt('the archive ends without its end mark');
+  if (bytes === undefined) throw archiveFault('tar_truncated', 'the archive ends without its end mark');
   return bytes;
 }
 
 async function paxBody(reader: ByteReader, size: number): Promise<Uint8Array> {
-  if (size > MAX_PAX_BYTES) throw corrupt(`a pax header has ${size} bytes; the limit is ${MAX_PAX_BYTES}`);
+  if (size > MAX_PAX_BYTES) {
+    throw archiveFault('pax_size', `a pax header has ${size} bytes; the limit is ${MAX_PAX_BYTES}`);
+  }
   const bytes = await required(reader, size);
   await paddingOf(reader, size);
   return bytes;
@@ -108,22 +118,20 @@ async function paxBody(reader: ByteReader, size: number): Promise<Uint8Array> {
 
 async function paddingOf(reader: ByteReader, size: number): Promise<void> {
   const padding = await required(reader, tarPadding(size));
-  if (padding.some((byte) => byte !== 0)) throw corrupt('there are bytes in the padding of an entry');
+  if (padding.some((byte) => byte !== 0))
+    throw archiveFault('tar_padding', 'there are bytes in the padding of an entry');
 }
 
 /** One zero block was read: another must follow, then nothing but the zeros some tars pad with. */
 async function endOfArchive(reader: ByteReader): Promise<void> {
   let rest: Uint8Array | undefined = await required(reader, TAR_BLOCK);
   for (; rest !== undefined; rest = await reader.upTo(TAR_BLOCK)) {
-    if (rest.some((byte) => byte !== 0)) throw corrupt('there are bytes after the end of the archive');
+    if (rest.some((byte) => byte !== 0))
+      throw archiveFault('tar_trailing', 'there are bytes after the end of the archive');
   }
 }
 
 /** `tar -C folder .` writes every name with "./" before it. */
 function withoutDotSlash(path: string): string {
   return path.startsWith('./') ? path.slice(2) : path;
-}
-
-function corrupt(message: string): PlatformError {
-  return new PlatformError('BUNDLE_CORRUPT', message);
 }

@@ -1,29 +1,32 @@
 import { Readable, pipeline } from 'node:stream';
 import { promisify } from 'node:util';
 import { constants, createZstdDecompress, zstdCompress } from 'node:zlib';
-import { PlatformError, isPlatformError } from '../../core/errors.ts';
+import { isPlatformError } from '../../core/errors.ts';
 import { RATIO_FLOOR, archiveLimitExceeded } from '../../core/tar/limits.ts';
 import type { ArchiveLimits } from '../../core/tar/limits.ts';
-import { createZstdFrameGuard } from '../../core/tar/zstd-frame.ts';
+import { archiveFault } from '../../core/tar/archive-fault.ts';
+import { createZstdFrameGuard, WINDOW_LOG } from '../../core/tar/zstd-frame.ts';
 import type { ByteSource } from '../objects/object-store.ts';
-
-/** 8 MiB, the most that browsers and common tools decode; it also bounds our own memory. */
-const WINDOW_LOG = 23;
 
 // Every parameter that shapes the output is fixed, so that equal input gives equal bytes on any machine.
 const COMPRESS_PARAMS = {
-  [constants.ZSTD_c_compressionLevel]: 12,
   [constants.ZSTD_c_windowLog]: WINDOW_LOG,
   [constants.ZSTD_c_checksumFlag]: 1,
   [constants.ZSTD_c_contentSizeFlag]: 1,
   [constants.ZSTD_c_nbWorkers]: 0,
 };
 
+/** Each piece costs a turn of a thread; larger ones cost memory. */
+const EXPANDED_AT_ONCE = 64 * 1024;
+
 const compress = promisify(zstdCompress);
 
-/** One zstd frame with a checksum; equal input gives equal bytes. */
-export async function compressZstd(bytes: Uint8Array): Promise<Uint8Array> {
-  return compress(bytes, { params: COMPRESS_PARAMS });
+/** For what is packed once and downloaded often. */
+const DEFAULT_LEVEL = 12;
+
+/** One zstd frame with a checksum; equal input gives equal bytes at each level. */
+export async function compressZstd(bytes: Uint8Array, level = DEFAULT_LEVEL): Promise<Uint8Array> {
+  return compress(bytes, { params: { ...COMPRESS_PARAMS, [constants.ZSTD_c_compressionLevel]: level } });
 }
 
 /**
@@ -32,7 +35,10 @@ export async function compressZstd(bytes: Uint8Array): Promise<Uint8Array> {
  */
 export async function* expandZstd(source: ByteSource, limits: ArchiveLimits): AsyncGenerator<Uint8Array> {
   const input = { bytes: 0, fault: undefined as { cause: unknown } | undefined };
-  const decoder = createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG } });
+  const decoder = createZstdDecompress({
+    chunkSize: EXPANDED_AT_ONCE,
+    params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG },
+  });
   // The decoder is destroyed with the input's error and is read below, so the error is met there.
   pipeline(Readable.from(guarded(source, limits, input), { objectMode: false }), decoder, () => undefined);
   let expanded = 0;
@@ -45,7 +51,7 @@ export async function* expandZstd(source: ByteSource, limits: ArchiveLimits): As
   } catch (err) {
     if (input.fault !== undefined) throw input.fault.cause;
     if (isPlatformError(err)) throw err;
-    throw new PlatformError('BUNDLE_CORRUPT', 'the zstd data cannot be decoded', { cause: err });
+    throw archiveFault('zstd_data', 'the zstd data cannot be decoded', { cause: err });
   }
 }
 

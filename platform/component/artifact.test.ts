@@ -3,7 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import { packTarZst } from '../bundle/pack.ts';
 import { createObjectKeys } from '../objects/keys.ts';
-import { IN_TOTO_TYPE, keyIdOf, signEnvelope, type DsseEnvelope } from '../signatures/dsse.ts';
+import type { DsseEnvelope } from '../../core/dsse-envelope.ts';
+import { IN_TOTO_TYPE, keyIdOf, signEnvelope } from '../signatures/dsse.ts';
 import { hashArchive, openArtifact, packArtifact } from './artifact.ts';
 import {
   findArtifactSignature,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import { isErrorCode, PlatformError } from '../../core/errors.ts';
-import { ANSWER_DESCRIPTOR, childAnswer, type ChildTask } from './precompile-protocol.ts';
+import { ANSWER_DESCRIPTOR, BEGUN, childAnswer, type ChildTask } from './precompile-protocol.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const SCRIPT = join(import.meta.dirname, 'precompile-child.ts');
@@ -11,8 +11,10 @@ const SCRIPT = join(import.meta.dirname, 'precompile-child.ts');
 const HEAP_MB = 512;
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 const STDERR_KEPT_BYTES = 8 * 1024;
-/** What V8 prints when the heap has reached its limit, before it aborts. */
-const OUT_OF_HEAP = /JavaScript heap out of memory/;
+/** By these somebody stops a process; and by the first one a system that is out of memory. */
+const STOPPED_BY = ['SIGKILL', 'SIGTERM', 'SIGINT'];
+/** What V8 prints when the heap has reached its limit, before it aborts, and Node when that of a thread has. */
+const OUT_OF_HEAP = /(JavaScript|JS) heap out of memory/;
 
 /** How a child ended that gave no answer; for the log, never for a publisher. */
 export interface ChildCrash {
@@ -34,14 +36,14 @@ export interface ChildOptions {
 
 export type ComponentAnswer = Exclude<ReturnType<typeof childAnswer.parse>, { kind: 'failed' }>;
 
-/** The child reached its limit of time or memory: the component is too large, unless something else held it up. */
-export class OutgrownError extends Error {
-  override readonly name = 'OutgrownError';
+/** The child came to no answer on this component, whose doing that is unless something else held the child up. The message says why. */
+export class UnprocessableError extends Error {
+  override readonly name = 'UnprocessableError';
 }
 
 /**
  * Gives a component to a child process of its own, which has no environment, no network and no files but the code it runs. Throws what
- * the child found, OutgrownError, COMPONENT_INVALID for an answer that no sound child gives, or COMPONENT_TOOL_CRASHED.
+ * the child found, UnprocessableError, COMPONENT_INVALID for an answer that no sound child gives, or COMPONENT_TOOL_CRASHED.
  */
 export async function runComponentChild(
   task: ChildTask,
@@ -61,11 +63,15 @@ export async function runComponentChild(
     send(child, task, component);
     const [output, how] = await Promise.all([readAnswer(child), ending]);
     signal?.throwIfAborted();
-    const frame = decodeFrame(output);
+    const hasBegun = output.length > 0;
+    const frame = hasBegun ? decodeFrame(output.subarray(BEGUN.length)) : undefined;
     if (frame) return { answer: readHead(frame.head), body: frame.body };
     onCrash?.({ ending: how, stderr: stderr() });
-    if (deadline.aborted) throw new OutgrownError(`it takes longer than ${Math.round(timeoutMs / 1000)} s`);
-    if (OUT_OF_HEAP.test(stderr())) throw new OutgrownError('it takes more memory than it may');
+    if (deadline.aborted) throw tooLarge(`it takes longer than ${Math.round(timeoutMs / 1000)} s`);
+    if (OUT_OF_HEAP.test(stderr())) throw tooLarge('it takes more memory than it may');
+    if (hasBegun && !STOPPED_BY.includes(how)) {
+      throw new UnprocessableError(`the tools that process components break off on this one (${how})`);
+    }
     throw new PlatformError(
       'COMPONENT_TOOL_CRASHED',
       `the process that works on components ended without an answer (${how})`,
@@ -75,6 +81,10 @@ export async function runComponentChild(
     signal?.removeEventListener('abort', kill);
     kill();
   }
+}
+
+function tooLarge(why: string): UnprocessableError {
+  return new UnprocessableError(`the component is too large: ${why} to process it`);
 }
 
 /** A component that took its child over makes it say such things. */
@@ -140,10 +150,6 @@ function readHead(head: unknown): ComponentAnswer {
   const parsed = childAnswer.safeParse(head);
   if (!parsed.success) throw senseless('its answer makes no sense');
   if (parsed.data.kind !== 'failed') return parsed.data;
-  const { code, message, details } = parsed.data;
-  const issues = parsed.data.issues.map(({ expected, ...issue }) => ({
-    ...issue,
-    ...(expected !== undefined && { expected }),
-  }));
+  const { code, message, details, issues } = parsed.data;
   throw new PlatformError(isErrorCode(code) ? code : 'INTERNAL', message, { details, issues });
 }

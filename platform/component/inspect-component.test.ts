@@ -17,6 +17,7 @@ describe('inspectComponent', () => {
       imports: ['alga:extension/types', 'alga:extension/context', 'alga:extension/storage'],
       exports: ['handler'],
       capabilities: ['context.read', 'storage.kv'],
+      memoryBytes: 0,
       findings: [],
     });
   });
@@ -28,6 +29,21 @@ describe('inspectComponent', () => {
     const { imports, capabilities } = await inspectComponent(component);
     expect(imports).toContain('alga:extension/user-v2@1.2.0');
     expect(capabilities).toEqual(['user.read']);
+  });
+
+  it.each(['', '@1.0.0'])('takes the interfaces of the host application, version "%s"', async (version) => {
+    const names = ['invoicing', 'clients', 'services'];
+    const imports = names.map((name) => `import ${name};`).join(' ');
+    const component = await componentOfHostWorld((wit) =>
+      withHandler(imports)(wit).replace('package alga:extension;', `package alga:extension${version};`),
+    );
+    const inspection = await inspectComponent(component);
+    expect(inspection.imports).toEqual(
+      expect.arrayContaining(names.map((name) => `alga:extension/${name}${version}`)),
+    );
+    expect(inspection.capabilities).toEqual(['invoice.manual.create', 'client.read', 'service.read']);
+    const { plan } = await transpileComponent(component, { memoryMb: 64 });
+    expect(plan).toBeDefined();
   });
 
   const OWN_RECORDS = `

@@ -1,6 +1,6 @@
 import { componentWit } from '@bytecodealliance/jco-transpile/wasm-tools';
 import { capabilityOfInterface, type CapabilityName } from '../../core/capabilities.ts';
-import { PlatformError } from '../../core/errors.ts';
+import { PlatformError, type Issue } from '../../core/errors.ts';
 import {
   extensionInterface,
   TYPES_INTERFACE,
@@ -8,7 +8,8 @@ import {
   withoutVersion,
   worldFunctions,
 } from '../../core/world.ts';
-import { planComponent } from './plan-component.ts';
+import { memoryMinimumBytes } from '../../core/wasm/limit-memory.ts';
+import { planComponent, type PlannedComponent } from './plan-component.ts';
 
 export interface ComponentFinding {
   /** The import it is about, e.g. `wasi:sockets/tcp@0.2.12`. */
@@ -26,6 +27,8 @@ export interface ComponentInspection {
   findings: ComponentFinding[];
   /** Advisory: why calls get new instances; absent where instances are rewound. */
   newInstancePerCall?: string | undefined;
+  /** Memory that it has from the start; absent where only jco can tell its core modules apart. */
+  memoryBytes?: number | undefined;
 }
 
 /** Every interface has a version of WASI 0.2, whatever the patch. */
@@ -46,17 +49,16 @@ const HANDLER = /^handler: func\(\w+: execute-request\) -> execute-response$/;
 export async function inspectComponent(component: Uint8Array): Promise<ComponentInspection> {
   const wit = await witOf(component);
   const { imports, exports } = readWorld(wit);
-  const issues = imports.filter((name) => !isServed(name)).map(unknownImport);
+  const hasHandler = namesHandlerTypes(wit) && exports.some((item) => HANDLER.test(item));
+  const issues = [
+    ...imports.filter((name) => !isServed(name)).map(unknownImport),
+    ...(hasHandler ? [] : [NO_HANDLER]),
+  ];
   if (issues.length > 0) {
     throw new PlatformError('WORLD_MISMATCH', issues.map(({ message }) => message).join('; '), { issues });
   }
-  if (!namesHandlerTypes(wit) || !exports.some((item) => HANDLER.test(item))) {
-    throw new PlatformError(
-      'WORLD_MISMATCH',
-      'the component does not export "handler: func(request: execute-request) -> execute-response": build it for world "runner" of the platform\'s wit/',
-    );
-  }
-  const newInstancePerCall = whyNewInstances(component);
+  const planned = planComponent(component);
+  const newInstancePerCall = whyNewInstances(planned);
   return {
     imports,
     exports: exports.map((item) => item.replace(/:? .*$/, '')),
@@ -66,11 +68,11 @@ export async function inspectComponent(component: Uint8Array): Promise<Component
       message: `${withoutVersion(name)} is imported: it runs, with no access`,
     })),
     ...(newInstancePerCall !== undefined && { newInstancePerCall }),
+    ...('modules' in planned && { memoryBytes: memoryMinimumBytes(Object.values(planned.modules)) }),
   };
 }
 
-function whyNewInstances(component: Uint8Array): string | undefined {
-  const planned = planComponent(component);
+function whyNewInstances(planned: PlannedComponent): string | undefined {
   if ('unlinkable' in planned) {
     return `the component uses ${planned.unlinkable}, so every call gets a new instance, which holds its thread until it ends or its deadline has come`;
   }
@@ -128,11 +130,22 @@ function isWithoutAccess(name: string): boolean {
   return WASI_INTERFACES[withoutVersion(name)] === 'no-access';
 }
 
-function unknownImport(name: string): { path: string; code: string; message: string } {
+const NO_HANDLER: Issue = {
+  path: 'entry.wasm',
+  code: 'export',
+  message:
+    'the component does not export "handler: func(request: execute-request) -> execute-response": build it for world "runner" of the platform\'s wit/',
+  expected: 'handler: func(request: execute-request) -> execute-response',
+  fix: 'export handler: func(request: execute-request) -> execute-response;',
+};
+
+function unknownImport(name: string): Issue {
   return {
     path: 'entry.wasm',
     code: 'import',
     message: `the component imports ${name}, which this platform does not provide: use the interfaces of alga:extension instead`,
+    expected: 'interfaces of alga:extension and of WASI 0.2',
+    found: name,
   };
 }
 

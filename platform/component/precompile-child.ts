@@ -1,27 +1,36 @@
 import { writeSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
-import { isPlatformError, PlatformError } from '../../core/errors.ts';
+import { isPlatformError } from '../../core/errors.ts';
 import { limitOwnMemory } from './limit-own-memory.ts';
-import { ANSWER_DESCRIPTOR, childTask, type ChildAnswer } from './precompile-protocol.ts';
+import { ANSWER_DESCRIPTOR, BEGUN, childTask, type ChildAnswer } from './precompile-protocol.ts';
 
 // A process of its own for one component: bytes in on standard input, one frame out. It holds no credential and may write no file.
 
 async function run(): Promise<{ answer: ChildAnswer; body: Uint8Array }> {
   try {
     const frame = decodeFrame(await buffer(process.stdin));
-    if (!frame) throw new PlatformError('INTERNAL', 'the task is no frame');
+    if (!frame) throw new Error('the task is no frame'); // no word about the component
     const task = childTask.parse(frame.head);
     limitOwnMemory(task.toolMemoryMb);
     if (task.kind === 'inspect') {
       const { inspectComponent } = await import('./inspect-component.ts');
+      write(BEGUN);
       return {
         answer: { kind: 'inspected', inspection: await inspectComponent(frame.body) },
         body: new Uint8Array(),
       };
     }
-    const { transpileComponent } = await import('./transpile-component.ts');
-    const { glue, coreModules, imports, plan } = await transpileComponent(frame.body, task);
+    const [{ generateInThread }, { transpileComponent }] = await Promise.all([
+      import('./generate-in-thread.ts'),
+      import('./transpile-component.ts'),
+    ]);
+    write(BEGUN);
+    const { memoryMb, toolMemoryMb } = task;
+    const { glue, coreModules, imports, plan } = await transpileComponent(frame.body, {
+      memoryMb,
+      generate: (component) => generateInThread({ component, toolMemoryMb }),
+    });
     const modules = Object.entries(coreModules);
     return {
       answer: {
@@ -43,7 +52,9 @@ async function run(): Promise<{ answer: ChildAnswer; body: Uint8Array }> {
   }
 }
 
-const { answer, body } = await run();
-for (const part of encodeFrame(answer, body)) {
-  for (let sent = 0; sent < part.length;) sent += writeSync(ANSWER_DESCRIPTOR, part, sent);
+function write(bytes: Uint8Array): void {
+  for (let sent = 0; sent < bytes.length;) sent += writeSync(ANSWER_DESCRIPTOR, bytes, sent);
 }
+
+const { answer, body } = await run();
+for (const part of encodeFrame(answer, body)) write(part);

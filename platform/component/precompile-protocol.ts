@@ -5,6 +5,8 @@ import { isErrorCode } from '../../core/errors.ts';
 
 /** The child answers on a descriptor of its own, since libraries may print to standard output. */
 export const ANSWER_DESCRIPTOR = 3;
+/** Written there, before the answer, when the child has loaded all that it needs and turns to the component. */
+export const BEGUN = Uint8Array.of(1);
 
 /** What the WebAssembly tools of the child may use. */
 const toolMemoryMb = z.int().positive();
@@ -31,6 +33,7 @@ export const childAnswer = z.discriminatedUnion('kind', [
       capabilities: z.array(z.enum(CAPABILITY_NAMES)),
       findings: z.array(z.strictObject({ import: z.string(), message: z.string() })),
       newInstancePerCall: said.optional(),
+      memoryBytes: size.optional(),
     }),
   }),
   z.strictObject({
@@ -50,7 +53,16 @@ export const childAnswer = z.discriminatedUnion('kind', [
       .record(z.string(), z.unknown())
       .refine((details) => JSON.stringify(details).length <= MAX_DETAILS_CHARACTERS),
     issues: z
-      .array(z.strictObject({ path: said, code: said, message: said, expected: said.optional() }))
+      .array(
+        z.strictObject({
+          path: said,
+          code: said,
+          message: said,
+          expected: said.exactOptional(),
+          found: said.exactOptional(),
+          fix: said.exactOptional(),
+        }),
+      )
       .transform((issues) => issues.slice(0, MAX_ISSUES)),
   }),
 ]);

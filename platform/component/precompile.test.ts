@@ -50,7 +50,10 @@ describe('a component in a child process', () => {
     const component = await componentOfWorld('package a:b; world w { import open: func(); }', 'w');
     await expect(inspectInChild(component, { timeoutMs })).rejects.toMatchObject({
       code: 'WORLD_MISMATCH',
-      issues: [{ path: 'entry.wasm', code: 'import', message: expect.stringContaining('imports open') }],
+      issues: [
+        { path: 'entry.wasm', code: 'import', message: expect.stringContaining('imports open') },
+        { path: 'entry.wasm', code: 'export' },
+      ],
     });
     await expect(precompileComponent(Buffer.from('x'), { memoryMb: 1, timeoutMs })).rejects.toMatchObject({
       code: 'COMPONENT_INVALID',
@@ -92,6 +95,19 @@ describe('a component in a child process', () => {
     await expect(precompileComponent(component, { memoryMb: 1, timeoutMs })).rejects.toMatchObject({
       code: 'WORLD_MISMATCH',
     });
+  });
+
+  it('is refused when the tools break off on it twice', async () => {
+    const crashes: ChildCrash[] = [];
+    const breaksOff = "--eval=require('node:fs').writeSync(3, Uint8Array.of(1)); process.abort()";
+    await expect(
+      inspectInChild(await componentOfHostWorld(), {
+        timeoutMs,
+        program: [process.execPath, breaksOff],
+        onCrash: (crash) => void crashes.push(crash),
+      }),
+    ).rejects.toMatchObject({ code: 'COMPONENT_INVALID', message: expect.stringContaining('SIGABRT') });
+    expect(crashes.map(({ ending }) => ending)).toEqual(['SIGABRT', 'SIGABRT']);
   });
 
   it('is given up when the caller gives up, with the caller’s reason', async () => {

@@ -1,8 +1,8 @@
 import { PlatformError } from '../../core/errors.ts';
 import {
-  OutgrownError,
   runComponentChild,
   senseless,
+  UnprocessableError,
   type ChildOptions,
   type ComponentAnswer,
 } from './component-child.ts';
@@ -20,8 +20,8 @@ export interface ComponentOptions extends ChildOptions {
 }
 
 /**
- * inspectComponent in a child process of its own. In addition COMPONENT_INVALID if it outgrows the child's memory or time, and
- * COMPONENT_TOOL_CRASHED if the child broke off for a reason of its own.
+ * inspectComponent in a child process of its own. In addition COMPONENT_INVALID if it outgrows the child's memory or time, or has
+ * the child break off twice, and COMPONENT_TOOL_CRASHED if that ended before it turned to the component or was stopped by somebody.
  */
 export async function inspectInChild(
   component: Uint8Array,
@@ -53,7 +53,7 @@ export async function precompileComponent(
 
 const turns = createTurns();
 
-/** A child that outgrew its limits is run once more with no other beside it, before the component is blamed. */
+/** A child that came to no answer is run once more with no other beside it, before the component is blamed. */
 async function runTask(
   task: ChildTask,
   component: Uint8Array,
@@ -63,13 +63,13 @@ async function runTask(
   try {
     return await turns.beside(run);
   } catch (err) {
-    if (!(err instanceof OutgrownError)) throw err;
+    if (!(err instanceof UnprocessableError)) throw err;
   }
   try {
     return await turns.alone(run);
   } catch (err) {
-    if (!(err instanceof OutgrownError)) throw err;
-    throw new PlatformError('COMPONENT_INVALID', `the component is too large: ${err.message} to process it`);
+    if (!(err instanceof UnprocessableError)) throw err;
+    throw new PlatformError('COMPONENT_INVALID', err.message);
   }
 }
 

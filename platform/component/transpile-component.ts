@@ -1,8 +1,7 @@
 import type { LinkedPlan, LinkPlan } from '../../core/component/plan.ts';
 import { PlatformError } from '../../core/errors.ts';
 import { rewriteModules } from '../../core/wasm/rewrite.ts';
-import { checkWorldTypes } from './check-world-types.ts';
-import { generateGlue, type Generated } from './generate-glue.ts';
+import { generateChecked } from './generate-checked.ts';
 import { planComponent } from './plan-component.ts';
 
 export interface TranspiledComponent {
@@ -18,21 +17,22 @@ export interface TranspiledComponent {
 
 /**
  * The component as the engine loads it, its core modules rewritten. Everything the host does for the guest may suspend it (JSPI), so
- * `handler` answers with a promise. CPU-heavy and in full control of hostile bytes: run it through precompile.ts. Throws
- * COMPONENT_INVALID or WORLD_MISMATCH.
+ * `handler` answers with a promise. CPU-heavy and in full control of hostile bytes: run it through precompile.ts. `generate` is what
+ * generateChecked is, perhaps in a thread of its own. Throws COMPONENT_INVALID or WORLD_MISMATCH.
  */
 export async function transpileComponent(
   component: Uint8Array,
-  { memoryMb }: { memoryMb: number },
+  { memoryMb, generate = generateChecked }: { memoryMb: number; generate?: typeof generateChecked },
 ): Promise<TranspiledComponent> {
-  const { files, imports } = await generateFor(component);
-  await checkWorldTypes(files);
-  const planned = planComponent(component);
-  if ('plan' in planned) {
-    const { plan } = planned;
-    const { modules } = rewriteModules(planned.modules, { memoryMb });
-    return { coreModules: modules, plan, imports: hostInterfaces(plan) };
-  }
+  const [generated, linked] = await Promise.allSettled([
+    generate(component),
+    rewriteLinked(component, memoryMb),
+  ]);
+  // What it says of a component is said first.
+  if (generated.status === 'rejected') throw generated.reason;
+  if (linked.status === 'rejected') throw linked.reason;
+  if (linked.value) return linked.value;
+  const { files, imports } = generated.value;
   const glue = files.find(([name]) => name.endsWith('.js'))?.[1];
   if (!glue) throw new PlatformError('INTERNAL', 'jco made no glue');
   const { modules } = rewriteModules(Object.fromEntries(files.filter(([name]) => name.endsWith('.wasm'))), {
@@ -41,26 +41,20 @@ export async function transpileComponent(
   return { coreModules: modules, glue, imports };
 }
 
+/** Undefined where no plan can say how it is linked. */
+async function rewriteLinked(
+  component: Uint8Array,
+  memoryMb: number,
+): Promise<TranspiledComponent | undefined> {
+  await Promise.resolve(); // whoever generates has begun
+  const planned = planComponent(component);
+  if (!('plan' in planned)) return undefined;
+  const { plan } = planned;
+  const { modules } = rewriteModules(planned.modules, { memoryMb });
+  return { coreModules: modules, plan, imports: hostInterfaces(plan) };
+}
+
 function hostInterfaces({ lowers, resources }: LinkPlan): string[] {
   const called = lowers.flatMap(({ target }) => ('lift' in target ? [] : [target.interface]));
   return [...new Set([...called, ...resources.map((resource) => resource.interface)])];
-}
-
-async function generateFor(component: Uint8Array): Promise<Generated> {
-  try {
-    return await generateGlue(component);
-  } catch (cause) {
-    throw new PlatformError(
-      'COMPONENT_INVALID',
-      'the component cannot be transpiled: it is malformed or uses a feature jco lacks',
-      {
-        cause,
-        details: { reason: describe(cause) },
-      },
-    );
-  }
-}
-
-function describe(cause: unknown): string {
-  return (cause instanceof Error ? cause.message : String(cause)).slice(0, 500);
 }

@@ -12,9 +12,10 @@ import {
 } from '../../core/world.ts';
 
 const folder = join(import.meta.dirname, '..', '..', 'wit');
-const wit = readdirSync(folder)
-  .map((file) => readFileSync(join(folder, file), 'utf8').replace(/\/\/.*$/gm, ''))
+const commented = readdirSync(folder)
+  .map((file) => readFileSync(join(folder, file), 'utf8'))
   .join('\n');
+const wit = commented.replace(/\/\/.*$/gm, '');
 
 function functionsInWit(): Record<string, Record<string, string>> {
   const interfaces: Record<string, Record<string, string>> = {};
@@ -42,6 +43,15 @@ describe('the table of the world', () => {
   it('has a capability for every interface but randomness', () => {
     const free = Object.keys(WORLD).filter((name) => capabilityOfInterface(name) === undefined);
     expect(free).toEqual([RANDOM_INTERFACE]);
+  });
+
+  it('names the same capability as the comment of each interface', () => {
+    const documented = [...commented.matchAll(/((?:^\/\/\/.*\n)*)^interface ([a-z0-9-]+) \{/gm)].map(
+      ([, comment = '', name = '']) => [name, /^\/\/\/ @requires\("cap:(.+)"\)$/m.exec(comment)?.[1]],
+    );
+    expect(documented).toHaveLength(Object.keys(WORLD).length + 1); // and the types
+    for (const [name = '', required] of documented)
+      expect([name, capabilityOfInterface(name)]).toEqual([name, required]);
   });
 
   it('knows no interface that an object inherits', () => {

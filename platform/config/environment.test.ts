@@ -5,7 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { PlatformError } from '../../core/errors.ts';
-import { loadObjectStoreConfig, publicKeyList, withSecretFiles } from './environment.ts';
+import {
+  addressList,
+  cidrList,
+  egressAllowlist,
+  loadObjectStoreConfig,
+  publicKeyList,
+  withoutEmpty,
+  withSecretFiles,
+} from './environment.ts';
 import { loadGatewayConfig } from './gateway.ts';
 import { loadRunnerConfig } from './runner.ts';
 import { loadWorkerConfig } from './worker.ts';
@@ -27,6 +35,76 @@ describe('loading the environment', () => {
     expect(paths).toEqual(
       expect.arrayContaining(['GATEWAY_PORT', 'DATABASE_URL', 'EXECUTION_TOKEN_PRIVATE_KEY']),
     );
+  });
+
+  it('refuses a host application that nobody could reach or believe', () => {
+    const { issues } = faultsOf(() =>
+      loadGatewayConfig({ HOST_API_BASE_URL: 'ftp://host/', UI_PROXY_BASE_URL: 'https://host/routes?a=b' }),
+    );
+    const paths = issues.map(({ path }) => path);
+    expect(paths).toEqual(expect.arrayContaining(['HOST_API_BASE_URL', 'UI_PROXY_BASE_URL']));
+    const key = 'AAAA';
+    const complete = {
+      DATABASE_URL: 'postgres://localhost/x',
+      TEMPORAL_ADDRESS: 'localhost:1',
+      PAYLOAD_CODEC_KEY: key,
+      RUNNER_BASE_URL: 'http://localhost:1',
+      RUNNER_PUBLIC_BASE: 'http://localhost:2',
+      EXECUTION_TOKEN_PRIVATE_KEY: key,
+      RUNNER_SERVICE_TOKEN: 'a',
+      RUNNER_GATEWAY_TOKEN: 'b',
+      WORKER_GATEWAY_TOKEN: 'c',
+      SECRETS_PUBLIC_KEY: key,
+      STORAGE_FOLDER: 'x',
+    };
+    expect(loadGatewayConfig(complete)).not.toHaveProperty('hostApplication');
+    for (const name of ['HOST_API_BASE_URL', 'UI_PROXY_BASE_URL']) {
+      const { message } = faultsOf(() => loadGatewayConfig({ ...complete, [name]: 'https://host' }));
+      expect(message).toBe(`${name} needs HOST_TOKEN_PRIVATE_KEY beside it`);
+    }
+  });
+
+  describe('of several runners', () => {
+    const settings = (urls: string, token = 'one') =>
+      loadGatewayConfig({
+        DATABASE_URL: 'postgres://localhost/x',
+        TEMPORAL_ADDRESS: 'localhost:1',
+        PAYLOAD_CODEC_KEY: 'AAAA',
+        RUNNER_BASE_URL: urls,
+        RUNNER_PUBLIC_BASE: 'http://localhost:2',
+        EXECUTION_TOKEN_PRIVATE_KEY: 'AAAA',
+        RUNNER_SERVICE_TOKEN: token,
+        RUNNER_GATEWAY_TOKEN: 'b',
+        WORKER_GATEWAY_TOKEN: 'c',
+        SECRETS_PUBLIC_KEY: 'AAAA',
+        STORAGE_FOLDER: 'x',
+      }).runners.map(({ baseUrl, isName, serviceToken }) => [baseUrl, isName, serviceToken.reveal()]);
+
+    it('takes one address, several, and names that stand for several', () => {
+      expect(settings('http://a:1', 'with,comma')).toEqual([['http://a:1', false, 'with,comma']]);
+      expect(settings('http://a:1, dns+https://b:2/x')).toEqual([
+        ['http://a:1', false, 'one'],
+        ['https://b:2/x', true, 'one'],
+      ]);
+      expect(settings('http://a:1,http://b:1', 'one,two').map(([, , token]) => token)).toEqual([
+        'one',
+        'two',
+      ]);
+    });
+
+    it.each(['', 'a:1', 'ftp://a', 'http://u@a', 'http://a,', 'http://a,http://a', 'dns+a:1', 'http://a?b'])(
+      'refuses %p',
+      (urls) => {
+        expect(faultsOf(() => settings(urls)).issues.map(({ path }) => path.split(/[.[]/)[0])).toContain(
+          'RUNNER_BASE_URL',
+        );
+      },
+    );
+
+    it.each(['one,two,three', 'one,'])('refuses %p for two', (token) => {
+      const { code, message } = faultsOf(() => settings('http://a:1,http://b:1', token));
+      expect([code, message]).toEqual(['CONFIG_INVALID', expect.stringContaining('RUNNER_SERVICE_TOKEN')]);
+    });
   });
 
   it('shows no value of a secret in a fault', () => {
@@ -67,6 +145,53 @@ describe('loading the environment', () => {
       const list = [...keys, wrong].join(',');
       const faults = faultsOf(() => loadRunnerConfig({ ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: list }));
       expect(faults.message).toContain('ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS');
+    }
+  });
+
+  it('tells a list of hosts that is empty, which allows nobody, from none at all', () => {
+    const read = (env: Record<string, string>) =>
+      egressAllowlist.parse(withoutEmpty(env)['EXT_EGRESS_ALLOWLIST']);
+    expect(read({})).toBeUndefined();
+    expect(read({ EXT_EGRESS_ALLOWLIST: '' })).toEqual([]);
+    expect(read({ EXT_EGRESS_ALLOWLIST: ' , ' })).toEqual([]);
+    expect(read({ EXT_EGRESS_ALLOWLIST: '*' })).toBeUndefined();
+    expect(read({ EXT_EGRESS_ALLOWLIST: 'api.example.com, *.example.org:8443' })).toEqual([
+      'api.example.com',
+      '*.example.org:8443',
+    ]);
+  });
+
+  it.each(['*.com', 'https://api.example.com', '127.1', 'api.example.com;b'])(
+    'refuses %s as a host that extensions may call, and starts with no shorter list',
+    (host) => {
+      const faults = faultsOf(() => loadRunnerConfig({ EXT_EGRESS_ALLOWLIST: `api.example.com,${host}` }));
+      expect(faults.message).toContain('EXT_EGRESS_ALLOWLIST');
+    },
+  );
+
+  it('takes ranges of addresses that extensions may call, and refuses what is none', () => {
+    expect(cidrList.parse('10.0.0.0/8, fd00::/8')).toEqual(['10.0.0.0/8', 'fd00::/8']);
+    expect(cidrList.parse(undefined)).toEqual([]);
+    for (const wrong of [
+      '10.0.0.0',
+      '10.0.0.0/33',
+      '10.0.0.0/-1',
+      '::/129',
+      '10.0.0/8',
+      '10.0.0.0/8/8',
+      'a/8',
+      '/8',
+    ]) {
+      expect(cidrList.safeParse(wrong).success).toBe(false);
+    }
+  });
+
+  it('takes addresses of name servers, and refuses what is none', () => {
+    const servers = ['10.0.0.53', '10.0.0.53:5353', 'fd00::53', '[fd00::53]:53'];
+    expect(addressList.parse(servers.join(','))).toEqual(servers);
+    expect(addressList.parse(undefined)).toBeUndefined();
+    for (const wrong of ['dns.example.com', '10.0.0', '[10.0.0.53', '10.0.0.53:']) {
+      expect(addressList.safeParse(wrong).success).toBe(false);
     }
   });
 
@@ -132,5 +257,10 @@ describe('the object store', () => {
     expect(faultsOf(() => loadObjectStoreConfig({})).code).toBe('CONFIG_INVALID');
     const half = { STORAGE_S3_ENDPOINT: 'http://127.0.0.1:9000', STORAGE_S3_BUCKET: 'bundles' };
     expect(faultsOf(() => loadObjectStoreConfig(half)).message).toContain('STORAGE_S3_ACCESS_KEY');
+    const whole = { ...half, STORAGE_S3_ACCESS_KEY: 'a', STORAGE_S3_SECRET_KEY: 'b' };
+    const publicEndpoint = 'https://bundles.example';
+    expect(loadObjectStoreConfig({ ...whole, STORAGE_S3_PUBLIC_ENDPOINT: publicEndpoint })).toMatchObject({
+      ...{ kind: 's3', endpoint: half.STORAGE_S3_ENDPOINT, publicEndpoint },
+    });
   });
 });

@@ -1,11 +1,17 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { z } from 'zod';
+import type { TrustBundle } from '../../core/trust.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import {
+  addressList,
+  cidrList,
   credential,
+  drainNoticeMs,
+  egressAllowlist,
   installConcurrency,
   installConcurrencyOf,
   keySecret,
+  listenFd,
   loadObjectStoreConfig,
   logging,
   parseEnvironment,
@@ -16,6 +22,9 @@ import {
   type Environment,
   type ObjectStoreConfig,
 } from './environment.ts';
+import { signingTrustBundle } from './trust-bundle.ts';
+import type { EgressConfig } from '../egress/egress.ts';
+import type { ListenAddress } from '../http/http-server.ts';
 import type { LogFormat } from '../logger.ts';
 
 const MIB = 1024 ** 2;
@@ -28,6 +37,12 @@ export const runnerEnv = z.object({
   /** Where browsers load extension UIs from. */
   RUNNER_UI_HOST: z.string().default('127.0.0.1'),
   RUNNER_UI_PORT: port.default(8091),
+  /** Sockets to listen on in place of those, for whoever keeps them open while runners come and go. */
+  RUNNER_LISTEN_FD: listenFd,
+  RUNNER_UI_LISTEN_FD: listenFd,
+  /** Whether who started it says over IPC when it begins to listen and when it ends, so that its successor is prepared beside it. */
+  RUNNER_TAKES_TURNS: z.stringbool().default(false),
+  DRAIN_NOTICE_MS: drainNoticeMs,
   /** This runner's private address, as the gateway knows it: requests must be sealed for it. */
   RUNNER_BASE_URL: z.url(),
   GATEWAY_BASE_URL: z.url(),
@@ -42,6 +57,7 @@ export const runnerEnv = z.object({
   ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS: publicKeyList,
   /** X25519 private key that opens sealed secrets: base64 of the 32 bytes. */
   SECRETS_PRIVATE_KEY: keySecret,
+  SIGNING_TRUST_BUNDLE: signingTrustBundle,
   RUNNER_CACHE_DIR: z.string().min(1),
   RUNNER_CACHE_MAX_BYTES: z.coerce
     .number()
@@ -74,7 +90,16 @@ export const runnerEnv = z.object({
     .int()
     .min(0)
     .default(1024 ** 2),
+  /** What no grant of http.fetch goes beyond. */
+  EXT_EGRESS_ALLOWLIST: egressAllowlist,
+  /** Ranges that guests may call though they are not public: whatever listens there has to do without the trust in its network. */
+  EXT_EGRESS_UNSAFE_CIDRS: cidrList,
+  /** Asked for the hosts that guests call; unset, the system's. */
+  EXT_EGRESS_DNS_SERVERS: addressList,
 });
+
+/** Requests of guests to other systems at once, of all tenants. */
+const EGRESS_CONCURRENCY = 512;
 
 export interface RunnerConfig {
   logLevel: string;
@@ -82,7 +107,11 @@ export interface RunnerConfig {
   /** The private listener. */
   host: string;
   port: number;
-  ui: { host: string; port: number };
+  fd?: number | undefined;
+  /** The public listener, with what of the environment its connections go by. */
+  ui: ListenAddress & { environment: Record<string, string> };
+  takesTurns: boolean;
+  drainNoticeMs: number;
   baseUrl: string;
   gateway: { baseUrl: string; token: SecretValue };
   serviceToken: SecretValue;
@@ -91,6 +120,7 @@ export interface RunnerConfig {
   olderGatewaysKey?: string | undefined;
   artifactKeys: { current: string; previous: string[] };
   secretsKey: SecretValue;
+  trustBundle?: TrustBundle | undefined;
   objects: ObjectStoreConfig;
   cache: { folder: string; maxBytes: number };
   sandbox: {
@@ -106,6 +136,16 @@ export interface RunnerConfig {
   sandboxScope: 'tenant' | 'install';
   concurrency: { tenant: number; install: number };
   guestLogBytesPerMinute: number;
+  egress: EgressConfig;
+}
+
+/** What Node and OpenSSL read of certificates when they connect; no setting of ours. */
+const CONNECTION_VARIABLES = ['NODE_EXTRA_CA_CERTS', 'NODE_USE_SYSTEM_CA', 'SSL_CERT_FILE', 'SSL_CERT_DIR'];
+
+function connectionEnvironment(env: Environment): Record<string, string> {
+  return Object.fromEntries(
+    CONNECTION_VARIABLES.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])),
+  );
 }
 
 export function loadRunnerConfig(env: Environment): RunnerConfig {
@@ -116,7 +156,15 @@ export function loadRunnerConfig(env: Environment): RunnerConfig {
     logFormat: v.LOG_FORMAT,
     host: v.RUNNER_HOST,
     port: v.RUNNER_PORT,
-    ui: { host: v.RUNNER_UI_HOST, port: v.RUNNER_UI_PORT },
+    fd: v.RUNNER_LISTEN_FD,
+    ui: {
+      host: v.RUNNER_UI_HOST,
+      port: v.RUNNER_UI_PORT,
+      fd: v.RUNNER_UI_LISTEN_FD,
+      environment: connectionEnvironment(env),
+    },
+    takesTurns: v.RUNNER_TAKES_TURNS,
+    drainNoticeMs: v.DRAIN_NOTICE_MS,
     baseUrl: v.RUNNER_BASE_URL,
     gateway: { baseUrl: v.GATEWAY_BASE_URL, token: v.RUNNER_GATEWAY_TOKEN },
     serviceToken: v.RUNNER_SERVICE_TOKEN,
@@ -127,6 +175,7 @@ export function loadRunnerConfig(env: Environment): RunnerConfig {
       previous: v.ARTIFACT_SIGNING_PREVIOUS_PUBLIC_KEYS,
     },
     secretsKey: v.SECRETS_PRIVATE_KEY,
+    trustBundle: v.SIGNING_TRUST_BUNDLE,
     objects: loadObjectStoreConfig(env),
     cache: { folder: v.RUNNER_CACHE_DIR, maxBytes: v.RUNNER_CACHE_MAX_BYTES },
     sandbox: {
@@ -149,11 +198,18 @@ export function loadRunnerConfig(env: Environment): RunnerConfig {
       install: installConcurrencyOf(v.RUNNER_INSTALL_CONCURRENCY, v.RUNNER_TENANT_CONCURRENCY),
     },
     guestLogBytesPerMinute: v.RUNNER_GUEST_LOG_BYTES_PER_MINUTE,
+    egress: {
+      allowlist: v.EXT_EGRESS_ALLOWLIST,
+      unsafeCidrs: v.EXT_EGRESS_UNSAFE_CIDRS,
+      dnsServers: v.EXT_EGRESS_DNS_SERVERS,
+      concurrency: { tenant: v.RUNNER_TENANT_CONCURRENCY, all: EGRESS_CONCURRENCY },
+    },
   };
 }
 
 /** The rest is for the supervisor and for whatever else is on the machine: in a container of the runner's own, that is little. */
-function defaultMemoryBytes(): number {
+/** Of one that is alone on its machine. */
+export function defaultMemoryBytes(): number {
   const constrained = process.constrainedMemory(); // no less than the machine has, or 0, where there is no limit
   const isConstrained = constrained > 0 && constrained < totalmem();
   return isConstrained ? constrained * 0.75 : totalmem() / 2;

@@ -8,20 +8,24 @@ import {
   loadObjectStoreConfig,
   logging,
   parseEnvironment,
+  port,
   publicKeyList,
-  temporal,
-  temporalConfig,
   type DatabaseConfig,
   type Environment,
   type ObjectStoreConfig,
-  type TemporalConfig,
 } from './environment.ts';
+import { temporal, temporalConfig, type TemporalConfig } from './temporal.ts';
+import type { TrustBundle } from '../../core/trust.ts';
 import type { LogFormat } from '../logger.ts';
+import { signingTrustBundle } from './trust-bundle.ts';
 
 /** What both kinds of worker read. */
 const workerEnv = z.object({
   ...logging.shape,
   ...temporal.shape,
+  /** `/healthz` and `/readyz` are answered there; unset, nowhere. */
+  WORKER_HEALTH_PORT: port.optional(),
+  WORKER_HEALTH_HOST: z.string().default('127.0.0.1'),
 });
 
 export const lifecycleWorkerEnv = z.object({
@@ -30,6 +34,9 @@ export const lifecycleWorkerEnv = z.object({
   WORKER_KIND: z.literal('lifecycle'),
   GATEWAY_BASE_URL: z.url(),
   WORKER_GATEWAY_TOKEN: credential,
+  SIGNING_TRUST_BUNDLE: signingTrustBundle,
+  /** How long executions stay in the log, days. */
+  EXECUTION_RETENTION_DAYS: z.coerce.number().int().min(1).max(3650).default(90),
   /** Workflow code bundled ahead of time by `npm run build:workflows`. */
   WORKFLOW_BUNDLE: z.string().min(1),
 });
@@ -47,6 +54,7 @@ interface WorkerConfig {
   logFormat?: LogFormat | undefined;
   temporal: TemporalConfig;
   objects: ObjectStoreConfig;
+  health?: { host: string; port: number } | undefined;
 }
 
 export interface LifecycleWorkerConfig extends WorkerConfig {
@@ -54,6 +62,8 @@ export interface LifecycleWorkerConfig extends WorkerConfig {
   database: DatabaseConfig;
   gateway: { baseUrl: string; token: SecretValue };
   workflowBundle: string;
+  trustBundle?: TrustBundle | undefined;
+  executionDays: number;
 }
 
 export interface PrecompileWorkerConfig extends WorkerConfig {
@@ -72,6 +82,10 @@ export function loadWorkerConfig(env: Environment): LifecycleWorkerConfig | Prec
     logFormat: v.LOG_FORMAT,
     temporal: temporalConfig(v),
     objects: loadObjectStoreConfig(env),
+    health:
+      v.WORKER_HEALTH_PORT === undefined
+        ? undefined
+        : { host: v.WORKER_HEALTH_HOST, port: v.WORKER_HEALTH_PORT },
   };
   if (v.WORKER_KIND === 'precompile') {
     return {
@@ -84,8 +98,10 @@ export function loadWorkerConfig(env: Environment): LifecycleWorkerConfig | Prec
   return {
     ...shared,
     kind: 'lifecycle',
+    executionDays: v.EXECUTION_RETENTION_DAYS,
     database: databaseConfig(v),
     gateway: { baseUrl: v.GATEWAY_BASE_URL, token: v.WORKER_GATEWAY_TOKEN },
     workflowBundle: v.WORKFLOW_BUNDLE,
+    trustBundle: v.SIGNING_TRUST_BUNDLE,
   };
 }

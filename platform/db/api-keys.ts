@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
+import type { HeldPermission } from '../../core/own-permission.ts';
 import type { Permission } from '../../core/permissions.ts';
 import { TENANT_QUOTAS } from '../../core/quotas.ts';
 import { createInTurn, quotaExceeded } from './tenant-quota.ts';
@@ -12,6 +13,7 @@ export interface ApiKey {
   tenantId: string;
   name: string;
   permissions: Permission[];
+  extensionPermissions: HeldPermission[];
   expiresAt?: Date;
   revokedAt?: Date;
   createdBy: string;
@@ -29,6 +31,7 @@ export interface NewApiKey {
   name: string;
   digest: Buffer;
   permissions: readonly Permission[];
+  extensionPermissions?: readonly HeldPermission[] | undefined;
   expiresAt?: Date | undefined;
   createdBy: string;
 }
@@ -40,6 +43,7 @@ interface ApiKeyRow {
   name: string;
   digest: Buffer;
   permissions: Permission[];
+  extension_permissions: HeldPermission[] | null;
   expires_at: Date | null;
   revoked_at: Date | null;
   created_by: string;
@@ -57,6 +61,7 @@ export function createApiKeyStore(db: Knex) {
     name: key.name,
     digest: key.digest,
     permissions: key.permissions,
+    extension_permissions: key.extensionPermissions?.length ? JSON.stringify(key.extensionPermissions) : null,
     expires_at: key.expiresAt ?? null,
     created_by: key.createdBy,
   });
@@ -132,6 +137,7 @@ function toApiKey(row: ApiKeyRow): ApiKey {
     tenantId: row.tenant_id,
     name: row.name,
     permissions: row.permissions,
+    extensionPermissions: row.extension_permissions ?? [],
     ...(row.expires_at && { expiresAt: row.expires_at }),
     ...(row.revoked_at && { revokedAt: row.revoked_at }),
     createdBy: row.created_by,

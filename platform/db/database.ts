@@ -20,10 +20,12 @@ export interface DatabaseOptions {
   poolMax: number;
   /** Longest a statement may run; absent for work that takes as long as it takes, such as migrations. */
   statementTimeoutMs?: number;
+  /** For statements that do the same whatever their values: a connection plans those that are named once and never again, and no plan heeds a value. */
+  plansOnce?: boolean;
 }
 
 /** Opens a pool. The caller destroys it. */
-export function openDatabase({ url, poolMax, statementTimeoutMs }: DatabaseOptions): Knex {
+export function openDatabase({ url, poolMax, statementTimeoutMs, plansOnce = false }: DatabaseOptions): Knex {
   return knex({
     client: 'pg',
     connection: {
@@ -35,11 +37,15 @@ export function openDatabase({ url, poolMax, statementTimeoutMs }: DatabaseOptio
         query_timeout: statementTimeoutMs + FROZEN_AFTER_MS,
       }),
     },
-    pool: { min: 0, max: poolMax },
+    pool: { min: 0, max: poolMax, ...(plansOnce && { afterCreate: planOnce }) },
     acquireConnectionTimeout: ACQUIRE_WITHIN_MS,
     // Or an error's message would hold the values bound to its statement, settings and digests among them.
     compileSqlOnError: false,
   });
+}
+
+function planOnce(connection: pg.Client, done: (err: Error | null, connection: pg.Client) => void): void {
+  connection.query('set plan_cache_mode = force_generic_plan', (err: Error | null) => done(err, connection));
 }
 
 /** Errors of PostgreSQL that say it cannot serve now: connection, resources, shutdown and start, and a statement over its time. */

@@ -2,8 +2,12 @@ import type { Knex } from 'knex';
 
 /** Waiting for a long reader of the default partition makes others wait behind us; better to come again. */
 const LOCK_TIMEOUT = '2s';
+const DROP_LOCK_TIMEOUT = '200ms';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** Of `pg_class c`; null of the default partition. */
+const PARTITION_END = `substring(pg_get_expr(c.relpartbound, c.oid) from 'TO \\(''([^'']+)''\\)')::timestamptz`;
 
 export type ExecutionPartitionStore = ReturnType<typeof createExecutionPartitionStore>;
 
@@ -19,7 +23,9 @@ export function createExecutionPartitionStore(db: Knex) {
       if (from >= until) return undefined;
       const [day, next] = [from.toISOString(), new Date(from.getTime() + DAY_MS).toISOString()];
       const name = `extension_execution_log_${day.slice(0, 10).replaceAll('-', '')}`;
-      await trx.raw('create table ?? (like extension_execution_log including all)', [name]);
+      await trx.raw('create table ?? (like extension_execution_log including all) with (fillfactor = 75)', [
+        name,
+      ]);
       await trx.raw(
         `with moved as (delete from extension_execution_log_default where started_at >= ? and started_at < ? returning *)
          insert into ?? select * from moved`,
@@ -44,13 +50,41 @@ export function createExecutionPartitionStore(db: Knex) {
       }
       return made;
     },
+
+    /**
+     * Drops the days that were over by `until`, oldest first, with every row in them; answers their names. What was written before there were
+     * days stays. Throws when a day is in use for longer than calls may wait behind us.
+     */
+    async dropBefore(until: Date): Promise<string[]> {
+      const days = await daysBefore(db, until);
+      for (const day of days) {
+        await db.transaction(async (trx) => {
+          // Locks the whole log for a moment: whatever began after us waits for as long as we do.
+          await trx.raw(`set local lock_timeout = '${DROP_LOCK_TIMEOUT}'`);
+          await trx.raw('drop table if exists ??', [day]);
+        });
+      }
+      return days;
+    },
   };
+}
+
+async function daysBefore(db: Knex, until: Date): Promise<string[]> {
+  const { rows } = await db.raw<{ rows: { name: string }[] }>(
+    `select c.relname as name
+     from pg_inherits i join pg_class c on c.oid = i.inhrelid
+     where i.inhparent = 'extension_execution_log'::regclass and c.relname ~ '^extension_execution_log_[0-9]{8}$'
+       and ${PARTITION_END} <= ?
+     order by c.relname`,
+    [until],
+  );
+  return rows.map(({ name }) => name);
 }
 
 /** Where the newest partition ends; the default one has no end. */
 async function lastEnd(db: Knex): Promise<Date> {
   const { rows } = await db.raw<{ rows: [{ until: Date }] }>(
-    `select max(substring(pg_get_expr(c.relpartbound, c.oid) from 'TO \\(''([^'']+)''\\)')::timestamptz) as until
+    `select max(${PARTITION_END}) as until
      from pg_inherits i join pg_class c on c.oid = i.inhrelid
      where i.inhparent = 'extension_execution_log'::regclass`,
   );

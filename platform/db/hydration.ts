@@ -1,16 +1,20 @@
 import { createHash } from 'node:crypto';
 import type { Knex } from 'knex';
-import type { CapabilityName, Grant } from '../../core/capabilities.ts';
+import { scopeAllows, type CapabilityName, type Grant } from '../../core/capabilities.ts';
 import { isExtensionRef, isUuid } from '../../core/ids.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
-import type { InstallStatus } from '../../core/progress.ts';
+import type { InstallStatus, VersionStatus } from '../../core/progress.ts';
 import { LIVE } from './installs.ts';
 
 export interface HydratedEndpoint {
   method: string;
   path: string;
   permission: string;
+  /** Of the request, that the install may be given beside those that all are given. */
+  headers: readonly string[];
   timeoutMs: number | null;
+  /** Whether a call may be run once more of which nobody knows whether it ran. */
+  retryable: boolean;
 }
 
 /** Everything one execution needs to know of an install and one of its versions. */
@@ -22,7 +26,7 @@ export interface HydratedInstall {
   /** Whether this version is the one that serves. */
   isActiveVersion: boolean;
   versionId: string;
-  versionStatus: 'published' | 'revoked';
+  versionStatus: VersionStatus;
   contentHash: string;
   limits: Manifest['limits'];
   endpoints: HydratedEndpoint[];
@@ -44,12 +48,12 @@ interface HydrationRow {
   active_version_id: string | null;
   secrets_version: number;
   version_id: string;
-  version_status: 'published' | 'revoked';
+  version_status: VersionStatus;
   content_hash: string;
   limits: Manifest['limits'];
   config: Record<string, unknown> | null;
   config_version: number | null;
-  endpoints: HydratedEndpoint[] | null;
+  endpoints: (Omit<HydratedEndpoint, 'headers'> & { headers: string[] | null })[] | null;
   grants: Grant[] | null;
   off: CapabilityName[];
   secrets: HydratedInstall['secrets'] | null;
@@ -63,8 +67,8 @@ const GRANTS = `(select jsonb_agg(jsonb_build_object('capability', g.capability,
 const selectWith = (settings: string): string => `
   select i.tenant_id, i.install_id, i.extension_id, i.status, i.active_version_id, i.secrets_version,
     v.version_id, v.status as version_status, v.content_hash, v.manifest->'limits' as limits,
-    (select jsonb_agg(jsonb_build_object('method', p.method, 'path', p.path, 'permission', p.permission,
-                                         'timeoutMs', p.timeout_ms) order by p.position)
+    (select jsonb_agg(jsonb_build_object('method', p.method, 'path', p.path, 'permission', p.permission, 'headers', p.headers,
+                                         'timeoutMs', p.timeout_ms, 'retryable', p.retryable) order by p.position)
        from extension_api_endpoint p where p.version_id = v.version_id) as endpoints,
     (select t.capabilities_off from tenant t where t.tenant_id = i.tenant_id) as off,
     (select jsonb_agg(jsonb_build_object('name', s.name, 'sealed', s.sealed, 'keyId', s.key_id) order by s.name)
@@ -162,6 +166,9 @@ export function createHydrationStore(db: Knex) {
 }
 
 function toHydrated(row: HydrationRow): HydratedInstall {
+  const grants = (row.grants ?? []).filter(({ capability }) => !row.off.includes(capability));
+  const headers = grants.find(({ capability }) => capability === 'headers.read')?.scope;
+  const mayRead = (name: string): boolean => headers !== undefined && scopeAllows(headers, 'names', name);
   return {
     tenantId: row.tenant_id,
     installId: row.install_id,
@@ -172,10 +179,13 @@ function toHydrated(row: HydrationRow): HydratedInstall {
     versionStatus: row.version_status,
     contentHash: row.content_hash,
     limits: row.limits,
-    endpoints: row.endpoints ?? [],
+    endpoints: (row.endpoints ?? []).map((endpoint) => ({
+      ...endpoint,
+      headers: endpoint.headers?.filter(mayRead) ?? [],
+    })),
     config: row.config ?? {},
     configVersion: row.config_version ?? 0,
-    grants: (row.grants ?? []).filter(({ capability }) => !row.off.includes(capability)),
+    grants,
     off: row.off,
     ...secretsOf(row),
   };

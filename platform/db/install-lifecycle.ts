@@ -72,6 +72,23 @@ export function createInstallLifecycleStore(db: Knex) {
       return showSteps(db, tenantId, installId, steps);
     },
 
+    /** Shows in which attempt a step is that runs, whatever becomes of the others meanwhile. */
+    async showAttempt(
+      { tenantId, installId }: { tenantId: string; installId: string },
+      name: 'warm',
+      { runId, attempts }: { runId: string; attempts: number },
+    ): Promise<void> {
+      await db.raw(
+        `update tenant_extension_install
+            set steps = (select jsonb_agg(case when s->>'name' = :name and s->>'status' = 'running'
+                                               then s || jsonb_build_object('attempts', :attempts::int) else s end order by n)
+                           from jsonb_array_elements(steps) with ordinality as step(s, n)),
+                updated_at = now()
+          where tenant_id = :tenantId and install_id = :installId and operation->>'runId' = :runId`,
+        { tenantId, installId, name, runId, attempts },
+      );
+    },
+
     /** Takes the row from whatever runs, and has it say what is served from now on. */
     async stop(
       tenantId: string,

@@ -8,6 +8,7 @@ import {
   type InstallStatus,
   type PendingVersion,
   type Step,
+  type VersionStatus,
 } from '../../core/progress.ts';
 import { fetchPage, type Page, type PageRequest } from './page.ts';
 
@@ -37,7 +38,7 @@ export interface Install {
   contentHash: string;
   /** Entry file of its UI, as the manifest names it; absent if it has none. */
   uiEntry?: string;
-  /** What is served. */
+  /** What is served; `quarantined` while the version that would be is not trusted, and `error` says why. */
   status: InstallStatus;
   /** What runs. */
   operation?: InstallOperation;
@@ -85,6 +86,8 @@ interface InstallRow {
   waiting_for: PendingVersion['waitingFor'] | null;
   steps: Step[];
   error: FailureReason | null;
+  version_status: VersionStatus;
+  version_reason: FailureReason | null;
   config: Record<string, unknown> | null;
   aside: Record<string, unknown> | null;
   previous_versions: string[] | null;
@@ -130,6 +133,8 @@ export function createInstallStore(db: Knex) {
         {
           config_stamp: 'c.version',
           pending_version: 'p.version',
+          version_status: 'v.status',
+          version_reason: 'v.status_reason',
           ui_entry: db.raw("v.manifest->'ui'->>'entry'"),
           grants:
             db.raw(`(select jsonb_agg(jsonb_build_object('capability', g.capability, 'scope', g.scope) order by g.capability)
@@ -188,6 +193,10 @@ function toInstall(row: InstallRow): Install {
   const has = (name: CapabilityName): boolean =>
     ALWAYS_GRANTED.includes(name) || grants.some(({ capability }) => capability === name);
   const switchedOff = row.off.filter(has);
+  // Not written into each of its rows: what the version is decides calls, at once and for all of its installs.
+  const quarantined =
+    row.version_status !== 'published' && (row.status === 'active' || row.status === 'paused');
+  const error = quarantined ? row.version_reason : row.error;
   const ended = (INSTALL_ENDED as readonly InstallStatus[]).includes(row.status);
   return {
     tenantId: row.tenant_id,
@@ -199,7 +208,7 @@ function toInstall(row: InstallRow): Install {
     version: row.version,
     contentHash: row.content_hash,
     ...(row.ui_entry !== null && { uiEntry: row.ui_entry }),
-    status: row.status,
+    status: quarantined ? 'quarantined' : row.status,
     ...(row.operation && { operation: row.operation }),
     ...(!ended &&
       pendingId !== null &&
@@ -208,7 +217,7 @@ function toInstall(row: InstallRow): Install {
       }),
     ...(row.pending_digest !== null && { pendingDigest: row.pending_digest }),
     steps: row.steps,
-    ...(row.error && { error: row.error }),
+    ...(error && { error }),
     ...(row.config && { config: row.config }),
     ...(row.aside && { aside: row.aside }),
     previousVersions: row.previous_versions ?? [],

@@ -8,6 +8,63 @@ interface PublisherRow {
   slug: string;
   name: string;
   tenant_id: string;
+  created_at: Date;
+  last_transfer: Publisher['lastTransfer'] | null;
+}
+
+export interface Publisher {
+  /** Its slug. */
+  publisher: string;
+  name: string;
+  tenantId: string;
+  createdAt: Date;
+  lastTransfer?: { from: string; reason: string; requestedBy: string; at: string };
+}
+
+export interface PublisherTransfer {
+  slug: string;
+  /** Who gets it. */
+  tenantId: string;
+  reason: string;
+  requestedBy: string;
+}
+
+export type PublisherStore = ReturnType<typeof createPublisherStore>;
+
+export function createPublisherStore(db: Knex) {
+  return {
+    async find(slug: string): Promise<Publisher | undefined> {
+      const row = (await db('extension_publisher').where({ slug }).first()) as PublisherRow | undefined;
+      return row && toPublisher(row);
+    },
+
+    /** A second time changes nothing. Waits for versions that are being registered under the name. Throws NOT_FOUND. */
+    async transfer({ slug, tenantId, reason, requestedBy }: PublisherTransfer): Promise<void> {
+      await db.transaction(async (trx) => {
+        const row = (await trx('extension_publisher').where({ slug }).forUpdate().first()) as
+          PublisherRow | undefined;
+        const tenant = (await trx('tenant').where({ tenant_id: tenantId }).first('tenant_id')) as unknown;
+        if (!row || !tenant) {
+          throw new PlatformError('NOT_FOUND', `there is no such ${row ? 'tenant' : 'publisher'}`);
+        }
+        if (row.tenant_id === tenantId) return;
+        const lastTransfer = { from: row.tenant_id, reason, requestedBy, at: new Date().toISOString() };
+        await trx('extension_publisher')
+          .where({ slug })
+          .update({ tenant_id: tenantId, last_transfer: JSON.stringify(lastTransfer) });
+      });
+    },
+  };
+}
+
+function toPublisher(row: PublisherRow): Publisher {
+  return {
+    publisher: row.slug,
+    name: row.name,
+    tenantId: row.tenant_id,
+    createdAt: row.created_at,
+    ...(row.last_transfer && { lastTransfer: row.last_transfer }),
+  };
 }
 
 /**
@@ -19,11 +76,23 @@ export async function checkPublisher(
   tenantId: string,
   publisher: string,
 ): Promise<{ slug: string; isNew: boolean }> {
-  const slug = publisherSlug(publisher);
-  const rows = (await db('extension_publisher')
+  return judgePublisher(publishersLike(db, publisherSlug(publisher)), tenantId, publisher);
+}
+
+function publishersLike(db: Knex, slug: string): Knex.QueryBuilder {
+  return db('extension_publisher')
     .where({ slug })
     .orWhereRaw(`(replace(slug, '-', '') = ? and not is_lookalike)`, [slug.replaceAll('-', '')])
-    .select('slug', 'name', 'tenant_id')) as PublisherRow[];
+    .select('slug', 'name', 'tenant_id');
+}
+
+async function judgePublisher(
+  like: Knex.QueryBuilder,
+  tenantId: string,
+  publisher: string,
+): Promise<{ slug: string; isNew: boolean }> {
+  const slug = publisherSlug(publisher);
+  const rows = (await like) as PublisherRow[];
   const registered = rows.find((row) => row.slug === slug);
   if (registered?.tenant_id !== tenantId || registered.name !== publisher) {
     const faults = publisherNameFaults(publisher);
@@ -35,13 +104,15 @@ export async function checkPublisher(
   return { slug, isNew: !registered };
 }
 
-/** The same, and from now on it is the tenant's. */
+/** The same, and from now on it is the tenant's: it is given to no other before the transaction has ended. */
 export async function claimPublisher(
   trx: Knex.Transaction,
   tenantId: string,
   publisher: string,
 ): Promise<string> {
-  const { slug, isNew } = await checkPublisher(trx, tenantId, publisher);
+  const claim = (): ReturnType<typeof checkPublisher> =>
+    judgePublisher(publishersLike(trx, publisherSlug(publisher)).forShare(), tenantId, publisher);
+  const { slug, isNew } = await claim();
   if (!isNew) return slug;
   const made = (await trx('extension_publisher')
     .insert({ slug, name: publisher, tenant_id: tenantId })
@@ -49,7 +120,7 @@ export async function claimPublisher(
     .ignore()
     .returning('slug')) as unknown[];
   // The unique indexes decide between publishes at once: another was first, with this slug or one like it.
-  if (made.length === 0) await checkPublisher(trx, tenantId, publisher);
+  if (made.length === 0) await claim();
   return slug;
 }
 

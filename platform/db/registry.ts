@@ -4,10 +4,14 @@ import type { Artifact } from '../../core/artifact.ts';
 import { PlatformError } from '../../core/errors.ts';
 import { isUuid } from '../../core/ids.ts';
 import type { Manifest } from '../../core/manifest/manifest.ts';
-import type { Check } from '../../core/progress.ts';
+import type { Check, FailureReason, VersionStatus } from '../../core/progress.ts';
+import type { Trust } from '../../core/trust.ts';
 import { resolveWildcard } from '../../core/version.ts';
+import type { StoredSignature } from '../signatures/stored-envelopes.ts';
 import { recordArtifact } from './artifacts.ts';
 import { checkPublisher, claimPublisher } from './publishers.ts';
+import { recordSignature } from './signatures.ts';
+import { holdTrust } from './trust.ts';
 import { fetchPage, type Page, type PageRequest } from './page.ts';
 
 /** A registry entry: shared by all tenants. */
@@ -31,7 +35,12 @@ export interface ExtensionVersion {
   contentHash: string;
   manifest: Manifest;
   checks: Check[];
-  status: 'published' | 'revoked';
+  status: VersionStatus;
+  /** Why it is not published any more. */
+  statusReason?: FailureReason;
+  trust: { policy: Trust['policy']; signedBy: string[] };
+  /** Envelopes beside its bundle. */
+  signatures: StoredSignature[];
   publishedAt: Date;
 }
 
@@ -43,6 +52,17 @@ export interface Registration {
   manifest: Manifest;
   checks: Check[];
   artifact: Artifact;
+  trust: RegistrationTrust;
+}
+
+/** By what is trusted at a revision, this was. */
+export interface RegistrationTrust {
+  revision: number;
+  policy: Trust['policy'];
+  /** Keys whose signatures counted. */
+  keyIds: readonly string[];
+  /** Name of the envelope beside the bundle. */
+  signature?: string;
 }
 
 interface ExtensionRow {
@@ -61,7 +81,11 @@ interface VersionRow extends Pick<ExtensionRow, 'publisher_slug' | 'name' | 'ext
   content_hash: string;
   manifest: Manifest;
   checks: Check[];
-  status: 'published' | 'revoked';
+  status: VersionStatus;
+  status_reason: FailureReason | null;
+  trust_policy: Trust['policy'];
+  signed_by: string[];
+  signatures: StoredSignature[] | null;
   published_at: Date;
 }
 
@@ -76,7 +100,11 @@ export function createRegistryStore(db: Knex) {
   const versions = (): Knex.QueryBuilder =>
     db('extension_version as v')
       .join('extension_registry as e', 'e.extension_id', 'v.extension_id')
-      .select('v.*', 'e.publisher_slug', 'e.name');
+      .select('v.*', 'e.publisher_slug', 'e.name', {
+        signatures:
+          db.raw(`(select jsonb_agg(jsonb_build_object('digest', s.digest, 'receivedAt', to_json(s.received_at)) order by s.received_at, s.digest)
+          from extension_signature s where s.content_hash = v.content_hash)`),
+      });
 
   return {
     /** By registry UUID or `publisher.name`. */
@@ -134,19 +162,21 @@ export function createRegistryStore(db: Knex) {
 
     /**
      * Registers a version with all that belongs to it, or nothing. A repeat for the same upload answers the version it made.
-     * Throws VERSION_EXISTS, or what checkPublisher throws.
+     * Throws TRUST_CHANGED if something else is trusted by now than what it was judged by, VERSION_EXISTS, or what checkPublisher throws.
      */
     async register(
       registration: Registration,
     ): Promise<{ versionId: string; extensionId: string; version: string }> {
       return db.transaction(async (trx) => {
+        // First: a repeat is told what was done, whatever has changed since.
+        const before = await versionOf(trx, registration.uploadId);
+        if (before) return before;
+        await holdTrust(trx, registration.trust.revision);
         const { manifest } = registration;
         const slug = await claimPublisher(trx, registration.tenantId, manifest.publisher);
         const extensionId = await upsertExtension(trx, slug, manifest);
-        const earlier = (await trx('extension_version')
-          .where({ upload_id: registration.uploadId })
-          .first()) as VersionRow | undefined;
-        if (earlier) return { versionId: earlier.version_id, extensionId, version: earlier.version };
+        const earlier = await versionOf(trx, registration.uploadId); // made while this one waited
+        if (earlier) return earlier;
         await recordBundle(trx, registration);
         const taken = await trx('extension_version')
           .where({ extension_id: extensionId })
@@ -161,15 +191,31 @@ export function createRegistryStore(db: Knex) {
           extension_id: extensionId,
           version,
           content_hash: registration.contentHash,
-          manifest: JSON.stringify(manifest),
+          // As it was registered, and as consumers compare it: never a wildcard.
+          manifest: JSON.stringify({ ...manifest, version }),
           checks: JSON.stringify(registration.checks),
           upload_id: registration.uploadId,
+          trust_policy: registration.trust.policy,
+          signed_by: registration.trust.keyIds,
+          trust_revision: registration.trust.revision,
         });
         await recordEndpoints(trx, versionId, manifest);
         return { versionId, extensionId, version };
       });
     },
   };
+}
+
+/** What was registered of an upload. */
+async function versionOf(
+  trx: Knex.Transaction,
+  uploadId: string,
+): Promise<{ versionId: string; extensionId: string; version: string } | undefined> {
+  const row = (await trx('extension_version')
+    .where({ upload_id: uploadId })
+    .first('version_id', 'extension_id', 'version')) as
+    Pick<VersionRow, 'version_id' | 'extension_id' | 'version'> | undefined;
+  return row && { versionId: row.version_id, extensionId: row.extension_id, version: row.version };
 }
 
 /** Locks the extension's row, so that two publishes of one extension follow each other. */
@@ -194,13 +240,15 @@ async function upsertExtension(trx: Knex.Transaction, slug: string, manifest: Ma
 
 async function recordBundle(
   trx: Knex.Transaction,
-  { contentHash, sizeBytes, artifact }: Registration,
+  { contentHash, sizeBytes, artifact, trust }: Registration,
 ): Promise<void> {
   await trx('extension_bundle')
     .insert({ content_hash: contentHash, size_bytes: sizeBytes })
     .onConflict()
     .ignore();
   await recordArtifact(trx, contentHash, artifact);
+  if (trust.signature === undefined) return;
+  await recordSignature(trx, contentHash, trust.signature);
 }
 
 async function recordEndpoints(trx: Knex.Transaction, versionId: string, manifest: Manifest): Promise<void> {
@@ -214,8 +262,10 @@ async function recordEndpoints(trx: Knex.Transaction, versionId: string, manifes
       path: endpoint.path,
       handler: endpoint.handler,
       permission: endpoint.permission,
+      headers: endpoint.headers ?? null,
       schedulable: endpoint.schedulable,
       timeout_ms: endpoint.timeoutMs ?? null,
+      retryable: endpoint.retryable,
     })),
   );
 }
@@ -256,6 +306,9 @@ function toVersion(row: VersionRow): ExtensionVersion {
     manifest: row.manifest,
     checks: row.checks,
     status: row.status,
+    ...(row.status_reason && { statusReason: row.status_reason }),
+    trust: { policy: row.trust_policy, signedBy: row.signed_by },
+    signatures: row.signatures ?? [],
     publishedAt: row.published_at,
   };
 }

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { LIVE } from './storage-writes.ts';
 
 /** Records of a page: at their largest, two megabytes. */
 const PAGE = 32;
@@ -10,6 +11,7 @@ export interface ExportedRecord {
   revision: number;
   createdAt: Date;
   updatedAt: Date;
+  expiresAt: Date | null;
 }
 
 export type StorageExportStore = ReturnType<typeof createStorageExportStore>;
@@ -25,11 +27,13 @@ export function createStorageExportStore(db: Knex) {
     ): Promise<ExportedRecord[]> {
       const query = db('extension_storage_record')
         .where({ tenant_id: tenantId, install_id: installId })
+        .whereRaw(LIVE)
         .orderBy(['namespace', 'key'])
         .limit(PAGE)
         .select('namespace', 'key', 'value', 'revision', {
           createdAt: 'created_at',
           updatedAt: 'updated_at',
+          expiresAt: 'expires_at',
         });
       if (after) void query.whereRaw('(namespace, key) > (?, ?)', [after.namespace, after.key]);
       return (await query) as ExportedRecord[];

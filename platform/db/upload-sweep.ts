@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { FailureReason, PublishStepName, Step } from '../../core/progress.ts';
+import { lockContent } from './content-lock.ts';
 
 /** A request that was under way when its upload expired has long ended. */
 const GRACE = '1 hour';
@@ -108,6 +109,21 @@ export function createUploadSweepStore(db: Knex) {
       });
     },
 
+    /** Of these contents, those that no version has and no publish under way is to have. */
+    async unclaimed(contentHashes: readonly string[]): Promise<string[]> {
+      return unclaimed(db, contentHashes);
+    },
+
+    /** Runs the work if nobody claims the content still, and lets nobody begin to meanwhile; answers whether it ran. */
+    async whileUnclaimed(contentHash: string, work: () => Promise<void>): Promise<boolean> {
+      return db.transaction(async (trx) => {
+        await lockContent(trx, contentHash);
+        if ((await unclaimed(trx, [contentHash])).length === 0) return false;
+        await work();
+        return true;
+      });
+    },
+
     /** Of these uploads, the ids of those whose bytes somebody may still want. */
     async stillOpen(uploads: readonly { tenantId: string; uploadId: string }[]): Promise<Set<string>> {
       const ids = (await db('extension_upload')
@@ -120,4 +136,16 @@ export function createUploadSweepStore(db: Knex) {
       return new Set(ids);
     },
   };
+}
+
+async function unclaimed(query: Knex, contentHashes: readonly string[]): Promise<string[]> {
+  const { rows } = await query.raw<{ rows: { content_hash: string }[] }>(
+    `select c.content_hash from unnest(?::text[]) as c(content_hash)
+      where not exists (select from extension_bundle b where b.content_hash = c.content_hash)
+        and not exists (select from extension_upload u
+                         where u.content_hash = c.content_hash
+                           and u.status in ('verifying', 'precompiling', 'registering'))`,
+    [[...contentHashes]],
+  );
+  return rows.map(({ content_hash: contentHash }) => contentHash);
 }

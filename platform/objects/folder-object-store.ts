@@ -5,7 +5,14 @@ import path from 'node:path';
 import { PlatformError } from '../../core/errors.ts';
 import { createByteCount } from './announced-bytes.ts';
 import { assertObjectKey } from './object-key.ts';
-import type { ByteSource, ListedObject, ObjectStore, PutOnceOptions, PutOptions } from './object-store.ts';
+import type {
+  ByteSource,
+  ListedObject,
+  ObjectStore,
+  PutOnceOptions,
+  PutOptions,
+  ReadOptions,
+} from './object-store.ts';
 
 /** A large object goes to the disk bit by bit: all at once it would hold up whoever else syncs there, a database for one. */
 const SYNCED_BYTES = 4 * 1024 * 1024;
@@ -42,11 +49,12 @@ export function createFolderObjectStore({ folder }: { folder: string }): ObjectS
     publish: (temporary: string) => Promise<void>,
   ): Promise<number> {
     const parent = path.dirname(file);
-    const temporary = path.join(parent, `.${path.basename(file)}.${randomUUID()}`);
+    const temporary = besides(file);
     const count = createByteCount(announced);
     await disk(() => mkdir(parent, { recursive: true }));
     const handle = await disk(() => open(temporary, 'wx', 0o600));
     let unsynced = 0;
+    let syncing = Promise.resolve();
     try {
       try {
         for await (const chunk of source instanceof Uint8Array ? [source] : source) {
@@ -56,11 +64,15 @@ export function createFolderObjectStore({ folder }: { folder: string }): ObjectS
           unsynced += chunk.byteLength;
           if (unsynced < SYNCED_BYTES) continue;
           unsynced = 0;
-          await disk(() => handle.datasync());
+          await syncing;
+          syncing = disk(() => handle.datasync()); // beside what is written next
+          syncing.catch(() => undefined); // it is waited for below
         }
         count.end();
+        await syncing;
         await disk(() => handle.sync());
       } finally {
+        await Promise.allSettled([syncing]);
         await disk(() => handle.close());
       }
       await publish(temporary);
@@ -69,6 +81,11 @@ export function createFolderObjectStore({ folder }: { folder: string }): ObjectS
       await disk(() => rm(temporary, { force: true }));
     }
     return count.size;
+  }
+
+  async function mustHold(file: string, key: string, sha256: string): Promise<void> {
+    if ((await disk(() => sha256Of(file))) === sha256) return;
+    throw new PlatformError('OBJECT_CONFLICT', `the object ${key} is there already with other bytes`);
   }
 
   /** Files below a folder: objects, or what writes left behind. One that is gone by now is left out. */
@@ -89,13 +106,19 @@ export function createFolderObjectStore({ folder }: { folder: string }): ObjectS
   }
 
   return {
-    async read(key, { signal } = {}) {
+    async read(key, { signal, range }: ReadOptions = {}) {
       const file = fileOf(key);
-      const size = await disk(() => sizeOf(file));
-      if (size === undefined) return undefined;
+      const whole = await disk(() => sizeOf(file));
+      if (whole === undefined) return undefined;
+      const { start, end } = range ?? { start: 0, end: whole };
+      const size = Math.max(0, Math.min(end, whole) - start);
       // Opened when it is read, so that an answer nobody reads holds no file open.
       async function* body(): AsyncGenerator<Uint8Array> {
-        const stream = createReadStream(file) as AsyncIterable<Uint8Array>;
+        if (size === 0) return;
+        const stream = createReadStream(file, {
+          start,
+          end: start + size - 1,
+        }) as AsyncIterable<Uint8Array>;
         try {
           for await (const chunk of stream) {
             if (signal?.aborted) break;
@@ -120,9 +143,32 @@ export function createFolderObjectStore({ folder }: { folder: string }): ObjectS
       const file = fileOf(key);
       await write(file, source, { signal: options.signal, announced: options }, async (temporary) => {
         if (await disk(() => linkIfAbsent(temporary, file))) return;
-        if ((await disk(() => sha256Of(file))) === options.sha256) return;
-        throw new PlatformError('OBJECT_CONFLICT', `the object ${key} is there already with other bytes`);
+        await mustHold(file, key, options.sha256);
       });
+    },
+
+    // A second name for the same file: no write of this store changes a file in place.
+    async copy(from, to) {
+      const [source, target] = [fileOf(from), fileOf(to)];
+      const temporary = besides(target);
+      await disk(() => mkdir(path.dirname(target), { recursive: true }));
+      try {
+        const linked = await disk(() => unlessGone(link(source, temporary).then(() => true)));
+        if (linked) await disk(() => rename(temporary, target));
+        return linked ?? false;
+      } finally {
+        await disk(() => rm(temporary, { force: true })); // a rename onto the same file leaves both names
+      }
+    },
+
+    async copyOnce(from, to, { sha256 }) {
+      const [source, target] = [fileOf(from), fileOf(to)];
+      await disk(() => mkdir(path.dirname(target), { recursive: true }));
+      const linked = await disk(() => unlessGone(linkIfAbsent(source, target)));
+      if (linked === undefined) return false;
+      if (linked) await disk(() => syncFolder(path.dirname(target)));
+      else await mustHold(target, to, sha256);
+      return true;
     },
 
     async remove(key) {
@@ -144,6 +190,11 @@ export function createFolderObjectStore({ folder }: { folder: string }): ObjectS
 
     describe: () => `folder ${folder}`,
   };
+}
+
+/** A name of its own for what is on its way to be the file. */
+function besides(file: string): string {
+  return path.join(path.dirname(file), `.${path.basename(file)}.${randomUUID()}`);
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {

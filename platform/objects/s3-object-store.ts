@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
   AbortMultipartUploadCommand,
+  CopyObjectCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -8,11 +9,13 @@ import {
   ListMultipartUploadsCommand,
   S3Client,
   S3ServiceException,
+  type CopyObjectCommandInput,
+  type HeadObjectCommandOutput,
 } from '@aws-sdk/client-s3';
 import { PlatformError, isPlatformError } from '../../core/errors.ts';
-import type { ObjectStoreConfig } from '../config/environment.ts';
 import { assertObjectKey } from './object-key.ts';
-import type { ObjectStore, PutOnceOptions, StoredObject } from './object-store.ts';
+import type { ObjectStore, PutOnceOptions, ReadOptions, StoredObject } from './object-store.ts';
+import { createS3DirectUploads, type S3Config } from './s3-direct-uploads.ts';
 import { SHA256_METADATA, uploadObject } from './s3-upload.ts';
 
 const CONNECT_MS = 5_000;
@@ -20,11 +23,10 @@ const CONNECT_MS = 5_000;
 const SILENCE_MS = 30_000;
 const ATTEMPTS = 3;
 
-export type S3Config = Omit<Extract<ObjectStoreConfig, { kind: 's3' }>, 'kind' | 'base'>;
-
 /**
  * Objects in one bucket, which must exist. Needs s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on
- * its keys, s3:ListBucketMultipartUploads, and s3:ListBucket, without which S3 answers 403 where nothing is.
+ * its keys, s3:ListMultipartUploadParts for uploads that clients send themselves, s3:ListBucketMultipartUploads, and s3:ListBucket,
+ * without which S3 answers 403 where nothing is.
  */
 export function createS3ObjectStore(config: S3Config): ObjectStore {
   const { bucket } = config;
@@ -61,15 +63,14 @@ export function createS3ObjectStore(config: S3Config): ObjectStore {
     }
   }
 
-  async function read(
-    key: string,
-    options: { signal?: AbortSignal } = {},
-  ): Promise<StoredObject | undefined> {
+  async function read(key: string, options: ReadOptions = {}): Promise<StoredObject | undefined> {
     assertObjectKey(key);
+    const { range } = options;
+    const wanted = range === undefined ? {} : { Range: `bytes=${range.start}-${range.end - 1}` };
     const abortable = options.signal === undefined ? {} : { abortSignal: options.signal };
     try {
       const { Body, ContentLength } = await client.send(
-        new GetObjectCommand({ Bucket: bucket, Key: key }),
+        new GetObjectCommand({ Bucket: bucket, Key: key, ...wanted }),
         abortable,
       );
       if (Body === undefined || ContentLength === undefined) throw new TypeError('an answer without a body');
@@ -79,6 +80,7 @@ export function createS3ObjectStore(config: S3Config): ObjectStore {
       };
     } catch (cause) {
       if (isAnswer(cause, 'NoSuchKey')) return undefined;
+      if (isAnswer(cause, 'InvalidRange')) return { size: 0, body: bodyOf(nothing(), 0, undefined) };
       options.signal?.throwIfAborted();
       throw unavailable(cause);
     }
@@ -103,10 +105,35 @@ export function createS3ObjectStore(config: S3Config): ObjectStore {
     if (left !== 0) throw unavailable(new Error(`the body is ${left} bytes short of its length`));
   }
 
+  async function headOf(key: string): Promise<HeadObjectCommandOutput | undefined> {
+    try {
+      return await s3(() => client.send(new HeadObjectCommand({ Bucket: bucket, Key: key })));
+    } catch (err) {
+      if (isAnswer(causeOf(err), 'NotFound')) return undefined;
+      throw err;
+    }
+  }
+
+  async function copied(from: string, to: string, how: Partial<CopyObjectCommandInput>): Promise<boolean> {
+    const copy = new CopyObjectCommand({ Bucket: bucket, Key: to, CopySource: `${bucket}/${from}`, ...how });
+    try {
+      await s3(() => client.send(copy));
+      return true;
+    } catch (err) {
+      if (isAnswer(causeOf(err), 'NoSuchKey')) return false;
+      throw err;
+    }
+  }
+
+  async function mustHold(key: string, bytes: PutOnceOptions): Promise<void> {
+    if (await holds(key, bytes)) return;
+    throw new PlatformError('OBJECT_CONFLICT', `the object ${key} is there already with other bytes`);
+  }
+
   /** Whether the object that is there has these bytes: by the sha256 its writer proved, else by reading it. */
   async function holds(key: string, { sha256, size }: PutOnceOptions): Promise<boolean> {
-    const head = await s3(() => client.send(new HeadObjectCommand({ Bucket: bucket, Key: key })));
-    if (head.ContentLength !== size) return false;
+    const head = await headOf(key);
+    if (head?.ContentLength !== size) return false;
     const recorded = head.Metadata?.[SHA256_METADATA];
     if (recorded !== undefined) return recorded === sha256;
     const object = await read(key);
@@ -129,8 +156,34 @@ export function createS3ObjectStore(config: S3Config): ObjectStore {
         await uploadObject({ client, bucket, key, source, signal: options.signal, once: options, s3 });
       } catch (err) {
         if (!isAnswer(causeOf(err), 'PreconditionFailed')) throw err;
-        if (await holds(key, options)) return;
-        throw new PlatformError('OBJECT_CONFLICT', `the object ${key} is there already with other bytes`);
+        await mustHold(key, options);
+      }
+    },
+
+    copy(from, to) {
+      assertObjectKey(from);
+      assertObjectKey(to);
+      return copied(from, to, {});
+    },
+
+    async copyOnce(from, to, bytes) {
+      assertObjectKey(from);
+      assertObjectKey(to);
+      // Looked for first: not every S3 heeds the condition of a copy. Of two copies at once both have the same bytes.
+      if (await headOf(to)) {
+        await mustHold(to, bytes);
+        return true;
+      }
+      const metadata = {
+        Metadata: { [SHA256_METADATA]: bytes.sha256 },
+        MetadataDirective: 'REPLACE',
+      } as const;
+      try {
+        return await copied(from, to, { ...metadata, IfNoneMatch: '*' });
+      } catch (err) {
+        if (!isAnswer(causeOf(err), 'PreconditionFailed')) throw err;
+        await mustHold(to, bytes);
+        return true;
       }
     },
 
@@ -172,8 +225,14 @@ export function createS3ObjectStore(config: S3Config): ObjectStore {
       }
     },
 
+    direct: createS3DirectUploads(config, client, s3),
+
     describe: () => `S3 ${where}`,
   };
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  // Of a range past the end.
 }
 
 function isAnswer(err: unknown, name: string): boolean {

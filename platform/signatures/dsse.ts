@@ -1,16 +1,7 @@
 import { createHash, sign, verify, type KeyObject } from 'node:crypto';
-import { z } from 'zod';
+import { dsseEnvelope, type DsseEnvelope } from '../../core/dsse-envelope.ts';
 
 export const IN_TOTO_TYPE = 'application/vnd.in-toto+json';
-
-const envelopeSchema = z.object({
-  payloadType: z.string(),
-  payload: z.base64(),
-  signatures: z.array(z.object({ keyid: z.string().optional(), sig: z.base64() })).min(1),
-});
-
-/** DSSE v1; `payload` and `sig` are base64. */
-export type DsseEnvelope = z.infer<typeof envelopeSchema>;
 
 /** Signs bytes together with what they are (DSSE v1, Ed25519), so that a signature over one type says nothing about another. */
 export function signEnvelope(
@@ -30,7 +21,7 @@ export function signEnvelope(
 /** Undefined if the JSON is no DSSE envelope. */
 export function parseEnvelope(json: string): DsseEnvelope | undefined {
   try {
-    return envelopeSchema.parse(JSON.parse(json));
+    return dsseEnvelope.parse(JSON.parse(json));
   } catch {
     return undefined; // not JSON, or not an envelope: the caller names the fault
   }
@@ -43,10 +34,15 @@ export function verifyEnvelope(
   payloadType: string,
 ): Uint8Array | undefined {
   if (envelope.payloadType !== payloadType) return undefined;
-  const payload = Buffer.from(envelope.payload, 'base64');
+  const payload = payloadOf(envelope);
   const signed = preAuthEncoding(payloadType, payload);
   const valid = envelope.signatures.some(({ sig }) => verify(null, signed, key, Buffer.from(sig, 'base64')));
   return valid ? payload : undefined;
+}
+
+/** What an envelope holds, whoever signed it. */
+export function payloadOf({ payload }: DsseEnvelope): Uint8Array {
+  return Buffer.from(payload, 'base64'); // Node's reads both alphabets
 }
 
 /** `sha256:<hex>` of the public key's SPKI DER. */

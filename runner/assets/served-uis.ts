@@ -13,12 +13,12 @@ const MAX_UNKNOWN = 1_000;
 /** 404: none is served there. 429: this network asked for too much that there is not. 503: all together did, or the gateway is away. */
 export type Refusal = 404 | 429 | 503;
 
-/** Throws GATEWAY_UNAVAILABLE. `network` is where the request comes from. */
-export type FindUi = (
-  extensionId: string,
-  contentHash: string,
-  network: string,
-) => Promise<UiInstall | Refusal>;
+export interface FindUi {
+  /** Throws GATEWAY_UNAVAILABLE. `network` is where the request comes from. */
+  (extensionId: string, contentHash: string, network: string): Promise<UiInstall | Refusal>;
+  /** What it would answer without asking; undefined if it would have to. Counts as a use. */
+  known(extensionId: string, contentHash: string): UiInstall | Refusal | undefined;
+}
 
 export interface ServedUisDeps {
   gateway: Pick<GatewayClient, 'uiInstall'>;
@@ -51,24 +51,35 @@ export function createServedUis({ gateway, now }: ServedUisDeps): FindUi {
     return ui;
   }
 
-  return async (extensionId, contentHash, network) => {
+  const recall = (extensionId: string, contentHash: string): UiInstall | Refusal | undefined => {
     const key = `${extensionId} ${contentHash}`;
     const kept = known.get(key);
     if (kept !== undefined && kept.until > now()) {
       remember(known, key, kept, MAX_KNOWN);
       return kept.answer;
     }
-    if ((unknown.get(key) ?? 0) > now()) return 404;
+    return (unknown.get(key) ?? 0) > now() ? 404 : undefined;
+  };
+
+  const find = async (
+    extensionId: string,
+    contentHash: string,
+    network: string,
+  ): Promise<UiInstall | Refusal> => {
+    const recalled = recall(extensionId, contentHash);
+    if (recalled !== undefined) return recalled;
+    const key = `${extensionId} ${contentHash}`;
     // Callers share the question while it is open.
     const asked = open.get(key);
     if (asked !== undefined) return (await asked) ?? 404;
     const question = () => ask(key, extensionId, contentHash);
-    const answer = kept === undefined ? allowance.spend(network, question) : question();
+    const answer = !known.has(key) ? allowance.spend(network, question) : question();
     if (typeof answer === 'number') return answer;
     const shared = answer.finally(() => open.delete(key));
     open.set(key, shared);
     return (await shared) ?? 404;
   };
+  return Object.assign(find, { known: recall });
 }
 
 /** As the newest; the oldest goes when there are too many. */

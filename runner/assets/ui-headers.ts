@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import type { UiInstall } from '../../core/api/internal.ts';
+import type { Coding } from './encodings.ts';
 
 /** What a browser may take a file for. Anything else is a download. */
 const MEDIA_TYPES: Readonly<Record<string, string>> = {
@@ -31,7 +32,6 @@ const MEDIA_TYPES: Readonly<Record<string, string>> = {
 const PERMISSIONS_OFF = [
   'accelerometer',
   'autoplay',
-
   'camera',
   'clipboard-read',
   'clipboard-write',
@@ -58,7 +58,7 @@ const PERMISSIONS_OFF = [
  * `'self'` is the origin of the file's own URL even though `sandbox` gives the page an opaque one (CSP 3, "self-origin"). Frames of
  * any site may show it: that is what it is for, and it holds nothing of the user.
  */
-export function contentSecurityPolicy({ connectSrc, imgSrc, fontSrc, frameSrc }: UiInstall['csp']): string {
+function contentSecurityPolicy({ connectSrc, imgSrc, fontSrc, frameSrc }: UiInstall['csp']): string {
   const sources = (base: string[], more: string[] = []): string => [...base, ...more].join(' ') || "'none'";
   return [
     "default-src 'none'",
@@ -75,19 +75,49 @@ export function contentSecurityPolicy({ connectSrc, imgSrc, fontSrc, frameSrc }:
   ].join('; ');
 }
 
-/** Headers of every answer of the public listener, whatever it is. */
-export const UI_SECURITY_HEADERS: Readonly<Record<string, string>> = {
+const IMMUTABLE = 'public, max-age=31536000, immutable';
+/** Of a page that stands in for a file that is not there: other requests for the same URL get none. */
+export const FALLBACK_VARY = 'accept, sec-fetch-mode';
+
+/** Of every answer of the public listener, whatever it is; names and values by turns, as all headers here. */
+export const UI_SECURITY_HEADERS: readonly string[] = Object.entries({
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'permissions-policy': PERMISSIONS_OFF,
   // Sandboxed frames have an opaque origin, so their own modules and fonts are cross-origin to them.
   'access-control-allow-origin': '*',
   'cross-origin-resource-policy': 'cross-origin',
-};
+}).flat();
+
+/** Of a file in one form, whether all of it is sent, a part or nothing. */
+export function answerHeaders(sent: {
+  file: string;
+  ui: UiInstall;
+  coding: Coding;
+  etag: string;
+  /** Whether the file has other forms. */
+  varies: boolean;
+}): string[] {
+  const { file, ui, coding, etag, varies } = sent;
+  return [
+    ...UI_SECURITY_HEADERS,
+    ...mediaHeaders(file),
+    'content-security-policy',
+    contentSecurityPolicy(ui.csp),
+    'cache-control',
+    IMMUTABLE,
+    'etag',
+    etag,
+    'accept-ranges',
+    'bytes',
+    ...(coding === 'identity' ? [] : ['content-encoding', coding]),
+    ...(varies ? ['vary', 'accept-encoding'] : []),
+  ];
+}
 
 /** Type of a file by its name alone; what is unknown is not to be shown. */
-export function mediaHeaders(path: string): Record<string, string> {
+function mediaHeaders(path: string): string[] {
   const type = MEDIA_TYPES[extname(path).toLowerCase()];
-  if (type !== undefined) return { 'content-type': type };
-  return { 'content-type': 'application/octet-stream', 'content-disposition': 'attachment' };
+  if (type !== undefined) return ['content-type', type];
+  return ['content-type', 'application/octet-stream', 'content-disposition', 'attachment'];
 }

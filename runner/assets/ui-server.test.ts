@@ -1,117 +1,16 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { UiInstall } from '../../core/api/internal.ts';
 import { PlatformError } from '../../core/errors.ts';
-import { DEFAULT_BUNDLE_LIMITS } from '../../core/tar/limits.ts';
-import { packTarZst } from '../../platform/bundle/pack.ts';
-import { createHttpServer } from '../../platform/http/http-server.ts';
-import { createLogger } from '../../platform/logger.ts';
-import { createObjectKeys } from '../../platform/objects/keys.ts';
-import { openDiskCache } from '../cache/disk-cache.ts';
-import { createUiFiles } from '../cache/ui-files.ts';
-import { createUiApp } from './ui-server.ts';
+import {
+  closeUiListeners,
+  setUpUiListener as setup,
+  UI_EXTENSION as EXTENSION,
+  UI_FILES as FILES,
+} from '../../test/support/ui-listener.ts';
 
-const EXTENSION = '00000000-0000-4000-8000-000000000003';
-const FILES: Record<string, string> = {
-  'manifest.json': '{"secret":"not for browsers"}',
-  'entry.wasm': 'wasm',
-  'ui/index.html': '<!doctype html><title>hello</title>',
-  'ui/app.js': 'export const a = 1;',
-  'ui/sub/Größe 1%.css': 'body {}',
-  'ui/.hidden': 'hidden',
-  'ui/tool.exe': 'MZ',
-};
-
-const logger = createLogger({ level: 'silent', process: 'runner' });
-const cleanups: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-interface Setup {
-  install?: UiInstall | undefined;
-  damage?: boolean;
-  manifest?: object;
-  /** Makes something in the runner's cache, as an earlier release left it. */
-  cached?: (cache: string, hash: string) => Promise<void>;
-}
-
-async function setup(options: Setup = {}) {
-  const folder = await mkdtemp(join(tmpdir(), 'ui-'));
-  cleanups.push(() => rm(folder, { recursive: true }));
-  const keys = createObjectKeys('sha256/');
-  const files = { ...FILES, ...(options.manifest && { 'manifest.json': JSON.stringify(options.manifest) }) };
-  const entries = Object.entries(files).map(([path, content]) => ({ path, bytes: Buffer.from(content) }));
-  const bundle = await packTarZst(entries, DEFAULT_BUNDLE_LIMITS);
-  const hash = `sha256:${createHash('sha256')
-    .update(bundle)
-    .update(options.damage === true ? 'x' : '')
-    .digest('hex')}`;
-  const objects = {
-    read: (key: string) =>
-      Promise.resolve(
-        key === keys.bundle(hash)
-          ? { size: bundle.length, body: Readable.from([bundle.subarray(0, 100), bundle.subarray(100)]) }
-          : undefined,
-      ),
-  };
-
-  await options.cached?.(join(folder, 'cache'), hash);
-  const disk = await openDiskCache({ folder: join(folder, 'cache'), maxBytes: 1 << 20, logger });
-  const uiFiles = createUiFiles({
-    objects,
-    keys,
-    disk,
-    listingKey: Buffer.alloc(32),
-    bundleLimits: DEFAULT_BUNDLE_LIMITS,
-    logger,
-    countLookup: () => undefined,
-    now: () => Date.now() + 60_000,
-  });
-  let clock = 0;
-  let answer: UiInstall | undefined | Error =
-    'install' in options
-      ? options.install
-      : { entry: 'index.html', csp: { connectSrc: ['https://api.example'] } };
-  const asked: string[] = [];
-  const gateway = {
-    uiInstall: (extensionId: string, contentHash: string) => {
-      asked.push(`${extensionId} ${contentHash}`);
-      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
-    },
-  };
-  const server = createHttpServer(createUiApp({ gateway, uiFiles, logger, now: () => clock }));
-  const port = await server.listen({ host: '127.0.0.1', port: 0 });
-  cleanups.push(() => server.close(0));
-
-  return {
-    hash,
-    asked,
-    cache: join(folder, 'cache'),
-    pass: (ms: number) => (clock += ms),
-    answerWith: (next: UiInstall | undefined | Error) => (answer = next),
-    get: (path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${port}${path}`, init),
-    ui: (path: string, init: RequestInit = {}) =>
-      fetch(`http://127.0.0.1:${port}/ext-ui/${EXTENSION}/${hash}${path}`, init),
-    /** Without what fetch does to paths and to conditional requests. */
-    raw: (path: string, headers: Record<string, string> = {}) =>
-      new Promise<{ status: number; body: string }>((resolve, reject) => {
-        const sent = request(
-          { port, host: '127.0.0.1', path: `/ext-ui/${EXTENSION}/${hash}${path}`, headers },
-          (res) => {
-            text(res).then((body) => resolve({ status: res.statusCode ?? 0, body }), reject);
-          },
-        );
-        sent.on('error', reject).end();
-      }),
-  };
-}
+afterEach(closeUiListeners);
 
 async function expectRefusal(response: Response, status: number): Promise<void> {
   expect(response.status).toBe(status);
@@ -123,14 +22,17 @@ async function expectRefusal(response: Response, status: number): Promise<void> 
 
 describe('the UI listener', () => {
   it('serves a file of the UI for ever, walled in', async () => {
-    const { ui, hash } = await setup();
+    const { ui } = await setup();
     const response = await ui('/app.js');
     expect(response.status).toBe(200);
     expect(await response.text()).toBe(FILES['ui/app.js']);
     expect(Object.fromEntries(response.headers)).toMatchObject({
       'content-type': 'text/javascript; charset=utf-8',
       'cache-control': 'public, max-age=31536000, immutable',
-      etag: `"${hash.slice('sha256:'.length)}"`,
+      etag: `"${createHash('sha256')
+        .update(FILES['ui/app.js'] ?? '')
+        .digest('hex')}"`,
+      'accept-ranges': 'bytes',
       'x-content-type-options': 'nosniff',
       'access-control-allow-origin': '*',
       'cross-origin-resource-policy': 'cross-origin',
@@ -166,7 +68,8 @@ describe('the UI listener', () => {
     const head = await ui('/app.js', { method: 'HEAD' });
     expect([head.status, head.headers.get('content-length'), await head.text()]).toEqual([200, '19', '']);
     const etag = head.headers.get('etag') ?? '';
-    expect(await raw('/app.js', { 'if-none-match': etag })).toEqual({ status: 304, body: '' });
+    expect(await raw('/app.js', { 'if-none-match': etag })).toMatchObject({ status: 304, body: '' });
+    expect((await raw('/app.js', { 'if-match': '"another"' })).status).toBe(412);
     const range = await ui('/app.js', { headers: { range: 'bytes=0-5', 'if-range': etag } });
     expect([range.status, range.headers.get('content-range'), await range.text()]).toEqual([
       206,
@@ -306,7 +209,7 @@ describe('the UI listener', () => {
   it('serves a file that was altered on the disk as it is in the bundle', async () => {
     const { ui, cache, hash } = await setup();
     expect((await ui('/app.js')).status).toBe(200);
-    await writeFile(join(cache, `served-${hash.slice('sha256:'.length)}`, 'files', 'app.js'), 'steal()');
+    await writeFile(join(cache, `forms-${hash.slice('sha256:'.length)}`, 'identity', 'app.js'), 'steal()');
     for (const headers of [{}, { range: 'bytes=0-18' }]) {
       expect(await (await ui('/app.js', { headers })).text()).toBe(FILES['ui/app.js']);
     }

@@ -39,6 +39,7 @@ async function setup({ folder = '' } = {}) {
   const asked: string[] = [];
   const found: string[] = [];
   let isAway = false;
+  let trusted: Promise<void> = Promise.resolve();
   let gate: Promise<unknown> = Promise.resolve();
   const hold = (): (() => void) => {
     const { promise, resolve } = Promise.withResolvers<undefined>();
@@ -81,6 +82,7 @@ async function setup({ folder = '' } = {}) {
       targets: TARGETS,
       askForArtifact: (contentHash, need) => void asked.push(`${need} ${contentHash.slice(0, 8)}`),
       bundleLimits: DEFAULT_BUNDLE_LIMITS,
+      checkTrust: () => trusted,
       countLookup: (_cache, tier) => void found.push(tier),
       logger,
     });
@@ -93,6 +95,11 @@ async function setup({ folder = '' } = {}) {
     open,
     publish,
     hold,
+    distrust: (fault: Error) => {
+      trusted = Promise.reject(fault);
+      trusted.catch(() => undefined);
+    },
+    trustAgain: () => void (trusted = Promise.resolve()),
     setAway: (away: boolean) => (isAway = away),
   };
 }
@@ -115,6 +122,19 @@ describe('the bundle cache', () => {
     expect(new Set([...all, await bundles.artifact(HASH)]).size).toBe(1);
     expect(reads).toHaveLength(2);
     expect(asked).toEqual([]);
+  });
+
+  it('loads nothing that is not trusted, from store or disk, until it is trusted again', async () => {
+    const { open, publish, distrust, trustAgain } = await setup();
+    await publish();
+    await open().artifact(HASH); // now on disk
+    const bundles = open();
+    for (const code of ['SIGNATURE_REVOKED', 'GATEWAY_UNAVAILABLE'] as const) {
+      distrust(new PlatformError(code, 'not now'));
+      await expect(bundles.artifact(HASH)).rejects.toMatchObject({ code });
+    }
+    trustAgain();
+    expect(await glueOf(bundles.artifact(HASH))).toBe('glue');
   });
 
   it('finds on disk what an earlier run fetched', async () => {

@@ -1,4 +1,5 @@
 import type { VerifiedArtifact } from '../../platform/component/artifact.ts';
+import type { CheckBundleTrust } from './bundle-trust.ts';
 import { createCoalescer } from './coalescer.ts';
 import { loadArtifact, type LoadArtifactDeps } from './load-artifact.ts';
 
@@ -7,11 +8,18 @@ const MEMORY_BYTES = 128 * 1024 * 1024;
 
 /** What runs of a bundle, by content hash; from memory, disk, then the object store. */
 export interface BundleCache {
-  /** Verified whenever it comes from disk or store. Throws BUNDLE_UNAVAILABLE, OBJECT_STORE_UNAVAILABLE. */
+  /**
+   * Verified whenever it comes from disk or store, the signatures of its bundle too. Throws BUNDLE_UNAVAILABLE, OBJECT_STORE_UNAVAILABLE,
+   * and what CheckBundleTrust throws.
+   */
   artifact(contentHash: string): Promise<VerifiedArtifact>;
 }
 
-export function createBundleCache(deps: LoadArtifactDeps): BundleCache {
+export interface BundleCacheDeps extends LoadArtifactDeps {
+  checkTrust: CheckBundleTrust;
+}
+
+export function createBundleCache(deps: BundleCacheDeps): BundleCache {
   const memory = createArtifactMemory(MEMORY_BYTES);
   const once = createCoalescer();
 
@@ -23,7 +31,8 @@ export function createBundleCache(deps: LoadArtifactDeps): BundleCache {
         return kept;
       }
       return once(contentHash, async () => {
-        const artifact = await loadArtifact(deps, contentHash);
+        // Whatever was found: nothing is kept, and nothing runs, that may not be loaded.
+        const [artifact] = await Promise.all([loadArtifact(deps, contentHash), deps.checkTrust(contentHash)]);
         memory.set(artifact);
         return artifact;
       });

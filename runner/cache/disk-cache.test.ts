@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createLogger } from '../../platform/logger.ts';
-import { openDiskCache, type DiskCache } from './disk-cache.ts';
+import { newFolderOfRun, openDiskCache, type DiskCache } from './disk-cache.ts';
 
 const logger = createLogger({ level: 'silent', process: 'runner' });
 /** What a folder with one small file counts for. */
@@ -34,24 +34,14 @@ describe('the disk cache', () => {
     expect(there(disk, ['ui-a', 'ui-b', 'ui-c'])).toEqual(['ui-a', 'ui-c']);
   });
 
-  it('takes from the kind that holds most, so that a flood of one leaves the other alone', async () => {
+  it('leaves the folder of another process alone', async () => {
     const folder = await newFolder();
-    const disk = await openDiskCache({ folder, maxBytes: 6 * SMALL, logger });
-    await disk.put('artifact-a', fill(1));
-    await disk.put('artifact-b', fill(1));
-    for (let n = 0; n < 20; n += 1) await disk.put(`ui-${n}`, fill(1));
-    expect(there(disk, ['artifact-a', 'artifact-b'])).toHaveLength(2);
-    expect((await readdir(folder)).sort()).toEqual([
-      'artifact-a',
-      'artifact-b',
-      'ui-16',
-      'ui-17',
-      'ui-18',
-      'ui-19',
-    ]);
-    for (let n = 0; n < 20; n += 1) await disk.put(`artifact-${n}`, fill(1));
-    expect(there(disk, ['ui-17', 'ui-18', 'ui-19'])).toHaveLength(3);
-    expect(await readdir(folder)).toHaveLength(6);
+    await mkdir(join(folder, 'ui'));
+    await writeFile(join(folder, 'ui', 'page'), Buffer.alloc(10 * SMALL));
+    const disk = await openDiskCache({ folder, maxBytes: 2.5 * SMALL, except: ['ui'], logger });
+    for (const name of ['a', 'b', 'c']) await disk.put(name, fill(100));
+    expect(disk.find('ui')).toBeUndefined();
+    expect((await readdir(folder)).sort()).toEqual(['b', 'c', 'ui']);
   });
 
   it('counts the blocks that small files take', async () => {
@@ -97,11 +87,11 @@ describe('the disk cache', () => {
     expect(await readdir(folder)).toEqual(['a']);
   });
 
-  it('has a folder for the run that opened it, which the next one removes', async () => {
+  it('leaves the folder of the run that opens it, which the next one removes', async () => {
     const folder = await newFolder();
-    const disk = await openDiskCache({ folder, maxBytes: 2.5 * SMALL, logger });
-    const own = await disk.folderOfThisRun();
+    const own = await newFolderOfRun(folder);
     await fill(10_000)(own);
+    const disk = await openDiskCache({ folder, maxBytes: 2.5 * SMALL, except: [basename(own)], logger });
     await disk.put('a', fill(10));
     await disk.put('b', fill(10));
     expect(disk.find('a')).toBeDefined();

@@ -8,26 +8,37 @@ const BLOCK_BYTES = 4096;
 
 export interface DiskCacheOptions {
   folder: string;
-  /** Least recently used entries go when this is passed, of the kind that holds most; the newest one always stays. */
+  /** Least recently used entries go when this is passed; the newest one always stays. */
   maxBytes: number;
+  /** Folders in it that are another's, or of this run. */
+  except?: readonly string[];
   logger: Logger;
 }
 
-/** Folders by name, each complete or not there. What a name begins with, up to "-", is its kind. */
+/** Folders by name, each complete or not there. */
 export interface DiskCache {
   /** Path of an entry's folder; undefined if there is none. Counts as a use. */
   find(name: string): string | undefined;
   /** Fills a new folder and puts it in place when `fill` has ended well; replaces an entry of that name. Answers its path. */
   put(name: string, fill: (folder: string) => Promise<void>): Promise<string>;
   discard(name: string): Promise<void>;
-  /** A new folder that is no entry and counts as nothing: it stays until the next run. */
-  folderOfThisRun(): Promise<string>;
+}
+
+/** A new folder in that of a cache, which is no entry and counts as nothing: it stays until the cache is opened without it. */
+export async function newFolderOfRun(cache: string): Promise<string> {
+  await mkdir(cache, { recursive: true, mode: 0o700 });
+  return mkdtemp(join(cache, PARTIAL));
 }
 
 /** Takes over what an earlier run left, in the order of its age, and removes what it left half done or for itself alone. */
-export async function openDiskCache({ folder, maxBytes, logger }: DiskCacheOptions): Promise<DiskCache> {
+export async function openDiskCache({
+  folder,
+  maxBytes,
+  except = [],
+  logger,
+}: DiskCacheOptions): Promise<DiskCache> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const sizes = await takeOver(folder); // in the order of use
+  const sizes = await takeOver(folder, except); // in the order of use
   let total = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
 
   const remove = async (name: string): Promise<void> => {
@@ -38,12 +49,10 @@ export async function openDiskCache({ folder, maxBytes, logger }: DiskCacheOptio
     await rename(join(folder, name), doomed).catch(unlessGone);
     await rm(doomed, { recursive: true, force: true });
   };
-  /** Of the kind that holds most, so that many of one kind, which anybody may ask for, do not push out the others. */
   const evict = async (kept: string): Promise<void> => {
-    while (total > maxBytes) {
-      const oldest = oldestOfLargestKind(sizes, kept);
-      if (oldest === undefined) return;
-      await remove(oldest);
+    for (const oldest of [...sizes.keys()]) {
+      if (total <= maxBytes) return;
+      if (oldest !== kept) await remove(oldest);
     }
   };
   await evict('');
@@ -76,28 +85,13 @@ export async function openDiskCache({ folder, maxBytes, logger }: DiskCacheOptio
       return join(folder, name);
     },
     discard: remove,
-    folderOfThisRun: () => mkdtemp(join(folder, PARTIAL)),
   };
 }
 
-/** By name and bytes, in the order of use. */
-function oldestOfLargestKind(sizes: ReadonlyMap<string, number>, kept: string): string | undefined {
-  const kinds = new Map<string, { bytes: number; oldest?: string }>();
-  for (const [name, size] of sizes) {
-    const kind = name.split('-', 1)[0] ?? '';
-    const { bytes, oldest = name === kept ? undefined : name } = kinds.get(kind) ?? { bytes: 0 };
-    kinds.set(kind, { bytes: bytes + size, ...(oldest !== undefined && { oldest }) });
-  }
-  let largest: { bytes: number; oldest?: string } | undefined;
-  for (const kind of kinds.values()) {
-    if (kind.oldest !== undefined && kind.bytes > (largest?.bytes ?? -1)) largest = kind;
-  }
-  return largest?.oldest;
-}
-
-async function takeOver(folder: string): Promise<Map<string, number>> {
+async function takeOver(folder: string, except: readonly string[]): Promise<Map<string, number>> {
   const found: { name: string; bytes: number; usedAt: number }[] = [];
   for (const name of await readdir(folder)) {
+    if (except.includes(name)) continue;
     const path = join(folder, name);
     if (name.startsWith(PARTIAL)) await rm(path, { recursive: true, force: true });
     else found.push({ name, bytes: await folderBytes(path), usedAt: (await stat(path)).mtimeMs });

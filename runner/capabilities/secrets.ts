@@ -10,14 +10,17 @@ const getArgs = z.tuple([z.string()]);
 /** Secrets of the install, opened here and handed to the guest that asks; the scope may name the only ones. */
 export const secretsCapability: Capability = {
   name: 'secrets.get',
-  bind({ request }, scope, { secretsKey, now }) {
+  bind({ request, denied }, scope, { secretsKey, now }) {
     const envelope = request.secret_envelope;
     const sealed = envelope?.entries ?? {};
     const opened = new Map<string, Promise<SecretValue>>(); // for this execution only
 
     const get: HostFunction = async (args) => {
       const [name] = getArgs.parse(args);
-      if (!scopeAllows(scope, 'names', name)) return { err: 'denied' };
+      if (!scopeAllows(scope, 'names', name)) {
+        denied('secrets.get', name);
+        return { err: 'denied' };
+      }
       const entry = Object.hasOwn(sealed, name) ? sealed[name] : undefined;
       if (envelope === undefined || entry === undefined) return { err: 'missing' };
       if (Date.parse(envelope.expires_at) <= now()) return { err: 'expired' };

@@ -19,10 +19,11 @@ function setup({ scope = {}, gateway }: Setup) {
       return Promise.resolve(gateway(path, body, bytes));
     },
   };
-  // It hands the call on to the gateway's client, and reads nothing of it.
-  const bound = storageCapability.bind?.({} as CallContext, scope, { hostApi } as CapabilityDeps);
+  const denied: string[] = [];
+  const call = { denied: (_name, value) => denied.push(value ?? '') } as Partial<CallContext> as CallContext;
+  const bound = storageCapability.bind?.(call, scope, { hostApi } as CapabilityDeps);
   const host = async (name: string, ...args: WitValue[]) => bound?.['storage']?.[name]?.(args);
-  return { host, asked };
+  return { host, asked, denied };
 }
 
 describe('storage', () => {
@@ -148,8 +149,9 @@ describe('storage', () => {
   });
 
   it('is denied in a namespace outside its scope, without asking the gateway', async () => {
-    const { host, asked } = setup({ ...answering, scope: { namespaces: ['notes'] } });
+    const { host, asked, denied } = setup({ ...answering, scope: { namespaces: ['notes'] } });
     expect(await host('get', 'other', 'a')).toEqual({ err: 'denied' });
+    expect(denied).toEqual(['other']);
     expect(await host('put', { ...value, namespace: 'other' })).toEqual({ err: 'denied' });
     expect(asked).toEqual([]);
     expect(await host('get', 'notes', 'a')).toEqual({ ok: value });

@@ -11,6 +11,7 @@ import { scopeAllows } from '../../core/capabilities.ts';
 import { PlatformError } from '../../core/errors.ts';
 import type { HostReply, WitValue } from '../engine/engine.ts';
 import type { Capability, HostApiAnswer, HostFunction } from './capability.ts';
+import { storageV2 } from './storage-v2.ts';
 
 const U64 = z.bigint().min(0n).max(0xffff_ffff_ffff_ffffn);
 const bytes = z.custom<Uint8Array>((value) => ArrayBuffer.isView(value));
@@ -45,14 +46,22 @@ interface Entry extends Record<string, WitValue> {
 export const storageCapability: Capability = {
   name: 'storage.kv',
   bind(call, scope, { hostApi }) {
-    const ask = async (
-      verb: string,
-      body: { namespace: string } & Record<string, unknown>,
-      value?: Uint8Array,
-    ): Promise<HostApiAnswer> =>
-      scopeAllows(scope, 'namespaces', body.namespace)
-        ? hostApi.call(`storage/${verb}`, body, call, value)
-        : { code: 'CAPABILITY_NOT_GRANTED' };
+    const askIn =
+      (version: 'storage' | 'storage-v2') =>
+      async (
+        verb: string,
+        body: { namespace: string } & Record<string, unknown>,
+        value?: Uint8Array,
+      ): Promise<HostApiAnswer> => {
+        const answer = scopeAllows(scope, 'namespaces', body.namespace)
+          ? await hostApi.call(`${version}/${verb}`, body, call, value)
+          : { code: 'CAPABILITY_NOT_GRANTED' };
+        if ('code' in answer && answer.code === 'CAPABILITY_NOT_GRANTED') {
+          call.denied('storage.kv', body.namespace);
+        }
+        return answer;
+      };
+    const ask = askIn('storage');
 
     /** Joins the pieces: a guest takes fewer entries than a page has for the end of the namespace. */
     const readPage = async (namespace: string, cursor: string | undefined): Promise<HostReply> => {
@@ -96,7 +105,7 @@ export const storageCapability: Capability = {
       },
       'list-entries': (args) => readPage(...list.parse(args)),
     };
-    return { storage: functions };
+    return { storage: functions, 'storage-v2': storageV2(askIn('storage-v2')) };
   },
 };
 

@@ -9,7 +9,7 @@ const EMPTY_MODULE = Uint8Array.from([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 
 /** One memory of a page, at most two, exported as "m". */
 const ONE_PAGE = Uint8Array.from([...EMPTY_MODULE, 5, 4, 1, 1, 1, 2, 7, 5, 1, 1, 0x6d, 2, 0]);
 
-const LIMITS = { timeoutMs: 5_000, memoryMb: 64 };
+const LIMITS = { timeoutMs: 60_000, memoryMb: 64 };
 
 const request: GuestRequest = {
   context: { tenantId: 't', extensionId: 'e' },

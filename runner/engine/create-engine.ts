@@ -14,17 +14,15 @@ import { FUEL_PER_MS } from './fuel-meter.ts';
 import { compileGlued } from './glue-component.ts';
 import type { Call } from './host-imports.ts';
 import { compileLinked } from './linked-component.ts';
+import { createIdleInstances, type IdleInstances } from './idle-instances.ts';
 import { createTurns, type Turns } from './turns.ts';
 import { beginLife, createSharedInstances, type SharedInstances } from './shared-instances.ts';
 
 const MIB = 1024 * 1024;
-/** Instances of a component that are kept while nobody calls. */
-const MAX_IDLE = 4;
 
 interface Loaded {
   component: Component;
-  /** The one that served last comes first: its memory is still in the caches. */
-  idle: Instance[];
+  idle: IdleInstances;
   /** Calls. */
   underWay: number;
   /** Of an instance as it begins. */
@@ -36,6 +34,7 @@ export function createEngine(): Engine {
   const loading = new Map<string, Promise<Loaded>>();
   const loaded = new Map<string, Loaded>();
   const shared = createSharedInstances();
+  const idleOf = createIdleInstances();
   const turns = createTurns();
 
   return {
@@ -45,7 +44,7 @@ export function createEngine(): Engine {
       const { contentHash } = artifact;
       let compiling = loading.get(contentHash);
       if (!compiling) {
-        compiling = compile(artifact, turns);
+        compiling = compile(artifact, turns, idleOf);
         loading.set(contentHash, compiling);
         compiling.catch(() => loading.delete(contentHash));
       }
@@ -58,7 +57,7 @@ export function createEngine(): Engine {
       const known = loaded.get(contentHash);
       loading.delete(contentHash);
       loaded.delete(contentHash);
-      for (const instance of known?.idle.splice(0) ?? []) instance.abandon();
+      known?.idle.abandonAll();
       shared.endAll(`${contentHash} `);
     },
 
@@ -72,14 +71,20 @@ export function createEngine(): Engine {
   };
 }
 
-async function compile({ plan, glue, ...artifact }: EngineArtifact, turns: Turns): Promise<Loaded> {
+async function compile(
+  { plan, glue, ...artifact }: EngineArtifact,
+  turns: Turns,
+  idleOf: (instanceBytes: number) => IdleInstances,
+): Promise<Loaded> {
   let component: Component;
   if (plan) component = await compileLinked(artifact, plan, turns);
   else if (glue) component = await compileGlued(artifact, glue);
   else throw new Error('the artifact says nowhere how its core modules are linked');
   try {
     const first = component.instantiate();
-    return { component, idle: [first], underWay: 0, memoryBytes: first.memoryBytes };
+    const idle = idleOf(first.memoryBytes);
+    idle.give(first);
+    return { component, idle, underWay: 0, memoryBytes: first.memoryBytes };
   } catch (cause) {
     throw new PlatformError('GUEST_TRAPPED', 'the component cannot be instantiated', { cause });
   }
@@ -109,7 +114,7 @@ async function runOnce(
     const known = name === undefined ? undefined : shared.take(name);
     instance =
       known?.instance ??
-      loaded.idle.pop() ??
+      loaded.idle.take() ??
       (await instanceGivenBack(loaded)) ??
       loaded.component.instantiate(deadline);
     const life = known ?? (name === undefined ? undefined : beginLife(name, instance, limits.memoryBytes));
@@ -119,7 +124,7 @@ async function runOnce(
     if (life) {
       if (stays) shared.keep(life);
       else instance.abandon();
-    } else if (instance.rewind()) keep(loaded, instance);
+    } else if (instance.rewind()) loaded.idle.give(instance);
     return { ok: true, response, ...usage };
   } catch (error) {
     const usage = usageOf(instance);
@@ -131,7 +136,7 @@ async function runOnce(
     watch.end();
     loaded.underWay -= 1;
     // The answer leaves at the end of this turn of the event loop, and does not wait for the next call's instance.
-    if (loaded.idle.length === 0) setImmediate(setImmediate, prepare, loaded);
+    if (loaded.idle.size === 0) setImmediate(setImmediate, prepare, loaded);
   }
 }
 
@@ -172,17 +177,13 @@ class DeadlineWatch {
 /** Of calls that come together, each gives its instance back within a turn, unless it waits for the host: sooner than another one is made. */
 async function instanceGivenBack({ idle, underWay }: Loaded): Promise<Instance | undefined> {
   if (underWay > 1) await turn();
-  return idle.pop();
-}
-
-function keep({ idle }: Loaded, instance: Instance): void {
-  if (idle.length < MAX_IDLE) idle.push(instance);
+  return idle.take();
 }
 
 function prepare({ idle, component }: Loaded): void {
-  if (idle.length > 0) return;
+  if (idle.size > 0) return;
   try {
-    idle.push(component.instantiate());
+    idle.give(component.instantiate());
   } catch {
     // The next call instantiates by itself and answers with the fault.
   }

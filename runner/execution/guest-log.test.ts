@@ -3,6 +3,8 @@ import type { ExecuteRequest } from '../../core/execute.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { createGuestLogs, type GuestLog } from './guest-log.ts';
 
+const TRACE = 'a'.repeat(32);
+
 function setup(bytesPerMinute = 2 ** 20) {
   const lines: Record<string, unknown>[] = [];
   const write = (line: string): void => void lines.push(JSON.parse(line) as Record<string, unknown>);
@@ -20,7 +22,8 @@ function setup(bytesPerMinute = 2 ** 20) {
       config_version: 1,
       trigger: 'http',
     };
-    return logs.open({ context } as ExecuteRequest);
+    const headers = { traceparent: `00-${TRACE}-${'b'.repeat(16)}-01` };
+    return logs.open({ context, http: { headers } } as unknown as ExecuteRequest);
   };
   return { lines, logs, open, log: open() };
 }
@@ -38,12 +41,35 @@ describe('the log of a guest', () => {
       installId: 'i',
       executionId: 'x',
       requestId: 'r',
+      traceId: TRACE,
     };
     expect(lines).toMatchObject([
       { ...ids, level: 'warn', from: 'log', msg: 'careful' },
       { ...ids, level: 'warn', from: 'stderr', msg: 'trace' },
     ]);
     expect(lines).toHaveLength(2);
+  });
+
+  it('tells what the guest ended with, as far as there is room, and else does nothing for it', async () => {
+    const { lines, log } = setup(10_000);
+    const asked: string[] = [];
+    const mapped = (text: string): Promise<string> => {
+      asked.push(text);
+      return Promise.resolve(`${text} in src/main.ts`);
+    };
+    expect(await log.exception('thrown', mapped)).toBe('thrown in src/main.ts');
+    expect(await log.exception('x'.repeat(100_000), (text) => Promise.resolve(`${text}more`))).toHaveLength(
+      4096,
+    );
+    expect(await log.exception('third', mapped)).toBeUndefined();
+    expect(asked).toEqual(['thrown']);
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toMatchObject({
+      level: 'error',
+      from: 'exception',
+      requestId: 'r',
+      msg: 'thrown in src/main.ts',
+    });
   });
 
   it('cuts a long line', () => {

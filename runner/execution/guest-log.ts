@@ -1,4 +1,5 @@
 import type { ExecuteRequest } from '../../core/execute.ts';
+import { traceIdOf } from '../../core/trace-context.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { LogLevel } from '../capabilities/capability.ts';
 import { createGuestLogBudget, type GuestLogBudget } from './guest-log-budget.ts';
@@ -7,15 +8,21 @@ import { createGuestLogBudget, type GuestLogBudget } from './guest-log-budget.ts
 const MAX_LINES = 200;
 const MAX_LINE_CHARACTERS = 8 * 1024;
 const MAX_BYTES = 256 * 1024;
+/** Of an exception's message and stack; that much of the budget it takes, whatever it is. */
+const EXCEPTION_BYTES = 4 * 1024;
 /** What the ids of a line take in it. */
-const LINE_BYTES = 400;
+const LINE_BYTES = 450;
 
 /** Takes what one guest and its sandbox say; `end` reports what was dropped. */
 export interface GuestLog {
   line: (level: LogLevel, message: string) => void;
   output: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
+  /** What the platform has to say to the author. */
+  host: (message: string) => void;
   /** Why the sandbox ended the guest. */
   sandbox: (message: string) => void;
+  /** What the guest ended with, made ready by `prepare`, which is not begun if there is no room for it. Answers it, if it was logged. */
+  exception: (text: string, prepare: (text: string) => Promise<string>) => Promise<string | undefined>;
   end: () => void;
 }
 
@@ -34,7 +41,11 @@ export function createGuestLogs(options: { logger: Logger; bytesPerMinute: numbe
   };
 }
 
-function openGuestLog(logger: Logger, take: GuestLogBudget['take'], { context }: ExecuteRequest): GuestLog {
+function openGuestLog(
+  logger: Logger,
+  take: GuestLogBudget['take'],
+  { context, http }: ExecuteRequest,
+): GuestLog {
   const tenantId = context.tenant_id;
   // Made with the first line, since it costs more than a call of a guest that says nothing.
   let made: Logger | undefined;
@@ -46,6 +57,7 @@ function openGuestLog(logger: Logger, take: GuestLogBudget['take'], { context }:
       installId: context.install_id,
       executionId: context.execution_id,
       requestId: context.request_id,
+      traceId: traceIdOf(http.headers),
     }));
   let lines = 0;
   let bytes = 0;
@@ -70,7 +82,14 @@ function openGuestLog(logger: Logger, take: GuestLogBudget['take'], { context }:
       const text = new TextDecoder().decode(chunk).trimEnd();
       if (text !== '') emit(stream === 'stderr' ? 'warn' : 'info', stream, text);
     },
+    host: (message) => emit('warn', 'host', message),
     sandbox: (message) => emit('warn', 'sandbox', message),
+    async exception(text, prepare) {
+      if (!take(tenantId, LINE_BYTES + EXCEPTION_BYTES, 1)) return undefined;
+      const prepared = (await prepare(text.slice(0, EXCEPTION_BYTES))).slice(0, EXCEPTION_BYTES);
+      guest().error({ from: 'exception' }, prepared);
+      return prepared;
+    },
     end: () => {
       if (dropped === 0 || !take(tenantId, LINE_BYTES, dropped)) return;
       guest().warn({ dropped }, 'lines over the limit of one execution were dropped');

@@ -3,9 +3,11 @@ import { isOutcomeCode, type OutcomeCode } from '../../core/execute-codes.ts';
 import { START_WITHIN_MS, type ExecuteRequest } from '../../core/execute.ts';
 import type { BoundedTurns } from '../../platform/bounded-turns.ts';
 import type { BundleCache } from '../cache/bundle-cache.ts';
-import type { CapabilityDeps } from '../capabilities/capability.ts';
+import type { CallContext, CapabilityDeps } from '../capabilities/capability.ts';
 import { bindHost } from '../capabilities/index.ts';
 import type { GuestRequest } from '../engine/engine.ts';
+import { createStderrTail, exceptionText, type StderrTail } from '../errors/exception-text.ts';
+import type { StackMapper } from '../errors/map-stack.ts';
 import type { GuestLogs } from './guest-log.ts';
 import { checkResponse, type CheckedResponse } from './guest-response.ts';
 import { sharedInstanceOf } from './shared-instance.ts';
@@ -39,6 +41,8 @@ export interface ExecutionDeps {
   bundles: Pick<BundleCache, 'artifact'>;
   capabilities: CapabilityDeps;
   guestLogs: Pick<GuestLogs, 'open'>;
+  /** Of exceptions, to the sources of the extension's author. */
+  stacks: Pick<StackMapper, 'map'>;
   countHostCall: CountHostCall;
   /** Of the calls of each shared instance. */
   turns: Pick<BoundedTurns, 'run'>;
@@ -50,14 +54,17 @@ export interface ExecutionInput {
   executionToken: string;
 }
 
-/** What happened to the guest. `message` is for logs of ours, never for a client. */
-export type ExecutionResult = { cpuMs: number; memoryBytes: number; fuel: number } & (
-  { ok: true; response: CheckedResponse } | { ok: false; code: OutcomeCode; message: string }
+/** What happened to the guest. `message` is for logs of ours, `exception` for who may debug the extension; neither for a client. */
+export type ExecutionResult = Judged & CallContext['used'];
+
+type Judged = { cpuMs: number; memoryBytes: number; fuel: number } & (
+  | { ok: true; response: CheckedResponse }
+  | { ok: false; code: OutcomeCode; message: string; exception?: string }
 );
 
 /**
  * Runs one execution in its tenant's sandbox, once; a second time in another process only if the first was lost before anything of
- * the execution had left it. Throws what speaks about the runner: CONCURRENCY_LIMITED, RUNNER_BUSY, INPUT_INVALID.
+ * the execution had left it. Throws what speaks about the runner: CONCURRENCY_LIMITED, RUNNER_BUSY, RUNNER_DRAINING, INPUT_INVALID.
  */
 export type RunExecution = (input: ExecutionInput) => Promise<ExecutionResult>;
 
@@ -65,11 +72,16 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
   return async ({ request, body, executionToken }) => {
     const ended = new AbortController();
     const guestLog = deps.guestLogs.open(request);
+    let stderr: StderrTail | undefined;
+    const time = { endsAt: performance.now() + START_WITHIN_MS + request.limits.timeout_ms };
     const call = {
       request,
       executionToken,
       signal: ended.signal,
+      timeLeftMs: () => time.endsAt - performance.now(),
       guestLog: guestLog.line,
+      hostLog: guestLog.host,
+      used: { egressBytes: 0 },
     };
     const { context, limits } = request;
     const host = bindHost(call, deps.capabilities);
@@ -96,13 +108,22 @@ export function createRunExecution(deps: ExecutionDeps): RunExecution {
           throw err;
         }
       },
-      onOutput: guestLog.output,
+      onOutput(stream, bytes) {
+        guestLog.output(stream, bytes);
+        if (stream === 'stderr') (stderr ??= createStderrTail()).add(bytes);
+      },
     };
     try {
-      return judge(await attempt(deps, request, job, ended), limits.response_bytes, guestLog.sandbox);
+      const outcome = await attempt(deps, request, job, { ended, time });
+      const result = { ...judge(outcome, limits.response_bytes, guestLog.sandbox), ...call.used };
+      if (result.ok || result.code !== 'GUEST_ERROR' || stderr === undefined) return result;
+      // Runtimes write what they abort for, and only there.
+      const map = (text: string): Promise<string> => deps.stacks.map(context.content_hash, text);
+      const exception = await guestLog.exception(exceptionText(stderr.text()), map);
+      return exception === undefined ? result : { ...result, exception };
     } catch (err) {
       if (!isPlatformError(err) || !isOutcomeCode(err.code) || err.code === 'INTERNAL') throw err;
-      return failed(err.code, err.message);
+      return { ...failed(err.code, err.message), ...call.used };
     } finally {
       ended.abort(ENDED);
       guestLog.end();
@@ -119,7 +140,7 @@ async function attempt(
   deps: ExecutionDeps,
   { context, limits }: ExecuteRequest,
   job: SandboxJob,
-  ended: AbortController,
+  { ended, time }: { ended: AbortController; time: { endsAt: number } },
 ): Promise<SandboxOutcome> {
   const { signal } = ended;
   let before: PlatformError | undefined; // how the first try was lost
@@ -152,7 +173,8 @@ async function attempt(
       ended.abort(ENDED);
       timer = setTimeout(kill, STOP_GRACE_MS);
     };
-    timer = setTimeout(stop, Math.min(limits.timeout_ms, endBy - performance.now()));
+    time.endsAt = Math.min(performance.now() + limits.timeout_ms, endBy);
+    timer = setTimeout(stop, time.endsAt - performance.now());
     return sandbox.run(job);
   };
   const once = async (): Promise<SandboxOutcome> => {
@@ -229,7 +251,7 @@ function lost(err: SandboxLostError): PlatformError {
 /** Of a guest that was lost. */
 const NOTHING_KNOWN = { cpuMs: 0, memoryBytes: 0, fuel: 0 };
 
-function failed(code: OutcomeCode, message: string, used = NOTHING_KNOWN): ExecutionResult {
+function failed(code: OutcomeCode, message: string, used = NOTHING_KNOWN): Judged {
   return { ok: false, code, message, ...used };
 }
 
@@ -237,7 +259,7 @@ function judge(
   outcome: SandboxOutcome,
   responseBytes: number,
   sandboxSays: (message: string) => void,
-): ExecutionResult {
+): Judged {
   const { cpuMs, memoryBytes, fuel } = outcome;
   const used = { cpuMs, memoryBytes, fuel };
   if (!outcome.ok) {

@@ -9,6 +9,7 @@ import {
 } from '../../core/execute-codes.ts';
 import type { ExecuteRequest, ExecuteResponse } from '../../core/execute.ts';
 import { SecretValue } from '../../core/secret-value.ts';
+import { SENDING_NOTHING } from '../../test/support/fake-egress.ts';
 import { createBoundedTurns } from '../../platform/bounded-turns.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
@@ -42,6 +43,8 @@ interface Faults {
   /** Of the sandbox. */
   load?: () => Promise<never>;
   run?: () => Promise<SandboxOutcome>;
+  /** Whether it does not start. */
+  isSpoilt?: boolean;
   /** Of a tenant, and of an install. */
   places?: number;
 }
@@ -52,7 +55,7 @@ async function setup(faults: Faults = {}) {
   const fine: SandboxOutcome = { ok: true, response: { status: 200, headers: [] }, ...used };
   const sandbox: Sandbox = {
     pid: 1,
-    ready: Promise.resolve(true),
+    ready: Promise.resolve(faults.isSpoilt !== true),
     exited: new Promise(() => undefined),
     alive: true,
     busy: 0,
@@ -83,7 +86,8 @@ async function setup(faults: Faults = {}) {
   const bundles = { artifact: faults.artifact ?? (() => Promise.resolve(artifact as never)) };
   const guestLogs = createGuestLogs({ logger, bytesPerMinute: 0 });
   const hostApi = { call: () => Promise.reject(new Error('not called')) } as never;
-  const capabilities = { hostApi, secretsKey: generateSecretsKeyPair().privateKey, now: Date.now };
+  const secretsKey = generateSecretsKeyPair().privateKey;
+  const capabilities = { ...SENDING_NOTHING, hostApi, secretsKey, now: Date.now };
   const server = createPrivateServer({
     gatewayRequests: createGatewayRequests({
       serviceToken: new SecretValue('service'),
@@ -99,6 +103,7 @@ async function setup(faults: Faults = {}) {
         bundles,
         capabilities,
         guestLogs,
+        stacks: { map: (_hash, text) => Promise.resolve(text) },
         countHostCall: () => undefined,
         turns: createBoundedTurns({ atOnce: 1, waiting: 0 }),
       }),
@@ -151,7 +156,15 @@ function smallRequest(): ExecuteRequest {
 
 const failing = (code: OutcomeCode) => () => Promise.reject(new PlatformError(code, 'as told'));
 const told = (code: (SandboxOutcome & { ok: false })['code']) => () =>
-  Promise.resolve({ ok: false, code, message: 'as told', memoryBytes: 1, cpuMs: 1, fuel: 1 } as const);
+  Promise.resolve({
+    ok: false,
+    code,
+    message: 'as told',
+    memoryBytes: 1,
+    cpuMs: 1,
+    fuel: 1,
+    egressBytes: 0,
+  } as const);
 
 /** How each comes about. A code that is added to the contract has none here, and the types say so. */
 const OUTCOMES: Record<OutcomeCode, Faults> = {
@@ -166,6 +179,7 @@ const OUTCOMES: Record<OutcomeCode, Faults> = {
         ok: true,
         response: { status: 200, headers: [], body: new Uint8Array(11) },
         memoryBytes: 1,
+        egressBytes: 0,
         cpuMs: 1,
         fuel: 1,
       }),
@@ -174,6 +188,8 @@ const OUTCOMES: Record<OutcomeCode, Faults> = {
   BUNDLE_UNAVAILABLE: { artifact: failing('BUNDLE_UNAVAILABLE') },
   OBJECT_STORE_UNAVAILABLE: { artifact: failing('OBJECT_STORE_UNAVAILABLE') },
   ARTIFACT_INVALID: { load: failing('ARTIFACT_INVALID') },
+  SIGNATURE_REVOKED: { load: failing('SIGNATURE_REVOKED') },
+  GATEWAY_UNAVAILABLE: { load: failing('GATEWAY_UNAVAILABLE') },
   INTERNAL: { run: told('INTERNAL') },
 };
 
@@ -188,7 +204,8 @@ const REFUSALS: Record<RefusalCode, () => Promise<Response>> = {
     (await setup()).send('/v1/execute', { headers: { authorization: 'Bearer no' } }),
   TOKEN_INVALID: async () => (await setup()).send('/v1/execute', { body: JSON.stringify(smallRequest()) }),
   CONCURRENCY_LIMITED: async () => (await setup({ places: 0 })).execute(),
-  RUNNER_BUSY: async () => {
+  RUNNER_BUSY: async () => (await setup({ isSpoilt: true })).execute(),
+  RUNNER_DRAINING: async () => {
     const { pool, execute } = await setup();
     await pool.close(0);
     return execute();
@@ -198,6 +215,8 @@ const REFUSALS: Record<RefusalCode, () => Promise<Response>> = {
   OBJECT_STORE_UNAVAILABLE: async () =>
     (await setup({ artifact: failing('OBJECT_STORE_UNAVAILABLE') })).warm(),
   ARTIFACT_INVALID: async () => (await setup({ load: failing('ARTIFACT_INVALID') })).warm(),
+  SIGNATURE_REVOKED: async () => (await setup({ load: failing('SIGNATURE_REVOKED') })).warm(),
+  GATEWAY_UNAVAILABLE: async () => (await setup({ load: failing('GATEWAY_UNAVAILABLE') })).warm(),
   GUEST_TRAPPED: async () => (await setup({ load: failing('GUEST_TRAPPED') })).warm(),
   GUEST_TIMEOUT: async () => (await setup({ load: failing('GUEST_TIMEOUT') })).warm(),
   GUEST_OUT_OF_MEMORY: async () =>

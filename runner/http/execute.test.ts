@@ -31,6 +31,7 @@ afterEach(async () => {
 const fine: ExecutionResult = {
   ok: true,
   response: { status: 201, headers: { 'x-a': ['1', '2'] }, body: Buffer.from('answer') },
+  egressBytes: 4,
   cpuMs: 1,
   memoryBytes: 2,
   fuel: 3,
@@ -90,7 +91,7 @@ describe('POST /v1/execute of an older gateway, which seals nothing', () => {
     expect(response.status).toBe(200);
     const answer = (await response.json()) as ExecuteResponse;
     expect(answer).toMatchObject({ status: 201, headers: { 'x-a': ['1', '2'] }, body_b64: 'YW5zd2Vy' });
-    expect(answer.metrics).toMatchObject({ cpu_ms: 1, memory_bytes: 2, fuel: 3, egress_bytes: 0 });
+    expect(answer.metrics).toMatchObject({ cpu_ms: 1, memory_bytes: 2, fuel: 3, egress_bytes: 4 });
     expect(answer.metrics.duration_ms).toBeGreaterThan(0);
     expect(inputs.map(({ body }) => [...(body ?? [])])).toEqual([[0, 1, 2]]);
   });

@@ -4,11 +4,13 @@ import { PlatformError, statusOf } from '../../core/errors.ts';
 import {
   EXECUTE_FRAME_TYPE,
   executeRequest,
+  MAX_REQUEST_BODY_BYTES,
   type ExecuteRequest,
   type ExecuteResponse,
 } from '../../core/execute.ts';
 import { decodeFrame, encodeFrame } from '../../core/execute-frame.ts';
 import { parseInput } from '../../core/issues.ts';
+import { traceIdOf } from '../../core/trace-context.ts';
 import type { Logger } from '../../platform/logger.ts';
 import {
   checkBodyAgainstClaims,
@@ -20,10 +22,9 @@ import { executionTokenOf, type GatewayRequest } from './gateway-requests.ts';
 import { createSeenTokens } from './seen-tokens.ts';
 
 const MIB = 1024 * 1024;
-/** A guest's request body at most, and the room its frame or its base64 needs around it. */
-const MAX_BODY_BYTES = 16 * MIB;
-const MAX_FRAMED_BYTES = MAX_BODY_BYTES + MIB;
-const MAX_JSON_BYTES = Math.ceil((MAX_BODY_BYTES * 4) / 3) + MIB;
+/** With the room that its frame or its base64 needs around a guest's body. */
+const MAX_FRAMED_BYTES = MAX_REQUEST_BODY_BYTES + MIB;
+const MAX_JSON_BYTES = Math.ceil((MAX_REQUEST_BODY_BYTES * 4) / 3) + MIB;
 
 export interface ExecuteDeps {
   runExecution: RunExecution;
@@ -71,6 +72,7 @@ export function createExecuteHandler(
         executionId: context.execution_id,
         tenantId: context.tenant_id,
         installId: context.install_id,
+        traceId: traceIdOf(request.http.headers),
       };
       deps.logger.info({ ...ids, code: result.code, reason: result.message }, 'execution failed');
     }
@@ -113,15 +115,20 @@ function toAnswer(
     cpu_ms: result.cpuMs,
     fuel: result.fuel,
     memory_bytes: result.memoryBytes,
-    egress_bytes: 0,
+    egress_bytes: result.egressBytes,
   };
   if (result.ok) {
     const { status, headers, body } = result.response;
     return { answer: { status, headers, metrics }, bytes: body };
   }
-  const { code, message } = result;
+  const { code, message, exception } = result;
   return {
-    answer: { status: statusOf(code), headers: {}, metrics, error: { code, message } },
+    answer: {
+      status: statusOf(code),
+      headers: {},
+      metrics,
+      error: { code, message, ...(exception !== undefined && { exception }) },
+    },
     bytes: new Uint8Array(),
   };
 }

@@ -47,7 +47,7 @@ async function setup({ maxGateways = 2, olderGateways = false } = {}) {
       runExecution: (input) => {
         inputs.push(input);
         const response = { status: 200, headers: {}, body: Buffer.from('answer') };
-        return Promise.resolve({ ok: true, response, cpuMs: 1, memoryBytes: 2, fuel: 3 });
+        return Promise.resolve({ ok: true, response, egressBytes: 0, cpuMs: 1, memoryBytes: 2, fuel: 3 });
       },
       olderTokenKey: undefined,
       audience: AUDIENCE,

@@ -84,11 +84,11 @@ function decodeStart(bytes: Buffer): FrameStart {
   return { type: bytes.readUInt8(4), id: bytes.readUInt32BE(5), headBytes, blobBytes };
 }
 
-/** Gathers frames from chunks of any size. Hands over each that the chunk completes; bytes in it are views on it. */
+/** Gathers frames from chunks of any size. Hands over each that the chunk completes, and of how many bytes; those in it are views on it. */
 export function createFrameReader(
   admit: AdmitFrame,
   maxValues = Infinity,
-): (chunk: Buffer, receive: (frame: Frame) => void) => void {
+): (chunk: Buffer, receive: (frame: Frame, bytes: number) => void) => void {
   let parts: Buffer[] = [];
   let held = 0;
   let start: FrameStart | undefined; // of the frame whose rest is awaited
@@ -117,7 +117,7 @@ export function createFrameReader(
       const ended = start;
       const wasSkipped = isSkipped;
       begin(ended === undefined ? decodeStart(bytes) : undefined);
-      if (ended !== undefined && !wasSkipped) receive(decodeFrame(ended, bytes, maxValues));
+      if (ended !== undefined && !wasSkipped) receive(decodeFrame(ended, bytes, maxValues), bytes.byteLength);
     }
     if (isSkipped) {
       wanted -= held;

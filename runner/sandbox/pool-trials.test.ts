@@ -55,6 +55,67 @@ describe('a version on trial', () => {
   });
 });
 
+describe('a trial on a runner that is full of single idle processes', () => {
+  const full = async (tenantMax = 2) => {
+    jest.useFakeTimers();
+    const field = setup({ max: 4, tenantMax });
+    for (const tenant of ['a', 'b', 'c', 'd']) await use(field.place(tenant));
+    return field;
+  };
+  const NEW = { ...TRIAL, contentHash: 'new' };
+
+  it('takes the one that nobody has used for longest, once that is a while ago', async () => {
+    const { place, made } = await full();
+    const trial = place('a', NEW);
+    await jest.advanceTimersByTimeAsync(5_000);
+    await use(place('b'));
+    expect(made.map(({ alive }) => alive)).toEqual([true, true, true, true]);
+    await jest.advanceTimersByTimeAsync(8_000);
+    expect(made.map(({ alive }) => alive)).toEqual([true, true, false, true, true]);
+    expect(await use(trial)).toBe(made[4]);
+    expect(await use(place('a', NEW))).toBe(made[4]);
+  });
+
+  it('takes no second one while it has one, nor what its own tenant is called in', async () => {
+    const { place, made } = await full(3);
+    await jest.advanceTimersByTimeAsync(12_000);
+    const trial = await place('a', NEW);
+    const next = place('a', { ...TRIAL, contentHash: 'newer' });
+    await jest.advanceTimersByTimeAsync(5_000);
+    expect(made.map(({ alive }) => alive)).toEqual([true, false, true, true, true]);
+    trial.release();
+    await jest.advanceTimersByTimeAsync(1);
+    await use(next); // in the place of the one before
+    expect(made.map(({ alive }) => alive)).toEqual([true, false, true, true, false, true]);
+  });
+
+  it('is all that may: a second process for calls takes nobody’s only one', async () => {
+    const { place, made } = await full();
+    await jest.advanceTimersByTimeAsync(30_000);
+    const held = await place('a');
+    for (const sandbox of made) sandbox.saturated = true;
+    expect((await place('a')).sandbox).toBe(held.sandbox);
+    expect(made).toHaveLength(4);
+  });
+});
+
+describe('what was warmed for a version', () => {
+  it('stays for its probe, though the tenant’s calls would have a use for its process', async () => {
+    jest.useFakeTimers();
+    const { place, made } = setup();
+    await place('a', { contentHash: 'old' });
+    const NEW = { ...TRIAL, contentHash: 'new' };
+    const warm = await use(place('a', NEW));
+    for (const sandbox of made) sandbox.saturated = true;
+    await place('a', { contentHash: 'old' });
+    expect(await use(place('a', NEW))).toBe(warm);
+    expect(made).toHaveLength(2);
+    await jest.advanceTimersByTimeAsync(15_000);
+    await place('a', { contentHash: 'old' });
+    expect(warm.alive).toBe(false); // whoever warmed it has left it
+  });
+});
+
 describe('memory', () => {
   it('is charged at admission: what does not fit waits, of its tenant and in all', async () => {
     const { pool, place } = setup({ memoryBytes: 600 * MIB, tenantMemoryBytes: 400 * MIB });

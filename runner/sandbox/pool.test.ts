@@ -108,7 +108,7 @@ describe('the sandbox pool', () => {
     pool.start();
     const running = await place('a');
     const closed = pool.close(60_000);
-    await expect(place('b')).rejects.toMatchObject({ code: 'RUNNER_BUSY' });
+    await expect(place('b')).rejects.toMatchObject({ code: 'RUNNER_DRAINING' });
     expect(made[0]?.alive).toBe(true);
     running.release();
     await closed;

@@ -21,6 +21,8 @@ const SWEEP_MS = 2_000;
 const MAKE_WAY_MS = 1_000;
 /** One of several processes of a tenant is not kept for long. */
 const EXTRA_IDLE_MS = 30_000;
+/** A trial takes no other tenant's only process that was used within this time; nor do a tenant's own calls take that of its trial. */
+const SPARED_MS = 10_000;
 /** An idle process that holds more than this is replaced when it is needed again. */
 const MAX_IDLE_BYTES = 768 * 1024 * 1024;
 
@@ -55,7 +57,7 @@ export interface Place {
 
 /** Sandbox processes, each of one tenant for life; a tenant has as many as its work needs, as long as others have theirs. */
 export interface SandboxPool {
-  /** A place in a process that is ready, as soon as there is one. Throws RUNNER_BUSY, and what the signal throws. */
+  /** A place in a process that is ready, as soon as there is one. Throws RUNNER_BUSY, RUNNER_DRAINING, and what the signal throws. */
   place(needs: Needs, signal: AbortSignal): Promise<Place>;
   /** Fills the spares. */
   start(): void;
@@ -149,8 +151,10 @@ export function createSandboxPool(options: SandboxPoolOptions, deps: SandboxPool
     const of = (one: TenantProcess): boolean => one.tenant === tenant && one !== first;
     if (isAside && aside.length >= options.tenantMax - 1) return reclaim((one) => of(one) && one.isAside);
     if (own.length < options.tenantMax) return true;
-    if (reclaim((one) => of(one) && (one.group !== group || one.trialOf !== undefined || isTrial)))
-      return true;
+    // What was warmed is probed next.
+    const isOther = (one: TenantProcess): boolean =>
+      one.trialOf === undefined ? one.group !== group : first === undefined || isLeft(one);
+    if (reclaim((one) => of(one) && (isOther(one) || isTrial))) return true;
     // What is tried has its place beside, and a first process for some work comes before a second for other.
     const called = own.filter((one) => one.trialOf === undefined);
     const seconds = called.filter((one) =>
@@ -158,6 +162,19 @@ export function createSandboxPool(options: SandboxPoolOptions, deps: SandboxPool
     );
     if (first === undefined) makeWay(seconds, () => true);
     return false;
+  };
+
+  /** Whose process may go when the runner is full. */
+  const mayGo = (tenant: Tenant, { isTrial }: Needs, first: TenantProcess | undefined) => {
+    const isFirst = tenant.processes.size === 0;
+    const called = [...tenant.processes].filter(({ trialOf }) => trialOf === undefined);
+    // One at a time, so that who tries on and on takes from others no more than it may have.
+    const isOnlyTrial = isTrial && called.length === tenant.processes.size;
+    return (one: TenantProcess): boolean => {
+      if (one === first) return false;
+      if (one.tenant === tenant) return !isTrial || one.trialOf !== undefined || called.length > 1;
+      return isFirst || one.tenant.processes.size > 1 || (isOnlyTrial && isLeft(one));
+    };
   };
 
   const start = (
@@ -172,8 +189,7 @@ export function createSandboxPool(options: SandboxPoolOptions, deps: SandboxPool
     if (!fits(tenant, needs.memoryBytes + processes.processBytes, first)) return undefined;
     let sandbox = spares.take();
     if (!sandbox) {
-      const isFull = size() >= options.max;
-      if (isFull && !reclaim((one) => one !== first && (isFirst || one.tenant.processes.size > 1))) {
+      if (size() >= options.max && !reclaim(mayGo(tenant, needs, first))) {
         if (isFirst) makeWay(processes.all, (one) => one.tenant.processes.size > 1, waitForFirst());
         return undefined;
       }
@@ -213,8 +229,8 @@ export function createSandboxPool(options: SandboxPoolOptions, deps: SandboxPool
     for (const process of [...processes.all]) {
       const { work, tenant, usedAt, residentBytes, retiresAt = Infinity } = process;
       const keepMs = tenant.processes.size > 1 ? Math.min(EXTRA_IDLE_MS, options.idleMs) : options.idleMs;
-      const isLeft = work === 0 && (now - usedAt > keepMs || residentBytes > MAX_IDLE_BYTES);
-      if (isLeft || now > retiresAt) processes.end(process, 'reclaimed');
+      const isOver = work === 0 && (now - usedAt > keepMs || residentBytes > MAX_IDLE_BYTES);
+      if (isOver || now > retiresAt) processes.end(process, 'reclaimed');
     }
     processes.forget();
     spares.refill();
@@ -225,7 +241,7 @@ export function createSandboxPool(options: SandboxPoolOptions, deps: SandboxPool
 
   return {
     async place(needs, signal) {
-      if (closing) throw new PlatformError('RUNNER_BUSY', 'the runner is shutting down');
+      if (closing) throw new PlatformError('RUNNER_DRAINING', 'the runner is shutting down');
       const atOnce = waiting.has(needs.tenantId) ? undefined : find(needs);
       const later = atOnce ? undefined : waiting.add(needs, signal);
       serveSoon();
@@ -248,7 +264,7 @@ export function createSandboxPool(options: SandboxPoolOptions, deps: SandboxPool
     async close(graceMs) {
       closing = true;
       spares.close();
-      waiting.rejectAll(new PlatformError('RUNNER_BUSY', 'the runner is shutting down'));
+      waiting.rejectAll(new PlatformError('RUNNER_DRAINING', 'the runner is shutting down'));
       if (processes.work > 0) {
         const { promise, resolve } = Promise.withResolvers<undefined>();
         drained = () => resolve(undefined);
@@ -277,6 +293,9 @@ export function createSandboxPool(options: SandboxPoolOptions, deps: SandboxPool
     },
   };
 }
+
+/** Nobody has used it for a while. */
+const isLeft = ({ usedAt }: TenantProcess): boolean => performance.now() - usedAt >= SPARED_MS;
 
 /** A version that went well on trial is called where it is loaded. */
 function adopt(process: TenantProcess, { group, isAside }: Needs): void {

@@ -17,6 +17,8 @@ export type Isolation = 'bubblewrap' | 'process';
 export interface SandboxProgram {
   script: string;
   readable: readonly string[];
+  /** Of Node's own heap as it begins, made under SNAPSHOT_FLAGS. Without it Node has what it compiled of itself for V8 without flags, and compiles it anew. */
+  snapshot?: string;
 }
 
 /** A sandbox reads its own code. Guests' code arrives over the channel. */
@@ -37,22 +39,30 @@ const WITHOUT = [
   '--no-experimental-websocket',
 ].filter((flag) => process.allowedNodeEnvironmentFlags.has(flag)); // an older Node has fewer
 
+/** What a snapshot has to be made under: V8 takes none that was made under other flags of its own, and Node finds modules in it that are not to be there. */
+export const SNAPSHOT_FLAGS = [
+  ...WITHOUT,
+  '--wasm-lazy-validation',
+  // Functions are optimised after a few calls and not in the first: of a guest that interprets, the loop of 80 KB that is its interpreter. An install makes two calls.
+  '--wasm-tiering-budget=1000000000',
+  '--disallow-code-generation-from-strings',
+  `--max-old-space-size=${HEAP_MB}`,
+  // An instance leaves garbage behind each call: fewer and whole collections cost less than markers that compete for the cores.
+  '--no-incremental-marking',
+  '--heap-growing-percent=300',
+];
+
 /** Node's flags for a process that may do nothing but compute: no files but `readable`, no network, children, workers or addons. */
-function sandboxFlags(readable: readonly string[]): string[] {
+function sandboxFlags({ readable, snapshot }: SandboxProgram): string[] {
   return [
     '--permission',
     ...readable.map((path) => `--allow-fs-read=${path}`),
-    ...WITHOUT,
-    '--wasm-lazy-validation',
     '--frozen-intrinsics',
-    '--disallow-code-generation-from-strings',
-    `--max-old-space-size=${HEAP_MB}`,
-    // An instance leaves garbage behind each call: fewer and whole collections cost less than markers that compete for the cores.
-    '--no-incremental-marking',
-    '--heap-growing-percent=300',
     // Each thread that compiles or collects has memory of its own, 4 MB with its allocator's; one does, for a sandbox computes on one thread.
     '--v8-pool-size=1',
     '--disable-warning=ExperimentalWarning',
+    ...SNAPSHOT_FLAGS,
+    ...(snapshot === undefined ? [] : ['--snapshot-blob', snapshot]),
   ];
 }
 
@@ -94,11 +104,13 @@ export interface SandboxProcess {
 /** Starts a script with the sandbox's flags, an empty environment and one socket to us as descriptor 3. */
 export function startSandboxProcess(
   isolation: Isolation,
-  { script, readable }: SandboxProgram = SANDBOX,
+  program: SandboxProgram = SANDBOX,
   bwrap?: string,
 ): SandboxProcess {
-  const command = [process.execPath, ...sandboxFlags(readable), script];
-  return isolation === 'bubblewrap' ? startBehindWalls(command, readable, bwrap) : startPlainly(command);
+  const command = [process.execPath, ...sandboxFlags(program), program.script];
+  return isolation === 'bubblewrap'
+    ? startBehindWalls(command, program.readable, bwrap)
+    : startPlainly(command);
 }
 
 function startPlainly(command: readonly string[]): SandboxProcess {

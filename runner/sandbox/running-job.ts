@@ -19,6 +19,8 @@ export interface RunningJob {
   began: 'alone' | 'beside others';
   heard: boolean;
   openCalls: number;
+  /** Of what those calls said. */
+  openBytes: number;
   /** A call of it failed: the sandbox ends it. */
   failed: boolean;
   resolve: (outcome: SandboxOutcome) => void;

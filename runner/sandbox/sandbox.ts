@@ -17,7 +17,7 @@ import { captureOutput } from './process-output.ts';
 import { readPaced } from './paced-reading.ts';
 import { startSandboxProcess, type Isolation, type SandboxProgram } from './process.ts';
 import { processUsage, type ProcessUsage } from './resident-memory.ts';
-import { MAX_VALUES } from './said-limits.ts';
+import { MAX_CALL_BYTES, MAX_HEAD_BYTES, MAX_VALUES } from './said-limits.ts';
 import { executeHead, isToBlame, plausible, type RunningJob } from './running-job.ts';
 import { SandboxLostError, type LossReason } from './sandbox-lost.ts';
 import type { WireValue } from './wire-value.ts';
@@ -27,8 +27,11 @@ const MIB = 1024 * 1024;
 const MAX_BACKLOG_BYTES = 64 * 1024 * 1024;
 /** Answers to host calls that a sandbox has not read: with more, its next calls wait until it has. */
 const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
-/** A guest waits for each of its calls; a sandbox that has more of them open is not one of ours any more. */
+/** The same in number, since a small one takes hundreds of bytes of ours. */
+const MAX_UNREAD = 4_096;
+/** A guest waits for each of its calls; a sandbox that has more of them open, or more bytes in them than in one, is not one of ours any more. */
 const MAX_OPEN_CALLS = 16;
+const MAX_OPEN_BYTES = MAX_HEAD_BYTES + MAX_CALL_BYTES;
 /** Resident memory beyond the guests' caps: the runtime, what is loaded, shared instances, instances not collected yet. */
 const BASE_BYTES = 1024 * MIB;
 /** Of a processor, over the time between two measures: a process that uses as much has no time left. */
@@ -77,6 +80,12 @@ export interface SandboxOptions {
   countUnload?: () => void;
 }
 
+interface OpenCall {
+  running: RunningJob;
+  message: ChildMessage & { type: 'call' };
+  bytes: number;
+}
+
 export function createSandbox(
   logger: Logger,
   isolation: Isolation,
@@ -89,7 +98,8 @@ export function createSandbox(
   const jobs = new Map<number, RunningJob>();
   const ready = Promise.withResolvers<boolean>();
   const exited = Promise.withResolvers<LossReason>();
-  let hasRead = Promise.withResolvers<undefined>(); // all that was written, or it is gone
+  const unserved = new Set<OpenCall>(); // until all that was written is read
+  let unread = 0; // answers, at most
   let lossReason: LossReason | undefined;
   let isReady = false;
   let ids = 0;
@@ -116,7 +126,7 @@ export function createSandbox(
     if (lossReason !== undefined) return;
     lossReason = reason;
     ready.resolve(false);
-    hasRead.resolve(undefined);
+    unserved.clear();
     for (const [id, running] of jobs) {
       const alone = running.began === 'alone' && lastStarted === id;
       const blamed = alone && isToBlame(running, reason, usage.residentBytes);
@@ -130,24 +140,41 @@ export function createSandbox(
 
   const end = (id: number, { job }: RunningJob): void => {
     jobs.delete(id);
+    for (const call of unserved) {
+      if (call.message.id !== id) continue;
+      unserved.delete(call);
+      reply(call, { failed: true });
+    }
     components.endCall(job.contentHash);
     if (!job.takesTurns) withoutTurns -= 1;
   };
 
-  const serve = async (running: RunningJob, message: ChildMessage & { type: 'call' }): Promise<void> => {
-    while (lossReason === undefined && channel.writableLength > MAX_UNREAD_BYTES) await hasRead.promise;
-    if (!jobs.has(message.id)) return; // it ended meanwhile
-    let reply: ReplyHead;
+  const reply = ({ running, message, bytes }: OpenCall, head: ReplyHead): void => {
+    running.openCalls -= 1;
+    running.openBytes -= bytes;
+    unread += 1;
+    if (lossReason === undefined) write({ type: FRAME.reply, id: message.call, head });
+  };
+
+  const serve = async (call: OpenCall): Promise<void> => {
+    if (!channel.writableNeedDrain) unread = 0;
+    else if (channel.writableLength > MAX_UNREAD_BYTES || unread >= MAX_UNREAD) {
+      unserved.add(call);
+      return;
+    }
+    const { running, message } = call;
+    let head: ReplyHead;
     try {
-      reply = await running.job.onCall(message.interfaceName, message.functionName, message.args);
+      head = await running.job.onCall(message.interfaceName, message.functionName, message.args);
+      if (channel.writableLength > MAX_BACKLOG_BYTES)
+        throw new Error('the sandbox does not read its answers');
     } catch (err) {
       // Once: what a sandbox asks after it was told to end its guest is worth no line.
       if (!running.failed) logger.error({ err }, 'host call failed');
       running.failed = true;
-      reply = { failed: true };
+      head = { failed: true };
     }
-    running.openCalls -= 1;
-    if (lossReason === undefined) write({ type: FRAME.reply, id: message.call, head: reply });
+    reply(call, jobs.has(message.id) ? head : { failed: true }); // nobody waits for the bytes of what has ended
   };
 
   /** Of whoever waited for what was loaded: the next look of all may come after it has taken too much. */
@@ -157,7 +184,7 @@ export function createSandbox(
     for (const running of jobs.values()) running.residentAtStart ??= now.residentBytes;
   };
 
-  const receive = (message: ChildMessage): void => {
+  const receive = (message: ChildMessage, bytes: number): void => {
     unanswered = 0;
     if (message.type === 'pong') return;
     if (message.type === 'ready') {
@@ -185,8 +212,10 @@ export function createSandbox(
       running.job.onOutput(message.stream, message.bytes);
     } else {
       running.openCalls += 1;
+      running.openBytes += bytes;
       if (running.openCalls > MAX_OPEN_CALLS) throw new RangeError('too many open host calls');
-      void serve(running, message);
+      if (running.openBytes > MAX_OPEN_BYTES) throw new RangeError('too large open host calls');
+      void serve({ running, message, bytes });
     }
   };
 
@@ -197,15 +226,16 @@ export function createSandbox(
   const read = createFrameReader(admit, MAX_VALUES);
   readPaced(channel, (chunk) => {
     try {
-      read(chunk, (frame) => receive(parseChildMessage(frame)));
+      read(chunk, (frame, bytes) => receive(parseChildMessage(frame), bytes));
     } catch (err) {
       logger.error({ err, pid: started.pid }, 'sandbox broke the protocol');
       lose('protocol');
     }
   });
   channel.on('drain', () => {
-    hasRead.resolve(undefined);
-    hasRead = Promise.withResolvers();
+    const calls = [...unserved];
+    unserved.clear();
+    for (const call of calls) void serve(call);
   });
   channel.on('error', (err) => {
     if (lossReason === undefined) logger.warn({ err, pid: started.pid }, 'sandbox channel failed');
@@ -263,7 +293,7 @@ export function createSandbox(
       const { promise, resolve, reject } = Promise.withResolvers<SandboxOutcome>();
       const startedAt = performance.now();
       const residentAtStart = hasLoaded ? undefined : usage.residentBytes;
-      const fresh = { heard: false, openCalls: 0, failed: false };
+      const fresh = { heard: false, openCalls: 0, openBytes: 0, failed: false };
       jobs.set(id, { job, startedAt, residentAtStart, began, ...fresh, resolve, reject });
       write({ type: FRAME.execute, id, head: executeHead(job) as unknown as WireValue });
       return promise;

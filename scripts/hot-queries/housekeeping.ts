@@ -3,6 +3,7 @@ import { createApiKeySweepStore } from '../../platform/db/api-key-sweep.ts';
 import { createDraftSweepStore } from '../../platform/db/draft-sweep.ts';
 import { createExecutionSweepStore } from '../../platform/db/execution-sweep.ts';
 import { createInstallSweepStore } from '../../platform/db/install-sweep.ts';
+import { createStorageSweepStore } from '../../platform/db/storage-sweep.ts';
 import { createUploadSweepStore } from '../../platform/db/upload-sweep.ts';
 import { createVersionSweepStore } from '../../platform/db/version-sweep.ts';
 import { HOUR_MS, idOf, usual, type HotQuery } from './hot-query.ts';
@@ -105,6 +106,8 @@ export function housekeepingQueries(): HotQuery[] {
     { name: 'sweep of installs: end an operation', rows: 2, run: endOperation },
     { name: 'sweep of installs: end a wait', rows: 2, run: endWait },
     { name: 'sweep of versions, dry', rows: NONE, run: (db) => createVersionSweepStore(db).count() },
+    { name: 'sweep of records, dry', rows: NONE, run: (db) => createStorageSweepStore(db).count() },
+    { name: 'sweep of records', rows: NONE, run: (db) => createStorageSweepStore(db).remove() },
     { name: 'sweep of versions', rows: NONE, run: (db) => createVersionSweepStore(db).clear() },
   ];
 }

@@ -72,6 +72,7 @@ export function registryQueries(): HotQuery[] {
           sizeBytes: 1,
           manifest,
           checks: [],
+          trust: { revision: 1, policy: 'optional', keyIds: [] },
           artifact: { target: 'filler', sha256: '0'.repeat(64), sizeBytes: 1 },
         }),
     },
@@ -119,6 +120,7 @@ export function registryQueries(): HotQuery[] {
         });
         await uploads.markReceived(tenantId, uploadId, { size: 1, sha256: '0'.repeat(64) });
         await uploads.open(tenantId, uploadId);
+        await uploads.claim(tenantId, uploadId, hashOf('bundle-0-0'));
         await uploads.saveProgress(tenantId, uploadId, { status: 'registering', steps, checks: [] });
         await uploads.end(tenantId, uploadId, {
           status: 'published',
@@ -127,6 +129,11 @@ export function registryQueries(): HotQuery[] {
           checks: [],
         });
       },
+    },
+    {
+      name: 'upload: discard',
+      rows: 1,
+      run: (db) => createUploadStore(db).discard(usual.tenantId, idOf('upload-3')),
     },
     {
       name: 'upload: abort',

@@ -2,21 +2,26 @@ import { waitFor } from '../wait-for.ts';
 import { processIdentity } from './identity.ts';
 
 /** How long a process may take to finish what it holds: the longest execution by default, and what a gateway adds to it. */
-const GRACE_MS = 50_000;
+export const GRACE_MS = 60_000;
 const KILL_MS = 10_000;
 
 /** Asks first, kills its process group after the grace. Resolves when the process is gone. */
-export async function stopProcess(
-  pid: number,
-  identity: string,
-  signal: NodeJS.Signals,
-  graceMs = GRACE_MS,
-): Promise<void> {
-  const gone = (): boolean => processIdentity(pid) !== identity;
+export async function stopProcess(pid: number, identity: string, signal: NodeJS.Signals): Promise<void> {
   send(pid, signal);
-  if (await waitFor(gone, graceMs)) return;
+  await awaitEnd(pid, identity);
+}
+
+/** Of one that was asked: kills its process group after the grace. Resolves when the process is gone. */
+export async function awaitEnd(pid: number, identity: string): Promise<void> {
+  if (!(await waitFor(() => processIdentity(pid) !== identity, GRACE_MS))) await killProcess(pid, identity);
+}
+
+/** Its process group. Resolves when the process is gone. */
+export async function killProcess(pid: number, identity: string): Promise<void> {
   send(-pid, 'SIGKILL');
-  if (!(await waitFor(gone, KILL_MS))) throw new Error(`process ${pid} does not end`);
+  if (!(await waitFor(() => processIdentity(pid) !== identity, KILL_MS))) {
+    throw new Error(`process ${pid} does not end`);
+  }
 }
 
 /** A negative pid is a process group. One that is gone already is no error. */

@@ -3,9 +3,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitFor } from '../wait-for.ts';
-import { processIdentity } from './identity.ts';
 import { createLedger, type Ledger } from './ledger.ts';
-import { createSupervisor, type ProcessSpec, type Supervisor } from './supervisor.ts';
+import type { ProcessSpec } from './running.ts';
+import { createSupervisor, type Supervisor } from './supervisor.ts';
+import { watchEnd } from '../../test/support/watch-end.ts';
 
 const LEAVE_WITH_STARTER = path.resolve(import.meta.dirname, '..', 'leave-with-starter.ts');
 
@@ -92,9 +93,10 @@ describe('the supervisor', () => {
   ])('replaces a role that is %s', async (_how, script, disturb) => {
     const one = await supervisor.start(role('silent', script));
     const first = one.pid() ?? -1;
+    const hasEnded = watchEnd(first);
     await disturb(first);
     expect(await waitFor(() => one.restarts() === 1 && one.pid() !== undefined, 60_000)).toBe(true);
-    expect(processIdentity(first)).toBeUndefined();
+    expect(hasEnded()).toBe(true);
     expect(lines).toContain('silent lives and has not answered for 4 s; it is killed');
   });
 
@@ -178,9 +180,9 @@ describe('the supervisor', () => {
     const childPid = (): number =>
       Number(lines.map((line) => /child (\d+)/.exec(line)?.[1]).find((pid) => pid !== undefined));
     await waitFor(() => childPid() > 0, 60_000);
-    const child = childPid();
-    expect(processIdentity(child)).toBeDefined();
+    const hasEnded = watchEnd(childPid());
+    expect(hasEnded()).toBe(false);
     process.kill(parent.pid() ?? -1, 'SIGKILL');
-    expect(await waitFor(() => processIdentity(child) === undefined, 60_000)).toBe(true);
+    expect(await waitFor(hasEnded, 60_000)).toBe(true);
   });
 });

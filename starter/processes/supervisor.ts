@@ -1,42 +1,34 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { waitFor } from '../wait-for.ts';
 import { HEALTH, untilSilent, type HealthTimes } from './health.ts';
-import { processIdentity } from './identity.ts';
-import type { Ledger, LedgerEntry } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
 import { openProcessLog, type ProcessLog } from './process-log.ts';
-import { send, stopProcess } from './stop-process.ts';
-
-export interface ProcessSpec {
-  name: string;
-  command: string;
-  args: readonly string[];
-  /** The whole environment: nothing is inherited. */
-  env: Readonly<Record<string, string>>;
-  uid?: number;
-  gid?: number;
-  cwd?: string;
-  /** A process of ours: connected over IPC, so that it notices when we are gone and we that it hangs; its lines are shown. */
-  role?: boolean;
-  stopSignal?: LedgerEntry['stopSignal'];
-  /** Done ahead of each launch. */
-  before?: () => Promise<void>;
-  /** Asked until true. */
-  ready: (pid: number) => Promise<boolean>;
-  readyWithinMs?: number;
-  /** Asked from then on, now and again; one that is silent for too long is killed, and started again. */
-  alive?: () => Promise<boolean>;
-  /** How long is too long, where that is more than usual. */
-  silentMs?: number;
-}
+import {
+  answers,
+  end,
+  launchOnce,
+  READY_WITHIN_MS,
+  tell,
+  tellToStop,
+  untilPrepared,
+  untilReady,
+  type ProcessSpec,
+  type Running,
+} from './running.ts';
+import { GRACE_MS, send } from './stop-process.ts';
 
 export interface Supervised {
   readonly name: string;
   pid: () => number | undefined;
-  /** Times it was started again after it died or fell silent. */
+  /** Times another was started in its place. */
   restarts: () => number;
+  /**
+   * Replaces it without a gap; resolves when its successor serves, while it may still finish what it holds, or when everything is being
+   * stopped. Rejects, and leaves it as it is, if none becomes ready.
+   */
+  restart: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -50,7 +42,7 @@ export interface SupervisorDeps {
 }
 
 export interface Supervisor {
-  /** Resolves when the process is ready; from then on it is started again whenever it dies. */
+  /** Resolves when the process is ready; from then on another is started whenever it dies, or a role is told to stop. */
   start(spec: ProcessSpec): Promise<Supervised>;
   /** Stops everything, the last started first; starts under way are given up. */
   stopAll(): Promise<void>;
@@ -58,43 +50,31 @@ export interface Supervisor {
   killAll(): void;
 }
 
-const READY_WITHIN_MS = 60_000;
 const FIRST_BACKOFF_MS = 200;
 const MAX_BACKOFF_MS = 10_000;
 /** One that lived this long did not die of its start. */
 const SETTLED_MS = 30_000;
 /** A start may be disturbed: by what a service killed a moment ago still holds, or by whoever kills. */
 const ATTEMPTS = 3;
-const SAYS_WITHIN_MS = 10_000;
-
-interface Running {
-  child: ChildProcess;
-  pid: number;
-  identity: string | undefined;
-  ended: Promise<string>;
-  hasEnded: boolean;
-  /** When it last said over IPC that its event loop turns. */
-  heardAt: number;
-}
 
 export function createSupervisor(deps: SupervisorDeps): Supervisor {
   mkdirSync(deps.logsFolder, { recursive: true, mode: 0o700 });
   const all: SupervisedProcess[] = [];
-  let stopped = false;
+  const closing = new AbortController();
   return {
     async start(spec) {
-      if (stopped) throw new Error(`${spec.name} is not started: everything is being stopped`);
-      const one = new SupervisedProcess(deps, spec);
+      if (closing.signal.aborted) throw new Error(`${spec.name} is not started: everything is being stopped`);
+      const one = new SupervisedProcess(deps, spec, closing.signal);
       all.push(one);
       await one.start();
       return one;
     },
     async stopAll() {
-      stopped = true;
+      closing.abort();
       for (const one of all.toReversed()) await one.stop();
     },
     killAll() {
-      stopped = true;
+      closing.abort();
       for (const { pid } of deps.ledger.running()) send(-pid, 'SIGKILL');
     },
   };
@@ -105,15 +85,25 @@ class SupervisedProcess implements Supervised {
   readonly #deps: SupervisorDeps;
   readonly #spec: ProcessSpec;
   readonly #output: ProcessLog;
-  readonly #stop = new AbortController();
+  readonly #own = new AbortController();
+  /** Aborted once this or everything is being stopped: from then on nothing is launched. */
+  readonly #stop: AbortSignal;
+  /** Whether whoever told it to stop was `restart`. */
+  #isAsked = false;
   #current: Running | undefined;
+  #serving: Running | undefined;
+  /** On its way to take the place of the one that serves. */
+  #successor: { running: Running; fault: Promise<string | undefined> } | undefined;
+  /** Told to stop, with something in hand. */
+  readonly #leaving = new Set<Promise<void>>();
   #restarts = 0;
   #watching: Promise<void> | undefined;
 
-  constructor(deps: SupervisorDeps, spec: ProcessSpec) {
+  constructor(deps: SupervisorDeps, spec: ProcessSpec, closing: AbortSignal) {
     this.name = spec.name;
     this.#deps = deps;
     this.#spec = spec;
+    this.#stop = AbortSignal.any([closing, this.#own.signal]);
     this.#output = openProcessLog({
       file: path.join(deps.logsFolder, `${spec.name}.log`),
       echo: spec.role === true ? (line) => deps.echo?.(spec.name, line) : undefined,
@@ -126,10 +116,29 @@ class SupervisedProcess implements Supervised {
   readonly restarts = (): number => this.#restarts;
 
   readonly stop = async (): Promise<void> => {
-    this.#stop.abort();
-    if (this.#current) await end(this.#current, this.#spec.stopSignal ?? 'SIGTERM');
+    this.#own.abort();
+    for (const socket of this.#spec.sockets ?? []) socket[Symbol.dispose](); // from here on it is for good
+    const mine = [this.#current, this.#successor?.running].filter((one) => one !== undefined);
+    await Promise.all(mine.map((one) => this.#end(one)));
     await this.#watching;
+    await Promise.all(this.#leaving);
     await this.#output.close();
+  };
+
+  readonly restart = async (): Promise<void> => {
+    if (this.#stopping()) return;
+    const before = this.#serving;
+    if (this.#spec.overlaps === true || this.#spec.takesTurns === true) {
+      const fault = await this.#prepare();
+      if (this.#stopping()) return;
+      if (fault !== undefined) throw new Error(`${this.name} is not replaced: its successor ${fault}`);
+    }
+    this.#isAsked = before !== undefined && tellToStop(before, this.#stopSignal());
+    const isReplaced = (): boolean =>
+      this.#stopping() || (this.#serving !== before && this.pid() !== undefined);
+    if (!(await waitFor(isReplaced, ATTEMPTS * READY_WITHIN_MS))) {
+      throw new Error(`${this.name} has no successor that is ready`);
+    }
   };
 
   async start(): Promise<void> {
@@ -147,8 +156,28 @@ class SupervisedProcess implements Supervised {
     this.#watching = this.#watch();
   }
 
+  /** A successor; what went wrong, or undefined once it is ready to take the place of what serves. */
+  async #prepare(): Promise<string | undefined> {
+    const running = launchOnce(this.#spec, this.#output, this.#deps.ledger);
+    const until = this.#spec.takesTurns === true ? untilPrepared : untilReady;
+    const ready = until(this.#spec, running).then(async (fault) => {
+      if (fault === undefined) return undefined;
+      this.#successor = undefined;
+      await this.#end(running);
+      return fault;
+    });
+    this.#successor = { running, fault: ready };
+    return ready;
+  }
+
   /** What went wrong, or undefined once the process is ready. */
   async #launch(): Promise<string | undefined> {
+    const successor = this.#successor;
+    if (successor && (await successor.fault) === undefined) {
+      this.#current = successor.running;
+      this.#successor = undefined;
+      return this.#spec.takesTurns === true ? this.#untilReady(successor.running) : undefined;
+    }
     let running: Running;
     try {
       await this.#spec.before?.();
@@ -158,6 +187,10 @@ class SupervisedProcess implements Supervised {
       return `could not be started (${(cause as Error).message})`;
     }
     this.#current = running;
+    return this.#untilReady(running);
+  }
+
+  async #untilReady(running: Running): Promise<string | undefined> {
     const fault = await untilReady(this.#spec, running);
     if (fault !== undefined) await end(running, 'SIGKILL');
     return fault;
@@ -168,23 +201,39 @@ class SupervisedProcess implements Supervised {
     let backoff = FIRST_BACKOFF_MS;
     for (let fault: string | undefined; ; fault = await this.#launch()) {
       let how = fault;
+      let isTold = false;
+      let pause = backoff;
       if (how === undefined) {
         const readyAt = performance.now();
         if (this.#restarts > 0) log(`${this.name} runs again`);
-        how = `ended (${await this.#lived()})`;
-        if (performance.now() - readyAt > SETTLED_MS) backoff = FIRST_BACKOFF_MS;
+        this.#serving = this.#current;
+        const ended = await this.#lived();
+        if (this.#stopping()) return;
+        how = ended === undefined ? 'was told to stop' : `ended (${ended})`;
+        const isDue = this.#isAsked || performance.now() - readyAt > SETTLED_MS;
+        this.#isAsked = false;
+        if (isDue) backoff = FIRST_BACKOFF_MS;
+        pause = backoff;
+        isTold = ended === undefined;
+        if (isTold && isDue) pause = 0;
       }
       if (this.#stopping()) return;
-      log(`${this.name} ${how}; starting it again in ${backoff / 1000} s`);
-      await this.#pause(backoff);
+      log(
+        `${this.name} ${how}; starting ${pause > 0 ? `it again in ${pause / 1000} s` : 'another in its place'}`,
+      );
+      await this.#pause(pause);
+      if (isTold && !this.#stopping()) {
+        await this.#handOver();
+        this.#letGo();
+      }
       if (this.#stopping()) return;
       backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
       this.#restarts += 1;
     }
   }
 
-  /** How the process ended, by itself or because it fell silent. */
-  async #lived(): Promise<string> {
+  /** How the process ended, by itself or because it fell silent; undefined if it was told to stop, and goes on with what it holds. */
+  async #lived(): Promise<string | undefined> {
     const running = this.#current;
     if (!running) return 'it never ran';
     const { health = HEALTH, log } = this.#deps;
@@ -197,79 +246,53 @@ class SupervisedProcess implements Supervised {
         await end(running, 'SIGKILL');
       })
       .catch((cause: unknown) => log(`${this.name}: ${(cause as Error).message}`)); // it does not even die
-    const how = await running.ended;
+    const how = await Promise.race([running.ended, running.drains]);
     over.abort();
     return how;
   }
 
+  /** One that takes turns listens until another is prepared, and has stopped listening before that begins. */
+  async #handOver(): Promise<void> {
+    const running = this.#current;
+    if (this.#spec.takesTurns !== true || !running) return;
+    // Where none can be prepared, the start that follows says why.
+    if (!this.#successor) await this.#prepare().catch(() => undefined);
+    tell(running, 'end');
+    const isOver = (): boolean => running.isOver || running.hasEnded || this.#stopping();
+    if (!(await waitFor(isOver, READY_WITHIN_MS))) await end(running, 'SIGKILL');
+  }
+
+  /** It finishes what it holds, unwatched, for as long as it may be silent. */
+  #letGo(): void {
+    const running = this.#current;
+    if (!running) return;
+    const within = Math.max(GRACE_MS, this.#spec.silentMs ?? 0);
+    let stopsAt = Infinity;
+    const isOver = (): boolean => {
+      if (this.#stopping()) stopsAt = Math.min(stopsAt, performance.now() + GRACE_MS);
+      return running.hasEnded || performance.now() > stopsAt;
+    };
+    const left = waitFor(isOver, within)
+      .then(() => end(running, 'SIGKILL'))
+      .catch((cause: unknown) => this.#deps.log(`${this.name}: ${(cause as Error).message}`))
+      .finally(() => this.#leaving.delete(left));
+    this.#leaving.add(left);
+  }
+
+  #end(running: Running): Promise<void> {
+    if (this.#spec.takesTurns === true) tell(running, 'end');
+    return end(running, this.#stopSignal());
+  }
+
+  #stopSignal(): NodeJS.Signals {
+    return this.#spec.stopSignal ?? 'SIGTERM';
+  }
+
   #stopping(): boolean {
-    return this.#stop.signal.aborted;
+    return this.#stop.aborted;
   }
 
   async #pause(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined); // woken by stop
+    await delay(ms, undefined, { signal: this.#stop }).catch(() => undefined); // woken by stop
   }
-}
-
-async function end(running: Running, signal: NodeJS.Signals): Promise<void> {
-  if (running.hasEnded) return;
-  if (running.identity !== undefined) await stopProcess(running.pid, running.identity, signal);
-  await running.ended;
-}
-
-function launchOnce(spec: ProcessSpec, output: ProcessLog, ledger: Ledger): Running {
-  const child = spawn(spec.command, spec.args, {
-    env: { ...spec.env },
-    stdio: ['ignore', 'pipe', 'pipe', ...(spec.role === true ? (['ipc'] as const) : [])],
-    // A group of its own: Ctrl-C in the terminal reaches the starter alone, which stops the rest in order.
-    detached: true,
-    ...(spec.cwd !== undefined && { cwd: spec.cwd }),
-    ...(spec.uid !== undefined && { uid: spec.uid }),
-    ...(spec.gid !== undefined && { gid: spec.gid }),
-  });
-  const { pid } = child;
-  if (pid !== undefined) ledger.add(spec.name, pid, spec.stopSignal ?? 'SIGTERM');
-  output.take(child.stdout);
-  output.take(child.stderr);
-  const ended = new Promise<string>((resolve) => {
-    child.on('error', (cause) => resolve(cause.message));
-    child.once('exit', (code, signal) => resolve(signal ?? `code ${code ?? 'unknown'}`));
-  });
-  const running: Running = {
-    child,
-    pid: pid ?? -1,
-    identity: pid === undefined ? undefined : processIdentity(pid),
-    hasEnded: false,
-    heardAt: 0,
-    ended,
-  };
-  child.on('message', () => (running.heardAt = performance.now()));
-  void ended.then(() => {
-    running.hasEnded = true;
-    if (pid === undefined) return;
-    // What it started itself and left behind lies in its group.
-    send(-pid, 'SIGKILL');
-    ledger.remove(pid);
-  });
-  return running;
-}
-
-/** What went wrong, or undefined once the process is ready. */
-async function untilReady(spec: ProcessSpec, running: Running): Promise<string | undefined> {
-  const within = spec.readyWithinMs ?? READY_WITHIN_MS;
-  const settled = async (): Promise<boolean> => running.hasEnded || spec.ready(running.pid);
-  if (!(await waitFor(settled, within))) return `was not ready within ${within / 1000} s`;
-  return running.hasEnded ? `ended before it was ready (${await running.ended})` : undefined;
-}
-
-async function answers(spec: ProcessSpec, running: Running): Promise<boolean> {
-  if (spec.role === true && !(await itsLoopTurns(running))) return false;
-  return (await spec.alive?.()) ?? true;
-}
-
-/** leave-with-starter.ts answers whatever it is sent. */
-function itsLoopTurns(running: Running): Promise<boolean> {
-  const askedAt = performance.now();
-  running.child.send('alive?', () => undefined); // not sent: not answered
-  return waitFor(() => running.hasEnded || running.heardAt >= askedAt, SAYS_WITHIN_MS, 100);
 }

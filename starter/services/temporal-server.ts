@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { Connection } from '@temporalio/client';
+import { Connection, isGrpcServiceError } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { SEARCH_ATTRIBUTES } from '../../core/search-attributes.ts';
+import { connectionOptions, type TemporalServer } from '../../platform/temporal/server.ts';
 import type { Supervisor } from '../processes/supervisor.ts';
 
 // A default import because Node finds no named exports in this package.
@@ -67,61 +68,127 @@ export async function startTemporal(options: TemporalOptions): Promise<LocalTemp
     env: { HOME: dataDir },
     cwd: dataDir,
     ready: () => hasSearchAttributes(address, namespace),
-    alive: () => asking(address, () => Promise.resolve(true), ALIVE_WITHIN_MS),
+    alive: () => asking({ address }, () => Promise.resolve(true), ALIVE_WITHIN_MS),
   });
   return { address, ui: `http://127.0.0.1:${uiPort}`, pid: server.pid, stop: server.stop };
 }
 
-/** Makes a Temporal server of somebody else's usable: the namespace must be there, search attributes are added. */
-export async function prepareTemporal(address: string, namespace: string): Promise<void> {
+/**
+ * Makes a Temporal server of somebody else's usable: the namespace must be there, search attributes are added. Answers what is to be looked at
+ * by a person, where that server lets us neither look nor add; throws where it names them and lets nobody add the missing ones.
+ */
+export async function prepareTemporal(
+  server: TemporalServer,
+  namespace: string,
+): Promise<string | undefined> {
   // Lazy, because `connect` leaves a connection that failed open, and it would try on for ever.
-  const connection = Connection.lazy({ address, connectTimeout: 10_000 });
+  const connection = Connection.lazy({ ...connectionOptions(server), connectTimeout: 10_000 });
   try {
     await connection.ensureConnected();
     await connection.workflowService.describeNamespace({ namespace });
-    const missing = await missingSearchAttributes(connection, namespace);
-    if (missing.length === 0) return;
-    await connection.operatorService.addSearchAttributes({
-      namespace,
-      searchAttributes: Object.fromEntries(
-        missing.map((name) => [name, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD]),
-      ),
-    });
+    const missing = await orRefused(missingSearchAttributes(connection, namespace));
+    if (missing === REFUSED) {
+      return `${server.address} does not say which search attributes it has: it must have, as Keyword, ${SEARCH_ATTRIBUTES.join(', ')}`;
+    }
+    if (missing.length === 0) return undefined;
+    const searchAttributes = Object.fromEntries(
+      missing.map((name) => [name, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD]),
+    );
+    const added = connection.operatorService.addSearchAttributes({ namespace, searchAttributes });
+    if ((await orRefused(added)) === REFUSED) {
+      throw new Error(
+        `${server.address} lets nobody add search attributes by us: add to the namespace ${namespace}, as Keyword, ${missing.join(', ')}`,
+      );
+    }
+    return undefined;
   } finally {
     await connection.close();
   }
 }
 
-/** Whether a worker process takes tasks of the queue. */
-export async function workerPolls(
-  { address, namespace }: { address: string; namespace: string },
+const REFUSED = Symbol('refused');
+const PERMISSION_DENIED = 7;
+const UNIMPLEMENTED = 12;
+
+/** A server that others look after may keep its operators' part to them. */
+async function orRefused<T>(asked: Promise<T>): Promise<T | typeof REFUSED> {
+  try {
+    return await asked;
+  } catch (cause) {
+    if (isGrpcServiceError(cause) && [PERMISSION_DENIED, UNIMPLEMENTED].includes(cause.code)) return REFUSED;
+    throw cause;
+  }
+}
+
+/** A poll lasts a minute when there is nothing to do. */
+const POLLS_WITHIN_MS = 90_000;
+
+/** Whether a worker process takes tasks of a queue. */
+export interface WorkerPolls {
+  /** It has asked for one. */
+  ready: (pid: number) => Promise<boolean>;
+  /** It has asked anew of late; true also where Temporal does not say, which is no fault of the worker's. */
+  alive: (pid: number) => Promise<boolean>;
+}
+
+/** By its polls for tasks of that type, as Temporal knows them. */
+export function watchPolls(
+  { namespace, ...server }: TemporalServer & { namespace: string },
   taskQueue: string,
-  pid: number,
-): Promise<boolean> {
-  return asking(address, async (connection) => {
+  type: 'workflow' | 'activity',
+  withinMs = POLLS_WITHIN_MS,
+): WorkerPolls {
+  const { TASK_QUEUE_TYPE_WORKFLOW, TASK_QUEUE_TYPE_ACTIVITY } = TaskQueueType;
+  const taskQueueType = type === 'workflow' ? TASK_QUEUE_TYPE_WORKFLOW : TASK_QUEUE_TYPE_ACTIVITY;
+  // By the clock of Temporal, which need not be ours: that it has changed is all that says anything.
+  let last: { poll: string; pid: number; seenAt: number } | undefined;
+
+  /** Of its latest poll; undefined if there is none. */
+  const lastPoll = async (connection: Connection, pid: number): Promise<string | undefined> => {
     const { pollers } = await connection.workflowService.describeTaskQueue({
       namespace,
       taskQueue: { name: taskQueue },
-      taskQueueType: TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+      taskQueueType,
     });
     // The SDK's identity of a worker is `pid@host`.
-    return pollers.some(({ identity }) => identity?.startsWith(`${pid}@`));
-  });
+    const own = pollers.filter(({ identity }) => identity?.startsWith(`${pid}@`));
+    return own.length > 0 ? JSON.stringify(own.map(({ lastAccessTime }) => lastAccessTime)) : undefined;
+  };
+
+  return {
+    ready: (pid) => asking(server, async (connection) => (await lastPoll(connection, pid)) !== undefined),
+    async alive(pid) {
+      let poll: string | undefined;
+      const isAnswered = await asking(
+        server,
+        async (connection) => {
+          poll = await lastPoll(connection, pid);
+          return true;
+        },
+        ALIVE_WITHIN_MS,
+      );
+      const now = performance.now();
+      if (!isAnswered || last?.pid !== pid || (poll !== undefined && poll !== last.poll)) {
+        last = { poll: poll ?? '', pid, seenAt: now };
+      }
+      return now - last.seenAt <= withinMs;
+    },
+  };
 }
 
 function hasSearchAttributes(address: string, namespace: string): Promise<boolean> {
   return asking(
-    address,
+    { address },
     async (connection) => (await missingSearchAttributes(connection, namespace)).length === 0,
   );
 }
 
 async function asking(
-  address: string,
+  server: TemporalServer,
   question: (connection: Connection) => Promise<boolean>,
   connectTimeout = 1_000,
 ): Promise<boolean> {
-  const connection = Connection.lazy({ address, connectTimeout });
+  const connection = Connection.lazy({ ...connectionOptions(server), connectTimeout });
   try {
     await connection.ensureConnected();
     return await question(connection);

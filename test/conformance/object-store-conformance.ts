@@ -11,8 +11,13 @@ const announced = (bytes: Uint8Array): { sha256: string; size: number } => ({
   size: bytes.length,
 });
 
+/** Each chunk is overwritten once the next is asked for. */
 async function* inChunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield await Promise.resolve(bytes.subarray(at, at + size));
+  for (let at = 0; at < bytes.length; at += size) {
+    const chunk = new Uint8Array(bytes.subarray(at, at + size));
+    yield await Promise.resolve(chunk);
+    chunk.fill(0xff);
+  }
 }
 
 /** A source that ends with an error after these bytes. */
@@ -174,6 +179,51 @@ export function describeObjectStore(name: string, provide: () => Promise<ObjectS
       expect((await contentOf(key))?.length).toBe(LARGE);
     });
 
+    it.each([
+      ['the beginning', { start: 0, end: 3 }, 'hel'],
+      ['the middle', { start: 1, end: 3 }, 'el'],
+      ['what there is of more', { start: 3, end: 99 }, 'lo'],
+      ['nothing past the end', { start: 9, end: 12 }, ''],
+    ])('reads %s of an object', async (_what, range, expected) => {
+      const key = freshKey();
+      await store.put(key, bytesOf('hello'));
+      const object = await store.read(key, { range });
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of object?.body ?? []) chunks.push(chunk);
+      expect(Buffer.concat(chunks).toString()).toBe(expected);
+      expect(object?.size).toBe(expected.length);
+      expect(await store.read(freshKey(), { range })).toBeUndefined();
+    });
+
+    it('copies what an object is at that moment, over what was there', async () => {
+      const [from, to] = [freshKey(), freshKey()];
+      const bytes = randomBytes(LARGE);
+      await store.put(from, bytes);
+      await store.put(to, bytesOf('before'));
+      expect(await store.copy(from, to)).toBe(true);
+      await store.put(from, bytesOf('written later'));
+      await expectContent(to, bytes);
+      expect(await store.copy(freshKey(), to)).toBe(false);
+      await expectContent(to, bytes);
+    });
+
+    it('copies once: the same bytes again, no others, and nothing where nothing is', async () => {
+      const [from, other, to] = [freshKey(), freshKey(), freshKey()];
+      const bytes = bytesOf('hello');
+      await store.put(from, bytes);
+      await store.put(other, bytesOf('jello'));
+      expect(await store.copyOnce(freshKey(), to, announced(bytes))).toBe(false);
+      expect(await contentOf(to)).toBeUndefined();
+      expect(await store.copyOnce(from, to, announced(bytes))).toBe(true);
+      expect(await store.copyOnce(from, to, announced(bytes))).toBe(true);
+      await store.putOnce(to, bytes, announced(bytes));
+      await expect(store.copyOnce(other, to, announced(bytesOf('jello')))).rejects.toMatchObject({
+        code: 'OBJECT_CONFLICT',
+      });
+      await store.put(from, bytesOf('written later'));
+      await expectContent(to, bytes);
+    });
+
     it('removes an object, and nothing where nothing is', async () => {
       const key = freshKey();
       await store.put(key, bytesOf('x'));
@@ -236,6 +286,10 @@ export function describeObjectStore(name: string, provide: () => Promise<ObjectS
       await expect(store.put(key, bytesOf('x'))).rejects.toMatchObject(refused);
       await expect(store.putOnce(key, bytesOf('x'), announced(bytesOf('x')))).rejects.toMatchObject(refused);
       await expect(store.remove(key)).rejects.toMatchObject(refused);
+      await expect((async () => store.copy(key, freshKey()))()).rejects.toMatchObject(refused);
+      await expect(
+        (async () => store.copyOnce(freshKey(), key, announced(bytesOf('x'))))(),
+      ).rejects.toMatchObject(refused);
     });
   });
 }

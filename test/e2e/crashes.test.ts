@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { z } from 'zod';
 import { waitFor } from '../../starter/wait-for.ts';
-import { bundleOf, expectStatus, publish, upload } from '../support/extensions.ts';
-import { startPlatform, type TestPlatform } from '../support/platform.ts';
+import { bundleOf, createTenant, expectStatus, publish, upload } from '../support/extensions.ts';
+import { startPlatform, type Answer, type TestPlatform } from '../support/platform.ts';
 
 const statusOf = z.object({ status: z.string() });
 
@@ -53,6 +53,31 @@ describe('a process that dies', () => {
       return asked.then(({ status }) => status === 200).catch(() => false); // the gateway is starting
     };
     expect(await waitFor(answered, 60_000)).toBe(true);
+  });
+
+  it('if it is Temporal takes nothing from calls, and whoever needs it is told', async () => {
+    const { user } = platform.local.keys;
+    const call = (): Promise<number> =>
+      platform
+        .request('GET', '/api/ext/alga.hello/hello/meanwhile', { key: user })
+        .then(({ status }) => status);
+    const other = await createTenant(platform, 'Meanwhile');
+    kill('temporal', 'SIGSTOP');
+    try {
+      let answer: Answer | undefined;
+      const install = { key: other.key, json: { extension: 'alga.hello', consent: 'all' } };
+      const installing = platform
+        .request('POST', '/api/v1/extensions/install', install)
+        .then((answered) => void (answer = answered));
+      const statuses = new Set<number>();
+      for (let calls = 0; !answer || calls < 50; calls += 1) statuses.add(await call());
+      await installing;
+      expect(statuses).toEqual(new Set([200]));
+      expect(answer).toMatchObject({ status: 503, json: { code: 'TEMPORAL_UNAVAILABLE' } });
+      expect((await platform.request('GET', '/api/v1/installs', { key: admin })).status).toBe(200);
+    } finally {
+      kill('temporal', 'SIGCONT');
+    }
   });
 
   it('in the middle of a publish does not keep it from being done, once', async () => {

@@ -21,7 +21,7 @@ describe('the platform after its first start', () => {
   let admin: string;
 
   beforeAll(async () => {
-    platform = await startPlatform();
+    platform = await startPlatform({}, { anew: true });
     ({ user, admin } = platform.local.keys);
   }, 900_000);
   afterAll(() => platform.close());
@@ -135,7 +135,7 @@ describe('the platform after its first start', () => {
     });
 
     it('a body over the cap with 413', async () => {
-      const bytes = new Uint8Array(7 * 1024 * 1024);
+      const bytes = new Uint8Array(11 * 1024 * 1024);
       const answer = await call('POST', '/echo', { bytes, headers: { 'content-type': 'text/plain' } });
       expect(answer).toMatchObject(problem(413, 'BODY_TOO_LARGE'));
     });

@@ -6,7 +6,6 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { Connection } from '@temporalio/client';
 import { z } from 'zod';
 import { installWorkflowId } from '../../core/ids.ts';
-import { processIdentity } from '../../starter/processes/identity.ts';
 import { waitFor } from '../../starter/wait-for.ts';
 import {
   makeDataDir,
@@ -17,6 +16,7 @@ import {
   type Starter,
 } from '../support/platform.ts';
 import type { LocalFile } from '../../starter/local-file.ts';
+import { watchEnd } from '../support/watch-end.ts';
 
 const run = promisify(execFile);
 const secrets = z.object({ tokens: z.record(z.string(), z.string()) });
@@ -45,16 +45,20 @@ describe('npm start', () => {
     expect(answer.status).toBe(200);
     return counted.parse(answer.json).count;
   };
-  const alive = (pids: Record<string, number>): string[] =>
-    Object.entries(pids)
-      .filter(([, pid]) => processIdentity(pid) !== undefined)
-      .map(([name]) => name)
-      .sort();
+  /** Asks which of the processes there are now still run. */
+  const watchProcesses = (): (() => string[]) => {
+    const ends = Object.entries(processesOf(dataDir)).map(([name, pid]) => [name, watchEnd(pid)] as const);
+    return () =>
+      ends
+        .filter(([, hasEnded]) => !hasEnded())
+        .map(([name]) => name)
+        .sort();
+  };
 
   it('brings everything up and leaves keys to its owner alone', async () => {
     starter = runStarter(dataDir);
     local = await starter.ready();
-    expect(alive(processesOf(dataDir))).toEqual(NAMES);
+    expect(watchProcesses()()).toEqual(NAMES);
     expect(await callHello()).toBe(1);
     for (const file of ['local.json', 'secrets.json', 'processes.json']) {
       expect({ file, mode: statSync(path.join(dataDir, file)).mode & 0o777 }).toEqual({ file, mode: 0o600 });
@@ -136,25 +140,25 @@ describe('npm start', () => {
   });
 
   it('recovers by itself after kill -9, leftovers included, with its data and without its ledger', async () => {
-    const before = processesOf(dataDir);
+    const alive = watchProcesses();
     starter.signal('SIGKILL');
     await starter.ended;
     // What needs the starter leaves with it; the services stay until the next start finds them.
-    expect(await waitFor(() => alive(before).length === 2, 60_000)).toBe(true);
-    expect(alive(before)).toEqual(['postgres', 'temporal']);
+    expect(await waitFor(() => alive().length === 2, 60_000)).toBe(true);
+    expect(alive()).toEqual(['postgres', 'temporal']);
     writeFileSync(path.join(dataDir, 'processes.json'), '[{"name": "postg');
     starter = runStarter(dataDir);
     local = await starter.ready();
     expect(await callHello()).toBe(3);
-    expect(alive(before)).toEqual([]);
+    expect(alive()).toEqual([]);
     expect(starter.output()).toContain('left over from an earlier start');
   });
 
   it('stops everything it started at Ctrl-C, and keeps the data', async () => {
-    const before = processesOf(dataDir);
+    const alive = watchProcesses();
     starter.signal('SIGINT');
     expect(await starter.ended).toBe(0);
-    expect(alive(before)).toEqual([]);
+    expect(alive()).toEqual([]);
     expect(() => statSync(path.join(dataDir, 'local.json'))).toThrow('ENOENT');
     starter = runStarter(dataDir);
     local = await starter.ready();
@@ -162,12 +166,12 @@ describe('npm start', () => {
   });
 
   it('stops at once when asked twice, and the next start recovers', async () => {
-    const before = processesOf(dataDir);
+    const alive = watchProcesses();
     starter.signal('SIGINT');
     await waitFor(() => starter.output().includes('stopping'), 60_000);
     starter.signal('SIGINT');
     expect([0, 130]).toContain(await starter.ended);
-    expect(await waitFor(() => alive(before).length === 0, 60_000)).toBe(true);
+    expect(await waitFor(() => alive().length === 0, 60_000)).toBe(true);
     starter = runStarter(dataDir);
     local = await starter.ready();
     expect(await callHello()).toBe(5);

@@ -13,7 +13,10 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 async function put(install: InstalledSample, key: string, signal?: AbortSignal): Promise<StorageAnswer> {
-  const token = await tokenFor(api, install);
+  return putWith(await tokenFor(api, install), key, signal);
+}
+
+async function putWith(token: string, key: string, signal?: AbortSignal): Promise<StorageAnswer> {
   const value = Buffer.from('1');
   return askStorage(api, 'put', { namespace: 'notes', key }, { token, value, ...(signal && { signal }) });
 }
@@ -52,10 +55,10 @@ describe('neighbours', () => {
     const first = put(stuck, 'held');
     await waitForLocks(1);
     const gone = put(stuck, 'gone', abort.signal).catch(() => 'gone');
-    // More than may wait.
-    const writes = Array.from({ length: 80 }, () =>
-      put(stuck, 'held').then((answer) => void answers.push(answer)),
-    );
+    // More than may wait. Their calls begin one after the other: at once they would wait long for the one connection.
+    const tokens: string[] = [];
+    while (tokens.length < 80) tokens.push(await tokenFor(api, stuck));
+    const writes = tokens.map(async (token) => void answers.push(await putWith(token, 'held')));
     try {
       await eventually(() =>
         expect(answers).toContainEqual(

@@ -157,7 +157,7 @@ describe('consent', () => {
   it('takes what an admin was shown: also what every install has, and what nobody provides yet', async () => {
     await seedVersion(api.db, tenantId, {
       ...MANIFEST,
-      capabilities: [...MANIFEST.capabilities, { name: 'http.fetch', optional: true }],
+      capabilities: [...MANIFEST.capabilities, { name: 'events.emit', optional: true }],
       publisher: tenantId,
       version: '2.0.0',
     });
@@ -166,7 +166,7 @@ describe('consent', () => {
       permissions: { capability: string }[];
     };
     const consent = permissions.map(({ capability }) => capability);
-    expect(consent).toEqual(expect.arrayContaining(['http.fetch', 'log.emit']));
+    expect(consent).toEqual(expect.arrayContaining(['events.emit', 'log.emit']));
     expect(await install({ consent, version: '2.0.0' })).toMatchObject({ status: 201 });
     expect(api.workflows.installs.at(-1)?.consent).toEqual(['secrets.get', 'storage.kv']);
   });

@@ -130,10 +130,10 @@ describe('an install', () => {
   it('of a version that needs what this platform lacks is refused', async () => {
     await seedVersion(api.db, tenantId, {
       publisher: tenantId,
-      name: 'fetcher',
-      capabilities: [{ name: 'http.fetch', scope: { hosts: ['api.test'] } }],
+      name: 'emitter',
+      capabilities: [{ name: 'events.emit', scope: {} }],
     });
-    const answer = await install({ extension: `${tenantId}.fetcher`, secrets: {} });
+    const answer = await install({ extension: `${tenantId}.emitter`, secrets: {} });
     expect(answer).toMatchObject(problem(422, 'CAPABILITY_UNAVAILABLE'));
   });
 

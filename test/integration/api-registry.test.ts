@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { readManifestSchema } from '../../core/api/manifest-schema.ts';
+import { openRoutes } from '../../core/api/routes.ts';
+import { manifestJsonSchema } from '../../core/manifest/json-schema.ts';
 import { seedVersion } from '../support/seed.ts';
 import { problem, startApi, type TestApi } from '../support/start-api.ts';
 
@@ -41,4 +44,23 @@ describe('the registry', () => {
       expect(answer).toMatchObject(problem(404, 'NOT_FOUND'));
     },
   );
+});
+
+describe('what is open', () => {
+  it.each(Object.entries(openRoutes))(
+    '%s is there for strangers, browsers among them',
+    async (_name, route) => {
+      const answer = await api.request(route.method, route.path);
+      expect(answer.status).toBe(200);
+      expect(answer.headers.get('access-control-allow-origin')).toBe('*');
+      expect(answer.headers.get('cache-control')).toBe('public, max-age=3600');
+      expect(route.answers[200].safeParse(JSON.parse(answer.text)).success).toBe(true);
+    },
+  );
+
+  it('the schema of manifests is the one that publishing goes by', async () => {
+    const answer = await api.request('GET', readManifestSchema.path);
+    expect(answer.headers.get('content-type')).toContain('application/schema+json');
+    expect(JSON.parse(answer.text)).toEqual(JSON.parse(JSON.stringify(manifestJsonSchema())));
+  });
 });

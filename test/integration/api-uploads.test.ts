@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { PlatformError } from '../../core/errors.ts';
+import { createUploadStore } from '../../platform/db/uploads.ts';
 import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
 import { createObjectKeys } from '../../platform/objects/keys.ts';
 import { problem, startApi, type TestApi } from '../support/start-api.ts';
@@ -50,10 +51,33 @@ const stored = (uploadId: string): boolean =>
   readdirSync(api.objectsFolder, { recursive: true }).some((name) => String(name).endsWith(uploadId));
 
 describe('an upload', () => {
-  it('is stored under its tenant once the bytes are those announced', async () => {
+  it('is a publish from its beginning, which knows until when it waits', async () => {
+    const uploadId = await initiate();
+    const begun = api.workflows.publishes.filter((input) => input.uploadId === uploadId);
+    const row = await createUploadStore(api.db).find(tenantId, uploadId);
+    const expiresAt = row?.expiresAt.toISOString();
+    expect(begun).toEqual([{ tenantId, uploadId, requestedBy: row?.createdBy, expiresAt }]);
+  });
+
+  it('is not there if its publish cannot begin, and is if that is not known', async () => {
+    const begin = () =>
+      api.request('POST', '/api/ext-bundles/initiate-upload', { key, json: { filename: 'lost', size: 5 } });
+    const lost = () => api.db('extension_upload').where({ filename: 'lost' });
+    api.workflows.fails = new PlatformError('TEMPORAL_UNAVAILABLE', 'Temporal is away');
+    expect(await begin()).toMatchObject(problem(503, 'TEMPORAL_UNAVAILABLE'));
+    expect(await lost()).toEqual([]);
+    api.workflows.fails = new PlatformError('TEMPORAL_OUTCOME_UNKNOWN', 'it may have begun');
+    expect(await begin()).toMatchObject({ status: 201 });
+    expect(await lost()).toHaveLength(1);
+  });
+
+  it('is stored under its tenant and user once the bytes are those announced', async () => {
     const uploadId = await uploaded();
     const objects = createFolderObjectStore({ folder: api.objectsFolder });
-    const object = await objects.read(createObjectKeys('sha256/').staging(tenantId, uploadId));
+    const row = await createUploadStore(api.db).find(tenantId, uploadId);
+    const requestedBy = row?.createdBy ?? '';
+    const staged = createObjectKeys('sha256/').staging({ tenantId, uploadId, requestedBy });
+    const object = await objects.read(staged);
     expect(object?.size).toBe(BYTES.byteLength);
     const route = `/api/ext-bundles/uploads/${uploadId}`;
     const { json } = await api.request('GET', route, { key });
@@ -130,14 +154,22 @@ describe('an upload', () => {
     expect(foreign).toMatchObject(problem(404, 'NOT_FOUND'));
   });
 
-  it('that was aborted takes nothing more and is gone', async () => {
+  it('that was aborted takes nothing more', async () => {
     const uploadId = await uploaded();
     const abort = () => api.request('POST', '/api/ext-bundles/abort', { key, json: { uploadId } });
     expect((await abort()).status).toBe(204);
     expect((await abort()).status).toBe(204);
-    expect(stored(uploadId)).toBe(false);
     expect(await send(uploadId)).toMatchObject(problem(409, 'UPLOAD_CLOSED'));
     expect(await finalize(uploadId)).toMatchObject(problem(409, 'UPLOAD_CLOSED'));
+  });
+
+  it('cannot be aborted once it is being published', async () => {
+    const uploadId = await uploaded();
+    expect((await finalize(uploadId)).status).toBe(202);
+    const abort = { key, json: { uploadId } };
+    expect(await api.request('POST', '/api/ext-bundles/abort', abort)).toMatchObject(
+      problem(409, 'UPLOAD_CLOSED'),
+    );
   });
 
   it('by presigned URL is not to be had here', async () => {
@@ -145,6 +177,18 @@ describe('an upload', () => {
     expect(await api.request('POST', '/api/ext-bundles/initiate-upload', { key, json })).toMatchObject(
       problem(422, 'UPLOAD_METHOD_UNAVAILABLE'),
     );
+    const { json: told } = await api.request('POST', '/api/ext-bundles/initiate-upload', { key, json });
+    expect(told['detail']).toContain('begin the upload with "method": "proxy"');
+  });
+
+  it('comes as what it was announced to, if it was', async () => {
+    const contentType = 'application/octet-stream';
+    const uploadId = await initiate({ contentType });
+    const refused = await send(uploadId);
+    expect(refused).toMatchObject(problem(415, 'MEDIA_TYPE_UNSUPPORTED'));
+    expect(refused.json['detail']).toContain(contentType);
+    expect(stored(uploadId)).toBe(false);
+    expect((await send(uploadId, BYTES, { 'content-type': contentType })).status).toBe(200);
   });
 });
 
@@ -177,7 +221,7 @@ describe('finalize', () => {
       });
       expect(answer.headers.get('preference-applied')).toBe('wait=5');
     }
-    expect(api.workflows.publishes.filter((input) => input.uploadId === uploadId).length).toBe(1);
+    expect(api.workflows.finalized.filter((input) => input.uploadId === uploadId).length).toBe(1);
   });
 
   it('that waits gives up after the time it was given', async () => {
@@ -205,5 +249,27 @@ describe('finalize', () => {
     expect(answer.headers.get('retry-after')).toBe('1');
     const { json } = await api.request('GET', `/api/v1/publishes/${uploadId}`, { key });
     expect(json['status']).toBe('uploading');
+  });
+});
+
+describe('uploads of one key', () => {
+  it('that come too fast are refused for a moment, and nobody else’s', async () => {
+    const { tenantId: own, key: hasty } = await api.tenant();
+    const patient = await api.key(own, ['extension:publish']);
+    const uploadId = '00000000-0000-4000-8000-000000000000';
+    const ask = (by: string) => api.request('GET', `/api/ext-bundles/uploads/${uploadId}`, { key: by });
+    const json = { filename: 'a.tar.zst', size: 5 };
+    const few = new Uint8Array(5);
+    for (const request of [
+      () => ask(hasty),
+      () => send(uploadId, few, ZSTD, hasty),
+      () => api.request('POST', '/api/ext-bundles/initiate-upload', { key: hasty, json }),
+    ]) {
+      let last = await request();
+      for (let n = 0; last.status !== 429 && n < 2_000; n += 1) last = await request();
+      expect(last).toMatchObject(problem(429, 'RATE_LIMITED'));
+      expect(last.headers.get('retry-after')).toBe('1');
+    }
+    expect(await ask(patient)).toMatchObject({ status: 404 });
   });
 });

@@ -6,7 +6,7 @@ import { fakeHost } from '../support/fake-host.ts';
 import { BUILD_WITHIN_MS, precompiledGuest, TOOLCHAINS } from '../support/guests.ts';
 
 const MB = 1024 * 1024;
-const LIMITS = { timeoutMs: 20_000, memoryMb: 64 };
+const LIMITS = { timeoutMs: 60_000, memoryMb: 64 };
 const engine = createEngine();
 const hashes = { StarlingMonkey: '', QuickJS: '', Rust: '', hostile: '', everything: '' };
 
@@ -25,11 +25,11 @@ beforeAll(async () => {
 
 type Calls = Record<string, (...args: WitValue[]) => HostReply | Promise<HostReply>>;
 
-/** A host with one record store; `calls` states what differs. */
+/** A host with counters; `calls` states what differs. */
 function createHost(calls: Calls = {}) {
   const logged: string[] = [];
   const output: string[] = [];
-  const records = new Map<string, { value: Uint8Array; revision: bigint }>();
+  const counters = new Map<string, bigint>();
   const working: Calls = {
     'context.get-context': () => ({ ok: { tenantId: 'tenant-1', extensionId: 'extension-1' } }),
     'context-v2.get-config': () => ({ ok: '{"greeting":"Good day"}' }),
@@ -37,22 +37,11 @@ function createHost(calls: Calls = {}) {
       logged.push(message as string);
       return { ok: undefined };
     },
-    'storage.get': (namespace, key) => {
-      const record = records.get(`${namespace as string}/${key as string}`);
-      return record ? { ok: { namespace, key, ...record } } : { err: 'missing' };
-    },
-    'storage.put': (entry) => {
-      const { namespace, key, value, revision } = entry as {
-        namespace: string;
-        key: string;
-        value: Uint8Array;
-        revision?: bigint;
-      };
-      const current = records.get(`${namespace}/${key}`)?.revision ?? 0n;
-      if (revision !== undefined && revision !== current) return { err: 'conflict' };
-      const stored = { value, revision: current + 1n };
-      records.set(`${namespace}/${key}`, stored);
-      return { ok: { namespace, key, ...stored } };
+    'storage-v2.increment': (namespace, key, delta) => {
+      const counter = `${namespace as string}/${key as string}`;
+      const sum = (counters.get(counter) ?? 0n) + (delta as bigint);
+      counters.set(counter, sum);
+      return { ok: sum };
     },
   };
   const host = fakeHost({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { checkManifestAgainstFiles, parseManifest } from '../../core/manifest/manifest.ts';
+import { fileIssues, parseManifest } from '../../core/manifest/manifest.ts';
 import { inspectInChild, precompileComponent } from '../../platform/component/precompile.ts';
 import { createEngine } from '../../runner/engine/create-engine.ts';
 import {
@@ -15,12 +15,10 @@ async function published(name: ExampleName, options: Parameters<typeof buildComp
   const { component, files } = await buildComponent(name, options);
   const text = files.find(({ path }) => path === 'manifest.json')?.bytes ?? new Uint8Array();
   const manifest = parseManifest(Buffer.from(text).toString());
-  checkManifestAgainstFiles(
-    manifest,
-    files.map(({ path }) => path),
-  );
+  const paths = files.map(({ path }) => path);
+  expect(fileIssues(manifest, paths)).toEqual([]);
   return {
-    paths: files.map(({ path }) => path),
+    paths,
     declared: manifest.capabilities.map((capability) => capability.name).sort(),
     inspection: await inspectInChild(component, { timeoutMs: 60_000 }),
   };
@@ -31,6 +29,7 @@ describe.each(GUEST_ENGINES)('the example extension hello, built with %s,', (eng
     const { paths, declared, inspection } = await published('hello', { engine });
     expect(paths).toEqual([
       'entry.wasm',
+      'main.js.map',
       'manifest.json',
       'metadata.json',
       'ui/index.html',

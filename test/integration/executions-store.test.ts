@@ -235,7 +235,8 @@ describe('the days of the log', () => {
     const shape = async (name: string): Promise<unknown[]> => {
       const { rows } = await database.db.raw<{ rows: { text: string }[] }>(
         `select regexp_replace(indexdef, 'INDEX .* ON', 'INDEX ON') as text from pg_indexes where tablename = :name
-         union all select pg_get_constraintdef(oid) from pg_constraint where conrelid = cast(:name as regclass) order by 1`,
+         union all select pg_get_constraintdef(oid) from pg_constraint where conrelid = cast(:name as regclass)
+         union all select reloptions::text from pg_class where oid = cast(:name as regclass) order by 1`,
         { name },
       );
       return rows.map(({ text }) => text.replaceAll(name, '…'));
@@ -264,6 +265,27 @@ describe('the days of the log', () => {
     } finally {
       await reader.rollback();
     }
+  });
+
+  it('that are over are dropped, with their rows, and no others', async () => {
+    const before = await newest();
+    const after = new Date(before.getTime() + 2 * DAY_MS);
+    await partitions().prepare(after);
+    const [over, kept] = [uuidAt(before), uuidAt(new Date(before.getTime() + DAY_MS))];
+    for (const id of [over, kept]) await run(id, succeeded);
+    const dropped = await partitions().dropBefore(new Date(before.getTime() + DAY_MS));
+    expect(dropped).toContain(dayName(before));
+    expect(dropped).not.toContain(dayName(after));
+    expect(await executions().find(tenantId, over)).toBeUndefined();
+    expect(await executions().find(tenantId, kept)).toBeDefined();
+    expect(await partitionOf(kept)).toBe(dayName(new Date(before.getTime() + DAY_MS)));
+    const { rows } = await database.db.raw<{ rows: unknown[] }>(
+      `select from pg_class where relname in ('extension_execution_log_legacy', 'extension_execution_log_default')`,
+    );
+    expect(rows).toHaveLength(2);
+    expect(await partitions().dropBefore(new Date(before.getTime() + DAY_MS))).toEqual([]);
+    // What is dropped may be called for again.
+    await run(uuidAt(before), succeeded);
   });
 });
 

@@ -15,7 +15,8 @@ import { startWorkflowEnvironment, type WorkflowEnvironment } from '../support/w
 
 const PHASE = defineSearchAttributeKey('ExtPhase', SearchAttributeType.KEYWORD);
 const fakes = scriptActivities<HousekeepingActivities & SweepActivities>({
-  prepareExecutionPartitions: () => ({ made: ['extension_execution_log_20260101'] }),
+  prepareExecutionPartitions: () => ({ made: ['extension_execution_log_20260101'], dropped: [] }),
+  sweepTrust: () => ({ count: 0 }),
   sweepInstalls: () => ({ count: 1 }),
   sweepPublishes: () => ({ count: 0 }),
   sweepUploads: () => ({ count: 2 }),
@@ -24,11 +25,12 @@ const fakes = scriptActivities<HousekeepingActivities & SweepActivities>({
   sweepVersions: () => ({ count: 4 }),
   sweepExecutions: () => ({ count: 125 }),
   sweepApiKeys: () => ({ count: 7 }),
+  sweepRecords: () => ({ count: 9 }),
 });
 const PARTS = [
-  'prepareExecutionPartitions',
+  ...['prepareExecutionPartitions', 'sweepTrust'],
   ...['sweepInstalls', 'sweepVersions', 'sweepPublishes', 'sweepUploads', 'sweepObjects', 'sweepDrafts'],
-  ...['sweepExecutions', 'sweepApiKeys'],
+  ...['sweepExecutions', 'sweepApiKeys', 'sweepRecords'],
 ];
 const { watched, activities } = watchActivities(fakes.activities);
 let environment: WorkflowEnvironment;
@@ -66,6 +68,7 @@ describe('housekeeping', () => {
       dryRun: false,
       swept: {
         partitions: { count: 1 },
+        trust: { count: 0 },
         installs: { count: 1 },
         versions: { count: 4 },
         publishes: { count: 0 },
@@ -74,8 +77,10 @@ describe('housekeeping', () => {
         drafts: { count: 3 },
         executions: { count: 125 },
         'api-keys': { count: 7 },
+        records: { count: 9 },
       },
-      phase: 'done: partitions 1, installs 1, versions 4, uploads 2, drafts 3, executions 125, api-keys 7',
+      phase:
+        'done: partitions 1, installs 1, versions 4, uploads 2, drafts 3, executions 125, api-keys 7, records 9',
     });
     expect(fakes.inputOf('sweepInstalls')).toEqual({ dryRun: false });
   });
@@ -83,7 +88,7 @@ describe('housekeeping', () => {
   it('passes a dry run on to every sweep, and makes no partition', async () => {
     expect(await run({ dryRun: true })).toMatchObject({
       swept: { partitions: { count: 0 }, executions: { count: 125 } },
-      phase: 'dry run: installs 1, versions 4, uploads 2, drafts 3, executions 125, api-keys 7',
+      phase: 'dry run: installs 1, versions 4, uploads 2, drafts 3, executions 125, api-keys 7, records 9',
     });
     expect(fakes.names()).not.toContain('prepareExecutionPartitions');
     for (const { input } of fakes.calls) expect(input).toEqual({ dryRun: true });
@@ -104,7 +109,7 @@ describe('housekeeping', () => {
         executions: { count: 125 },
       },
       phase:
-        'incomplete: partitions failed, installs 1, versions 4, uploads failed, drafts 3, executions 125, api-keys 7',
+        'incomplete: partitions failed, installs 1, versions 4, uploads failed, drafts 3, executions 125, api-keys 7, records 9',
     });
   });
 

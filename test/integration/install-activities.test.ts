@@ -7,6 +7,7 @@ import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { createInstallStore } from '../../platform/db/installs.ts';
 import { createRegistryStore } from '../../platform/db/registry.ts';
+import { versionTrustOf } from '../support/version-trust.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { seedTenant, seedVersion } from '../support/seed.ts';
 
@@ -23,6 +24,7 @@ beforeAll(async () => {
     operations: createInstallOperationStore(db),
     drafts: createInstallDraftStore(db),
     registry: createRegistryStore(db),
+    versionTrust: versionTrustOf(db),
   });
 });
 afterAll(() => database.drop());
@@ -37,7 +39,7 @@ beforeEach(async () => {
     capabilities: [
       'context.read',
       { name: 'storage.kv', scope: { namespaces: ['notes'] } },
-      { name: 'http.fetch', optional: true },
+      { name: 'events.emit', optional: true },
       { name: 'secrets.get', optional: true },
     ],
   });

@@ -23,11 +23,12 @@ import { seedTenant, seedVersion } from '../support/seed.ts';
 import { cancelAt } from '../support/cancel-at.ts';
 import { failureCode } from '../support/workflow-environment.ts';
 
+/** The warm-up runs beside the two after it here. */
 const INSTALL = [
   'openInstall',
+  'warmInstall',
   'grantCapabilities',
   'applyDraft',
-  'warmInstall',
   'probeInstall',
   'activateInstall',
 ];
@@ -95,7 +96,11 @@ describe('an install', () => {
   it('comes to the same when every activity has worked and its answer was lost', async () => {
     for (const activity of INSTALL) on.lost.add(activity);
     await (await install()).result();
-    expect(on.calls).toEqual(INSTALL.flatMap((activity) => [activity, activity]));
+    const inOrder = (calls: string[]): string[] => calls.filter((activity) => activity !== 'warmInstall');
+    const twice = INSTALL.flatMap((activity) => [activity, activity]);
+    expect(inOrder(on.calls)).toEqual(inOrder(twice));
+    expect(on.calls.toSorted()).toEqual(twice.toSorted());
+    expect(on.calls.indexOf('probeInstall')).toBeGreaterThan(on.calls.lastIndexOf('warmInstall'));
     expect(await row()).toMatchObject({ status: 'active', configVersion: 1, secretsVersion: 1 });
     expect(await row()).not.toHaveProperty('operation');
     expect(await left()).toEqual([0, 1, 1, 1]);
@@ -111,6 +116,40 @@ describe('an install', () => {
       expect(await left()).toEqual(NOTHING);
     },
   );
+
+  it('shows what runs when it waits for its version to be loaded, and in which attempt that is', async () => {
+    const loaded = Promise.withResolvers<{ attempts: number }>();
+    let attempts = 0;
+    on.runners = {
+      ...on.runners,
+      warmVersion: () => {
+        attempts += 1;
+        if (attempts > 1) return loaded.promise;
+        return eventually(async () => expect(await row()).toMatchObject({ configVersion: 1 })).then(() => {
+          throw new PlatformError('RUNNER_BUSY', 'no sandbox was free');
+        });
+      },
+    };
+    const handle = await install();
+    const shown = async () =>
+      (await on.find(input))?.steps.map(({ name, status, attempts: tries }) => [name, status, tries]);
+    const before = [
+      ['open', 'done', 1],
+      ['consent', 'done', 1],
+      ['configure', 'done', 1],
+    ];
+    await eventually(async () =>
+      expect(await shown()).toEqual([
+        ...before,
+        ['warm', 'running', 2],
+        ['probe', 'pending', 0],
+        ['activate', 'pending', 0],
+      ]),
+    );
+    loaded.resolve({ attempts: 2 });
+    await handle.result();
+    expect((await shown())?.[3]).toEqual(['warm', 'done', 2]);
+  });
 
   it('that is cancelled at its last activity is done', async () => {
     await cancelAt(on, 'activateInstall', operation, install);

@@ -11,6 +11,7 @@ import { createInstallStore } from '../../platform/db/installs.ts';
 import { createRegistryStore } from '../../platform/db/registry.ts';
 import { openInput, seedTenant, seedVersion } from '../support/seed.ts';
 import { ago, createSweeper, HOUR_MS, type Sweeper } from '../support/sweeper.ts';
+import { versionTrustOf } from '../support/version-trust.ts';
 
 let sweeper: Sweeper;
 let tenantId: string;
@@ -145,6 +146,7 @@ describe('installs', () => {
       operations: operations(),
       drafts: createInstallDraftStore(sweeper.db),
       registry: createRegistryStore(sweeper.db),
+      versionTrust: versionTrustOf(sweeper.db),
     });
     const input = { tenantId, installId, ...version, digest: 'digest', steps: steps() };
     sweeper.afterLook = async () => {

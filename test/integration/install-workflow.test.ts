@@ -33,17 +33,18 @@ const ALL_DONE = {
 };
 
 describe('an install', () => {
-  it('opens, grants, configures, warms, probes and activates, in this order', async () => {
+  it('opens, grants, configures, probes and activates, in this order, and warms before the probe', async () => {
     const input = installInput();
     const handle = await beginInstall(client, input);
     const result = await handle.result();
     expect(result.status).toBe('active');
     expect(stepStatuses(result)).toEqual(ALL_DONE);
-    expect(fakes.names()).toEqual([
+    const names = fakes.names();
+    expect(names.indexOf('warmInstall')).toBeLessThan(names.indexOf('probeInstall'));
+    expect(names.filter((name) => name !== 'warmInstall')).toEqual([
       'openInstall',
       'grantCapabilities',
       'applyDraft',
-      'warmInstall',
       'probeInstall',
       'activateInstall',
     ]);
@@ -64,15 +65,36 @@ describe('an install', () => {
 
   it('hands each activity the steps as they stand, its own running', async () => {
     await (await beginInstall(client)).result();
-    const running = fakes.calls.map(({ input }) =>
+    const shown = fakes.calls.filter(({ input }) => 'steps' in input); // not the warm-up, which others run beside
+    const running = shown.map(({ input }) =>
       (input as unknown as InstallProgress).steps
         .filter(({ status }) => status === 'running')
         .map(({ name }) => name),
     );
-    expect(running).toEqual([['open'], ['consent'], ['configure'], ['warm'], ['probe'], ['activate']]);
+    expect(running).toEqual([['open'], ['consent'], ['configure'], ['probe'], ['activate']]);
     expect(stepStatuses(fakes.inputOf('activateInstall') as never)).toEqual({
       ...ALL_DONE,
       activate: 'running',
+    });
+  });
+
+  it('loads the version beside its consent and its settings, and fails for it at its own step', async () => {
+    const configured = Promise.withResolvers<undefined>();
+    fakes.script({
+      warmInstall: () => Promise.reject(new PlatformError('GUEST_TRAPPED', 'it trapped')),
+      applyDraft: async () => {
+        await configured.promise;
+        return { configVersion: 1, secretsVersion: 1, attempts: 1 };
+      },
+    });
+    const handle = await beginInstall(client);
+    await eventually(() =>
+      expect(fakes.names()).toEqual(expect.arrayContaining(['warmInstall', 'applyDraft'])),
+    );
+    configured.resolve(undefined);
+    expect(await failureCode(handle.result())).toBe('GUEST_TRAPPED');
+    expect(stepStatuses(await handle.query(installProgressQuery))).toMatchObject({
+      ...{ open: 'undone', consent: 'undone', configure: 'undone', warm: 'failed', probe: 'pending' },
     });
   });
 

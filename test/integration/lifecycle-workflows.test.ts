@@ -6,6 +6,7 @@ import { createExecutionStore } from '../../platform/db/executions.ts';
 import { fromTemporalError } from '../../platform/temporal/failures.ts';
 import type { OperateInstallInput } from '../../workflows/messages.ts';
 import { eventually } from '../support/eventually.ts';
+import { holdActivity } from '../support/hold-activity.ts';
 import { startLifecycleEnvironment, type LifecycleEnvironment } from '../support/lifecycle-environment.ts';
 import { seedExecution } from '../support/seed.ts';
 import { failureCode, stepStatuses } from '../support/workflow-environment.ts';
@@ -25,18 +26,6 @@ const become = (status: InstallStatus) =>
   on.db('tenant_extension_install').where({ install_id: install.installId }).update({ status });
 const run = async (kind: LifecycleKind): Promise<unknown> => (await on.begin(kind, install)).result();
 const row = () => on.find(install);
-
-/** Holds every attempt at an activity until it is let go. */
-function hold(activity: string): { reached: Promise<undefined>; release: () => void } {
-  const reached = Promise.withResolvers<undefined>();
-  const released = Promise.withResolvers<undefined>();
-  on.before = async (name) => {
-    if (name !== activity) return;
-    reached.resolve(undefined);
-    await released.promise;
-  };
-  return { reached: reached.promise, release: () => released.resolve(undefined) };
-}
 
 const CASES: [LifecycleKind, InstallStatus, InstallStatus, string[]][] = [
   ['pause', 'active', 'paused', ['pauseInstall']],
@@ -101,7 +90,7 @@ it.each(CANCELLED)(
   async (...given) => {
     const [kind, from, activity, to] = given;
     await become(from);
-    const held = hold(activity);
+    const held = holdActivity(on, activity);
     const handle = on.begin(kind, install);
     await held.reached;
     const workflow = on.client.workflow.getHandle(
@@ -126,7 +115,7 @@ it.each([
   '%s of an install that is %s is not cut off at %s, which is one transaction',
   async (kind, from, activity, to) => {
     await become(from);
-    const held = hold(activity);
+    const held = holdActivity(on, activity);
     const handle = on.begin(kind, install);
     await held.reached;
     const { tenantId, extensionId, installId } = install;
@@ -186,7 +175,7 @@ describe('an install that is disabled while it is being enabled', () => {
 
   it('is not served by the other that was about to let it serve', async () => {
     await become('disabled');
-    const held = hold('enableInstall');
+    const held = holdActivity(on, 'enableInstall');
     const enabling = await on.begin('enable', install);
     await held.reached;
     const disabling = await on.begin('disable', install);

@@ -15,7 +15,7 @@ async function run(contentHash: string): Promise<GuestOutcome> {
     context: { tenantId: 't', extensionId: 'e' },
     http: { method: 'GET', url: '/', headers: [] },
   };
-  return engine.execute(contentHash, request, fakeHost(), { timeoutMs: 10_000, memoryMb: 64 });
+  return engine.execute(contentHash, request, fakeHost(), { timeoutMs: 60_000, memoryMb: 64 });
 }
 
 /** A component whose handler calls another one within it, which counts down from `count`. */

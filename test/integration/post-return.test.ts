@@ -30,7 +30,7 @@ describe('a shared instance that frees its answer', () => {
       http: { method: 'GET', url: '/', headers: [] },
     };
     return () =>
-      engine.execute(contentHash, request, host, { timeoutMs: 5_000, memoryMb: 16 }, `of ${contentHash}`);
+      engine.execute(contentHash, request, host, { timeoutMs: 60_000, memoryMb: 16 }, `of ${contentHash}`);
   }
 
   it('serves the next call', async () => {

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
@@ -7,20 +7,20 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createBundleActivities } from '../../activities/bundles.ts';
 import { createPrecompileActivities } from '../../activities/precompile.ts';
-import { createRegistryActivities } from '../../activities/registry.ts';
 import { createUploadActivities } from '../../activities/uploads.ts';
-import { createVerificationActivities } from '../../activities/verification.ts';
 import { contentHashHex } from '../../core/ids.ts';
 import { PUBLISH_STEPS, pendingSteps } from '../../core/progress.ts';
 import { packTarZst } from '../../platform/bundle/pack.ts';
-import { createRegistryStore } from '../../platform/db/registry.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
 import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
-import { createObjectKeys } from '../../platform/objects/keys.ts';
+import { createObjectKeys, type StagedUpload } from '../../platform/objects/keys.ts';
+import type { ComponentToInspect, VerifiedBundle } from '../../activities/verification.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
 import { buildComponent } from '../support/components.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { judgingActivities } from '../support/judging-activities.ts';
 import { seedTenant, seedUpload } from '../support/seed.ts';
+import { sha256Hex } from '../support/signing.ts';
 
 const keys = createObjectKeys('sha256/');
 const steps = pendingSteps(PUBLISH_STEPS);
@@ -28,7 +28,7 @@ let database: TestDatabase;
 let folder: string;
 let objects: ObjectStore;
 let files: { path: string; bytes: Uint8Array }[];
-let ref: { tenantId: string; uploadId: string };
+let ref: StagedUpload;
 
 beforeAll(async () => {
   database = await createTestDatabase('publish_activities');
@@ -41,17 +41,15 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 beforeEach(async () => {
-  ref = { tenantId: await seedTenant(database.db), uploadId: randomUUID() };
+  ref = { tenantId: await seedTenant(database.db), uploadId: randomUUID(), requestedBy: 'key:publisher' };
 });
 
 function activities({ signingKey = newKey(), previousKeys = [] as KeyObject[] } = {}) {
-  const registry = createRegistryStore(database.db);
   const uploads = createUploadStore(database.db);
   return {
     ...createUploadActivities({ uploads, objects, keys }),
-    ...createVerificationActivities({ objects, keys, registry }),
+    ...judgingActivities(database.db, { objects, keys }),
     ...createBundleActivities({ objects, keys, uploads }),
-    ...createRegistryActivities({ registry, uploads, objects, keys }),
     ...createPrecompileActivities({ objects, keys, signingKey, previousKeys, target: 'jco-test' }),
   };
 }
@@ -70,11 +68,9 @@ function run<Name extends keyof All>(
   return new MockActivityEnvironment().run(activity, input) as ReturnType<All[Name]>;
 }
 
-const announce = (size: number): Promise<void> => seedUpload(database.db, ref, size);
-
 /** The upload of what is in staging, as the gateway leaves it to a publish. */
 async function receive({ sizeBytes, contentHash }: Awaited<ReturnType<typeof stage>>): Promise<void> {
-  await announce(sizeBytes);
+  await seedUpload(database.db, ref, sizeBytes);
   const received = { size: sizeBytes, sha256: contentHashHex(contentHash) };
   await createUploadStore(database.db).markReceived(ref.tenantId, ref.uploadId, received);
 }
@@ -89,9 +85,24 @@ async function stage(overrides: object = {}): Promise<{ contentHash: string; siz
       return { path: file.path, bytes: Buffer.from(JSON.stringify(changed)) };
     }),
   );
-  await objects.put(keys.staging(ref.tenantId, ref.uploadId), bytes);
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return { contentHash: `sha256:${sha256}`, sizeBytes: bytes.byteLength };
+  await objects.put(keys.staging(ref), bytes);
+  return { contentHash: `sha256:${sha256Hex(bytes)}`, sizeBytes: bytes.byteLength };
+}
+
+async function bytesAt(key: string): Promise<Buffer> {
+  const stored = await objects.read(key);
+  if (!stored) throw new Error(`there is nothing under ${key}`);
+  return buffer(stored.body);
+}
+
+/** The same, taken into its publish and verified. */
+async function verified(overrides: object = {}): Promise<VerifiedBundle> {
+  const staged = await stage(overrides);
+  await receive(staged);
+  expect(await run('openPublish', { ...ref, steps })).toEqual({ contentHash: staged.contentHash });
+  const { bundle } = await run('verifyBundle', { ...ref, contentHash: staged.contentHash });
+  if (!bundle) throw new Error('the bundle did not pass');
+  return bundle;
 }
 
 const ARTIFACT = { target: 'jco-test', sha256: 'a'.repeat(64), sizeBytes: 10 };
@@ -101,7 +112,10 @@ describe('verifyBundle', () => {
     const { contentHash } = await stage();
     const first = await run('verifyBundle', { ...ref, contentHash });
     expect(first.fault).toBeUndefined();
-    expect(await run('verifyBundle', { ...ref, contentHash })).toEqual(first);
+    const second = await run('verifyBundle', { ...ref, contentHash });
+    const [firstPin = '', pin = ''] = [first.bundle?.pin, second.bundle?.pin];
+    expect(pin).not.toBe(firstPin);
+    expect(JSON.parse(JSON.stringify(second).replaceAll(pin, firstPin))).toEqual(first);
   });
 
   it('refuses bytes that are not the ones received', async () => {
@@ -109,18 +123,18 @@ describe('verifyBundle', () => {
     const other = `sha256:${'0'.repeat(64)}`;
     const { checks, fault } = await run('verifyBundle', { ...ref, contentHash: other });
     expect(fault?.code).toBe('BUNDLE_CORRUPT');
-    expect(checks.find(({ name }) => name === 'digest')?.result).toBe('failed');
+    expect(checks.find(({ name }) => name === 'hash')?.result).toBe('failed');
   });
 
   it('refuses a required capability that nobody serves, and takes an optional one', async () => {
-    const required = await stage({ capabilities: ['http.fetch'] });
+    const required = await stage({ capabilities: ['events.emit'] });
     const refused = await run('verifyBundle', { ...ref, contentHash: required.contentHash });
     expect(refused.fault?.code).toBe('CAPABILITY_UNAVAILABLE');
     expect(refused.checks.find(({ name }) => name === 'capabilities')).toMatchObject({
       result: 'failed',
       required: true,
     });
-    const optional = await stage({ capabilities: [{ name: 'http.fetch', optional: true }] });
+    const optional = await stage({ capabilities: [{ name: 'events.emit', optional: true }] });
     const taken = await run('verifyBundle', { ...ref, contentHash: optional.contentHash });
     expect(taken.fault).toBeUndefined();
   });
@@ -134,7 +148,9 @@ describe('verifyBundle', () => {
     expect(fault?.code).toBe('MANIFEST_INVALID');
     expect(fault?.message).toMatch(new RegExp(`^manifest.json: ${path} .* this platform does not .* yet`));
     const failed = checks.filter(({ result }) => result === 'failed');
-    expect(failed).toEqual([{ name: 'features', result: 'failed', required: true, detail: fault?.message }]);
+    expect(failed).toMatchObject([
+      { name: 'features', result: 'failed', required: true, detail: fault?.message, issues: [{ path }] },
+    ]);
   });
 
   it('takes what is done of the same, and assets that match the entry', async () => {
@@ -148,7 +164,7 @@ describe('verifyBundle', () => {
     const { contentHash } = await stage({ assets: ['ui/main.js'] });
     const { checks, fault } = await run('verifyBundle', { ...ref, contentHash });
     expect(fault?.message).toContain('ui.entry names "ui/index.html"');
-    expect(checks.find(({ name }) => name === 'files')?.result).toBe('failed');
+    expect(checks.find(({ name }) => name === 'ui-entry')?.result).toBe('failed');
   });
 
   it.each([
@@ -181,53 +197,44 @@ describe('verifyBundle', () => {
 
 describe('promoteBundle', () => {
   it('finds the same objects the second time', async () => {
-    const staged = await stage();
-    await run('promoteBundle', { ...ref, ...staged, steps, checks: [] });
-    await run('promoteBundle', { ...ref, ...staged, steps, checks: [] });
-    expect((await objects.read(keys.bundle(staged.contentHash)))?.size).toBe(staged.sizeBytes);
-    expect(await objects.read(keys.manifest(staged.contentHash))).toBeDefined();
-    expect(await objects.read(keys.component(staged.contentHash))).toBeDefined();
+    const bundle = await verified();
+    await run('promoteBundle', { ...ref, bundle, steps, checks: [] });
+    await run('promoteBundle', { ...ref, bundle, steps, checks: [] });
+    expect((await objects.read(keys.bundle(bundle.contentHash)))?.size).toBe(bundle.sizeBytes);
+    expect((await objects.read(keys.manifest(bundle.contentHash)))?.size).toBe(bundle.manifest.size);
+    expect((await objects.read(keys.component(bundle.contentHash)))?.size).toBe(bundle.component.size);
   });
 
-  it('stores nothing when staging no longer holds the verified bytes', async () => {
-    const verified = await stage({ description: 'verified' });
-    await stage({ description: 'swapped in later' });
-    await expect(run('promoteBundle', { ...ref, ...verified, steps, checks: [] })).rejects.toMatchObject({
-      code: 'BUNDLE_CORRUPT',
-    });
-    expect(await objects.read(keys.bundle(verified.contentHash))).toBeUndefined();
+  it('promotes what was verified, though other bytes are in staging since, and were pinned by a late attempt', async () => {
+    const bundle = await verified();
+    const other = await stage({ description: 'swapped in later' });
+    await run('verifyBundle', { ...ref, contentHash: other.contentHash });
+    await run('promoteBundle', { ...ref, bundle, steps, checks: [] });
+    const promoted = await bytesAt(keys.bundle(bundle.contentHash));
+    expect(sha256Hex(promoted)).toBe(contentHashHex(bundle.contentHash));
+    expect(await objects.read(keys.bundle(other.contentHash))).toBeUndefined();
   });
 });
 
 describe('inspectComponent', () => {
   it('names an import whose capability is not declared, as advice', async () => {
     const { contentHash } = await stage({ capabilities: [] });
-    const { checks } = await run('inspectComponent', { ...ref, contentHash });
+    const { inspect } = await run('verifyBundle', { ...ref, contentHash });
+    const { checks } = await run('inspectComponent', { ...ref, ...(inspect as ComponentToInspect) });
     const advice = checks.find(({ name }) => name === 'imports');
     expect(advice).toMatchObject({ result: 'failed', required: false });
     expect(advice?.detail).toContain('storage.kv');
-  });
-
-  it('refuses bytes that changed since they were verified', async () => {
-    await stage();
-    const other = { ...ref, contentHash: `sha256:${'0'.repeat(64)}` };
-    await expect(run('inspectComponent', other)).rejects.toMatchObject({ code: 'BUNDLE_CORRUPT' });
   });
 });
 
 describe('precompileBundle', () => {
   async function promoted(): Promise<{ contentHash: string; target: string }> {
-    const staged = await stage();
-    await run('promoteBundle', { ...ref, ...staged, steps, checks: [] });
-    return { contentHash: staged.contentHash, target: 'jco-test' };
+    const bundle = await verified();
+    await run('promoteBundle', { ...ref, bundle, steps, checks: [] });
+    return { contentHash: bundle.contentHash, target: 'jco-test' };
   }
   const signatures = async (contentHash: string): Promise<string[]> =>
     readdir(path.join(folder, 'sha256', contentHashHex(contentHash), 'signatures'));
-  const artifactBytes = async (contentHash: string): Promise<Buffer> => {
-    const stored = await objects.read(keys.artifact(contentHash, 'jco-test'));
-    if (!stored) throw new Error('there is no artifact');
-    return buffer(stored.body);
-  };
 
   it('answers the artifact it made before, and makes the same one if the signature was not written', async () => {
     const bundle = await promoted();
@@ -244,7 +251,7 @@ describe('precompileBundle', () => {
     const bundle = await promoted();
     const old = newKey();
     const first = await run('precompileBundle', bundle, activities({ signingKey: old }));
-    const before = await artifactBytes(bundle.contentHash);
+    const before = await bytesAt(keys.artifact(bundle.contentHash, 'jco-test'));
     // Without the component it can be taken over, and not be made again.
     await objects.remove(keys.component(bundle.contentHash));
     const rotated = activities({ previousKeys: [createPublicKey(old)] });
@@ -252,18 +259,16 @@ describe('precompileBundle', () => {
     expect(second.artifact).toMatchObject({ sha256: first.artifact.sha256 });
     expect(second.artifact.keyId).not.toBe(first.artifact.keyId);
     expect(await signatures(bundle.contentHash)).toHaveLength(2);
-    expect(await artifactBytes(bundle.contentHash)).toEqual(before);
+    expect(before.equals(await bytesAt(keys.artifact(bundle.contentHash, 'jco-test')))).toBe(true);
   });
 
   it('takes over nothing that a stranger signed: it signs only if making it again gives the same bytes', async () => {
     const bundle = await promoted();
     const first = await run('precompileBundle', bundle);
     expect((await run('precompileBundle', bundle)).artifact.sha256).toBe(first.artifact.sha256);
-    const bytes = await artifactBytes(bundle.contentHash);
-    await objects.put(
-      keys.artifact(bundle.contentHash, 'jco-test'),
-      Buffer.concat([bytes, Buffer.from('!')]),
-    );
+    const artifact = keys.artifact(bundle.contentHash, 'jco-test');
+    const bytes = await bytesAt(artifact);
+    await objects.put(artifact, Buffer.concat([bytes, Buffer.from('!')]));
     await expect(run('precompileBundle', bundle)).rejects.toMatchObject({ code: 'OBJECT_CONFLICT' });
     expect(await signatures(bundle.contentHash)).toHaveLength(2);
   });
@@ -279,7 +284,7 @@ describe('a version that an earlier release published', () => {
     const component = files.find(({ path: name }) => name === 'entry.wasm')?.bytes ?? new Uint8Array();
     await objects.put(keys.component(contentHash), component);
     const { artifact } = await run('precompileBundle', { contentHash, target: 'jco-test' });
-    await announce(sizeBytes);
+    await seedUpload(database.db, ref, sizeBytes);
     const input = { ...ref, contentHash, sizeBytes, steps, checks: [], artifact };
     expect((await run('registerVersion', input)).version).toBe('1.0.0');
   });
@@ -287,22 +292,20 @@ describe('a version that an earlier release published', () => {
 
 describe('registering', () => {
   it('answers the version it made, and ends the publish once', async () => {
-    const staged = await stage({ version: '1.0.*' });
-    const uploads = createUploadStore(database.db);
-    await receive(staged);
-    expect(await run('openPublish', { ...ref, steps })).toEqual(staged);
-    expect(await run('openPublish', { ...ref, steps })).toEqual(staged);
-    await run('promoteBundle', { ...ref, ...staged, steps, checks: [] });
+    const bundle = await verified({ version: '1.0.*' });
+    const { contentHash, sizeBytes } = bundle;
+    expect(await run('openPublish', { ...ref, steps })).toEqual({ contentHash });
+    await run('promoteBundle', { ...ref, bundle, steps, checks: [] });
     const registering = pendingSteps(PUBLISH_STEPS).map((step) =>
       step.name === 'register' ? { ...step, status: 'running' as const } : step,
     );
-    const input = { ...ref, ...staged, steps: registering, checks: [], artifact: ARTIFACT };
+    const input = { ...ref, contentHash, sizeBytes, steps: registering, checks: [], artifact: ARTIFACT };
     const first = await run('registerVersion', input);
     expect(first.version).toBe('1.0.0');
     expect(await run('registerVersion', input)).toEqual(first);
     const error = { code: 'INTERNAL', message: 'late' } as const;
     await run('endPublish', { ...ref, status: 'failed', error, steps, checks: [] });
-    expect(await uploads.find(ref.tenantId, ref.uploadId)).toMatchObject({
+    expect(await createUploadStore(database.db).find(ref.tenantId, ref.uploadId)).toMatchObject({
       status: 'published',
       versionId: first.versionId,
       steps: expect.arrayContaining([expect.objectContaining({ name: 'register', status: 'done' })]),
@@ -310,14 +313,12 @@ describe('registering', () => {
   });
 
   it('shows in the row that the bundle was promoted and is being precompiled', async () => {
-    const staged = await stage();
+    const bundle = await verified();
     const uploads = createUploadStore(database.db);
-    await receive(staged);
-    await run('openPublish', { ...ref, steps });
     const promoting = steps.map((step) =>
       step.name === 'promote' ? { ...step, status: 'running' as const } : step,
     );
-    await run('promoteBundle', { ...ref, ...staged, steps: promoting, checks: [] });
+    await run('promoteBundle', { ...ref, bundle, steps: promoting, checks: [] });
     expect(await uploads.find(ref.tenantId, ref.uploadId)).toMatchObject({
       status: 'precompiling',
       steps: [{}, { name: 'promote', status: 'done' }, { name: 'precompile', status: 'running' }, {}],
@@ -326,7 +327,7 @@ describe('registering', () => {
 
   it('refuses to open an upload whose bytes have not arrived, and leaves it open for them', async () => {
     const uploads = createUploadStore(database.db);
-    await announce(10);
+    await seedUpload(database.db, ref, 10);
     await expect(run('openPublish', { ...ref, steps })).rejects.toMatchObject({
       code: 'UPLOAD_INCOMPLETE',
     });

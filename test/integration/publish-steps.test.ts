@@ -48,8 +48,8 @@ describe('a publish', () => {
   const row = () => createUploadStore(on.db).find(input.tenantId, input.uploadId);
   /** Bytes in staging, versions, and artifacts that are written down. */
   const left = async (): Promise<number[]> => {
-    const { tenantId, uploadId, contentHash } = input;
-    const staged = await on.objects.read(on.keys.staging(tenantId, uploadId));
+    const { contentHash } = input;
+    const staged = await on.objects.read(on.keys.staging(input));
     await staged?.body[Symbol.asyncIterator]().return?.();
     const versions = await on.db('extension_version').where({ content_hash: contentHash });
     const artifacts = await on.db('extension_artifact').where({ content_hash: contentHash });
@@ -97,7 +97,7 @@ describe('a publish', () => {
   it.each(['endPublish', 'removeStaging'])(
     'of a bundle at fault is rejected, though it is cancelled at %s',
     async (activity) => {
-      input = await on.uploaded({ capabilities: ['http.fetch'] });
+      input = await on.uploaded({ capabilities: ['events.emit'] });
       await cancelAt(on, activity, operation, publish);
       expect(await operation().result()).toMatchObject({ status: 'rejected' });
       expect(await row()).toMatchObject({ status: 'rejected', error: { code: 'CAPABILITY_UNAVAILABLE' } });
@@ -105,9 +105,13 @@ describe('a publish', () => {
     },
   );
 
-  it('whose precompile is cancelled by itself leaves nothing but a row that says so', async () => {
+  it('whose precompile is cancelled by itself leaves nothing but a row that says so, and its story', async () => {
     await cancelAt(on, 'precompileBundle', () => precompileOf(input.contentHash), publish);
-    await failureCode(operation().result());
+    expect(await failureCode(operation().result())).toBe('OPERATION_CANCELLED');
+    expect(await statusOf(operation())).toBe('FAILED');
+    await expect(operation().result()).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('precompile') as unknown },
+    });
     expect(await row()).toMatchObject({ status: 'failed', error: { code: 'OPERATION_CANCELLED' } });
     expect(await left()).toEqual([0, 0, 0]);
   });
@@ -182,6 +186,9 @@ describe('a recompile of all', () => {
     async (activity) => {
       await cancelAt(on, activity, operation, recompile);
       expect(await statusOf(operation())).toBe('CANCELLED');
+      // What was not made because of it has not failed.
+      const progress = { done: 0, failed: 0, failures: [] };
+      expect(await operation().query(recompileProgressQuery)).toMatchObject(progress);
       const begun = count('precompileBundle');
       expect(begun).toBeLessThanOrEqual(PRECOMPILE.includes(activity) ? AT_ONCE : 0);
       expect(await (await recompile()).result()).toMatchObject({ left: 0, failed: 0 });

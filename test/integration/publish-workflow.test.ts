@@ -11,6 +11,7 @@ import {
   fakePublishActivities,
   passed,
   REGISTERED,
+  VERIFIED,
 } from '../support/fake-publish.ts';
 import {
   failureCode,
@@ -59,7 +60,10 @@ describe('a publish', () => {
 
   it('promotes and registers what was verified', async () => {
     await (await beginPublish(client)).result();
-    expect(fakes.inputOf('promoteBundle')).toMatchObject({ contentHash: CONTENT_HASH, sizeBytes: 1000 });
+    const { contentHash, pin } = VERIFIED;
+    expect(fakes.inputOf('verifyBundle')).toMatchObject({ contentHash });
+    expect(fakes.inputOf('inspectComponent')).toMatchObject({ contentHash, pin });
+    expect(fakes.inputOf('promoteBundle')).toMatchObject({ bundle: VERIFIED });
     expect(fakes.inputOf('registerVersion')).toMatchObject({
       contentHash: CONTENT_HASH,
       sizeBytes: 1000,
@@ -113,13 +117,11 @@ describe('a publish', () => {
   });
 });
 
-describe('a publish that cannot be opened', () => {
-  it('tells its caller why and leaves the row and the bytes as they are', async () => {
-    fakes.script({ openPublish: rejecting('UPLOAD_INCOMPLETE') });
-    expect(await failureCode(beginPublish(client))).toBe('UPLOAD_INCOMPLETE');
-    expect(fakes.names()).toEqual(['openPublish']);
-  });
-});
+const BAD: Check = { name: 'component', result: 'failed', required: true, detail: 'no handler' };
+const SKIPPED = expect.objectContaining({ name: 'component', result: 'skipped' }) as unknown;
+const BAD_MANIFEST: Check = { name: 'manifest', result: 'failed', required: true, detail: 'no name' };
+const COMPONENT = { contentHash: CONTENT_HASH, pin: VERIFIED.pin };
+const MANIFEST_FAULT = { code: 'MANIFEST_INVALID', message: 'no name' } as const;
 
 describe('a bundle at fault', () => {
   it('is rejected by the check that failed, and goes no further', async () => {
@@ -133,13 +135,24 @@ describe('a bundle at fault', () => {
     });
     const result = await (await beginPublish(client)).result();
     expect(result.status).toBe('rejected');
-    expect(result.checks).toEqual([passed('archive'), failed]);
+    expect(result.checks).toEqual([passed('archive'), failed, SKIPPED]);
     expect(stepStatuses(result)['verify']).toBe('failed');
     expect(fakes.names()).toEqual(['openPublish', 'verifyBundle', 'endPublish', 'removeStaging']);
     expect(fakes.inputOf('endPublish')).toMatchObject({
       status: 'rejected',
       error: { code: 'MANIFEST_INVALID', message: 'no name' },
     });
+  });
+
+  it.each([
+    ['what else is wrong with the component', () => ({ checks: [BAD], target: 'x', attempts: 1 }), BAD],
+    ['no more if the component cannot be looked at soon', rejecting('COMPONENT_TOOL_CRASHED'), SKIPPED],
+  ])('tells %s', async (_what, inspectComponent, told) => {
+    const verdict = { checks: [BAD_MANIFEST], fault: MANIFEST_FAULT, inspect: COMPONENT, attempts: 1 };
+    fakes.script({ verifyBundle: () => verdict, inspectComponent });
+    const result = await (await beginPublish(client)).result();
+    expect(result.checks).toEqual([BAD_MANIFEST, told]);
+    expect(fakes.inputOf('endPublish')).toMatchObject({ status: 'rejected', error: MANIFEST_FAULT });
   });
 
   it.each([

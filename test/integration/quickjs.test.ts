@@ -87,6 +87,72 @@ describe('a component of QuickJS', () => {
   });
 });
 
+describe('storage-v2 for QuickJS', () => {
+  const USES_ALL = `
+import { logInfo } from 'alga:extension/logging';
+import * as storage from 'alga:extension/storage-v2';
+const value = new TextEncoder().encode('v');
+const tell = (...said) => logInfo(said.map((one) => typeof one + ' ' + String(one)).join(', '));
+export function handler() {
+  tell(storage.put('n', { key: 'a', value, revision: 7n, ttlSeconds: 60 }));
+  tell(...storage.putMany('n', [{ key: 'a', value, revision: 0n }, { key: 'b', value }]));
+  const { revision, expiresAt } = storage.get('n', 'a');
+  tell(revision, expiresAt);
+  tell(...storage.getMany('n', ['a', 'b']).map((entry) => entry?.revision));
+  const page = storage.listEntries('n', 'a', undefined, 1);
+  tell(page.entries[0].revision, page.cursor);
+  storage.delete('n', 'a', 9n);
+  tell(...storage.deleteMany('n', ['a', 'b']));
+  tell(storage.increment('n', 'c', -2n, { initial: 40n, ttlSeconds: 60 }), storage.increment('n', 'c', 1n));
+  try { storage.increment('n', 'c', 2n ** 60n); } catch (error) { tell(error.name); }
+  return { status: 200, headers: [] };
+}
+`;
+  const entry = { key: 'a', value: Buffer.from('v'), revision: 9n, expiresAt: 1_800_000_000_000n };
+  const ANSWERS: Record<string, WitValue> = {
+    put: 8n,
+    'put-many': [1n, 2n],
+    get: entry,
+    'get-many': [entry, undefined],
+    'list-entries': { entries: [entry], cursor: 'a' },
+    delete: undefined,
+    'delete-many': [true, false],
+    increment: 38n,
+  };
+
+  it('takes and gives bigints, as with every other engine, and refuses what would be rounded', async () => {
+    const component = await quickJsComponent(USES_ALL);
+    const own = `sha256:${'3'.repeat(64)}`;
+    await engine.load({
+      ...(await precompileComponent(component, { memoryMb: 32, timeoutMs: 60_000 })),
+      contentHash: own,
+    });
+    const [logged, asked]: [WitValue[], Record<string, WitValue[]>] = [[], {}];
+    const host = fakeHost({
+      call: (interfaceName, functionName, args) => {
+        if (interfaceName === 'logging') logged.push(args[0]);
+        else asked[functionName] ??= [...args];
+        return { ok: ANSWERS[functionName] };
+      },
+    });
+    expect(await run('/', host, 20_000, own)).toMatchObject({ ok: true, response: { status: 200 } });
+    expect(logged).toEqual([
+      'bigint 8',
+      'bigint 1, bigint 2',
+      'bigint 9, bigint 1800000000000',
+      'bigint 9, undefined undefined',
+      'bigint 9, string a',
+      'boolean true, boolean false',
+      'bigint 38, bigint 38',
+      'string RangeError',
+    ]);
+    expect(asked['put']).toMatchObject(['n', { key: 'a', revision: 7n, ttlSeconds: 60 }]);
+    expect(asked['put-many']).toMatchObject(['n', [{ revision: 0n }, { revision: undefined }]]);
+    expect(asked['delete']).toEqual(['n', 'a', 9n]);
+    expect(asked['increment']).toEqual(['n', 'c', -2n, { initial: 40n, ttlSeconds: 60 }]);
+  });
+});
+
 describe('a component of QuickJS as its toolchain makes it when nothing is said', () => {
   /** With a runtime that imports what asynchronous functions call, though the world has none. */
   async function byDefault(source: string): Promise<Uint8Array> {

@@ -1,17 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { claimPublisher, createPublisherStore, type PublisherStore } from '../../platform/db/publishers.ts';
 import { createRegistryStore, type RegistryStore } from '../../platform/db/registry.ts';
+import { eventually } from '../support/eventually.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { registrationOf, seedManifest, seedTenant, seedVersion } from '../support/seed.ts';
 
 let database: TestDatabase;
 let registry: RegistryStore;
+let publishers: PublisherStore;
 beforeAll(async () => {
   database = await createTestDatabase('registry');
   registry = createRegistryStore(database.db);
+  publishers = createPublisherStore(database.db);
 });
 afterAll(() => database.drop());
 
+const failureOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (err: unknown) => err,
+  );
 const named = (name: string, more: Record<string, unknown> = {}) =>
   seedManifest({ name, publisher: `Publisher of ${name}`, ...more });
 
@@ -123,6 +132,59 @@ describe('registering a version', () => {
     }
   });
 
+  it('follows the publisher to another tenant, and answers a repeat what it made before', async () => {
+    const [owner, next] = [await seedTenant(database.db), await seedTenant(database.db)];
+    const first = registrationOf(owner, named('given'));
+    const made = await registry.register(first);
+    const slug = 'publisher-of-given';
+    await publishers.transfer({ slug, tenantId: next, reason: 'sold', requestedBy: 'operator' });
+    const more = named('given', { version: '2.0.0' });
+    await expect(registry.register(registrationOf(owner, more))).rejects.toMatchObject({
+      code: 'PUBLISHER_NOT_YOURS',
+    });
+    expect(await registry.register(first)).toEqual(made);
+    await registry.register(registrationOf(next, more));
+    expect(await registry.publishedVersions(made.extensionId)).toEqual(['1.0.0', '2.0.0']);
+  });
+
+  it('is before a transfer or refused, never both: whichever comes second waits for the first', async () => {
+    const [owner, next] = [await seedTenant(database.db), await seedTenant(database.db)];
+    await registry.register(registrationOf(owner, named('held')));
+    const slug = 'publisher-of-held';
+    const transfer = () =>
+      publishers.transfer({ slug, tenantId: next, reason: 'sold', requestedBy: 'operator' });
+    const waiting = () =>
+      eventually(async () => {
+        const { rows } = await database.db.raw<{ rows: unknown[] }>(
+          `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        );
+        expect(rows).toHaveLength(1);
+      });
+
+    // A publish has claimed it, and has not ended.
+    let moved = false;
+    const { moving } = await database.db.transaction(async (trx) => {
+      await claimPublisher(trx, owner, 'Publisher of held');
+      const transferring = transfer().then(() => (moved = true));
+      await waiting();
+      expect(moved).toBe(false);
+      return { moving: transferring };
+    });
+    await moving;
+    expect(await publishers.find(slug)).toMatchObject({ tenantId: next });
+
+    // A transfer is under way, and has not ended.
+    const { attempt } = await database.db.transaction(async (trx) => {
+      await trx('extension_publisher').where({ slug }).update({ tenant_id: owner });
+      const registering = failureOf(
+        registry.register(registrationOf(next, named('held', { version: '2.0.0' }))),
+      );
+      await waiting();
+      return { attempt: registering };
+    });
+    expect(await attempt).toMatchObject({ code: 'PUBLISHER_NOT_YOURS' });
+  });
+
   it('refuses a new publisher whose slug loses letters, and lets one go on that has such a name', async () => {
     const tenantId = await seedTenant(database.db);
     const refused = named('lossy', { publisher: 'Grün' });
@@ -155,6 +217,20 @@ describe('registering a version', () => {
     expect((await publish('1.2.*')).version).toBe('1.2.1');
     await publish('1.2.7');
     expect((await publish('1.2.*')).version).toBe('1.2.8');
+  });
+
+  it('gives each of twenty wildcards at once a patch of its own, though all have the same bytes', async () => {
+    const tenantId = await seedTenant(database.db);
+    const manifest = named('rushed', { version: '1.2.*' });
+    const { contentHash } = registrationOf(tenantId, manifest);
+    const publishes = Array.from({ length: 20 }, () =>
+      registry.register({ ...registrationOf(tenantId, manifest), contentHash }),
+    );
+    const versions = (await Promise.all(publishes)).map((made) => made.version);
+    expect(versions.toSorted()).toEqual(Array.from({ length: 20 }, (_none, at) => `1.2.${at}`).toSorted());
+    const last = await registry.findExtension('publisher-of-rushed.rushed');
+    const version = await registry.findVersion(last?.extensionId ?? '', '1.2.19');
+    expect(version).toMatchObject({ contentHash, manifest: { version: '1.2.19' } });
   });
 });
 

@@ -84,3 +84,28 @@ describe('an extension of a tenant', () => {
     expect((await call).head.error?.code).toBe('GUEST_TIMEOUT');
   });
 });
+
+describe('a tenant whose version is called', () => {
+  it('has another one warmed, and probed, on a runner that idle processes of others fill', async () => {
+    const full = await startRunner('auto', { SANDBOX_MAX: '3', SANDBOX_TENANT_MAX: '2' });
+    try {
+      await full.publish(hello);
+      const [next = ''] = await full.publishCopies(hello, 1);
+      const tenants = ['0a', '0b', '0c'].map((end) => TENANT.replace(/0a$/, end));
+      for (const tenantId of tenants)
+        await full.execute({ tenantId, contentHash: hello.contentHash, url: '/' });
+      expect(await full.warm(TENANT, next)).toMatchObject({ status: 200 });
+      const probe = (contentHash: string, trigger: 'probe' | 'http'): Promise<Execution> =>
+        full.execute({
+          ...{ contentHash, url: '/echo', method: 'POST', body: Buffer.from('hi') },
+          form: (request) => ({ ...request, context: { ...request.context, trigger } }),
+        });
+      expect(await probe(next, 'probe')).toMatchObject({ head: { status: 200 }, body: 'hi' });
+      expect(await probe(hello.contentHash, 'http')).toMatchObject({ head: { status: 200 }, body: 'hi' });
+      const metrics = await full.metrics();
+      expect(metrics['alga_runner_sandbox_ends_total{reason="reclaimed"}']).toBe(1);
+    } finally {
+      await full.close();
+    }
+  });
+});

@@ -1,19 +1,15 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createSingleRunner, type Runners } from '../../api/execution/runners.ts';
-import { ARTIFACT_TARGET } from '../../core/artifact-target.ts';
+import { createRunners, type Runners } from '../../api/execution/runners.ts';
 import { SecretValue } from '../../core/secret-value.ts';
-import { packArtifact, type PrecompiledArtifact } from '../../platform/component/artifact.ts';
-import { signArtifact, statementDigest } from '../../platform/component/artifact-signature.ts';
+import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
 import { createLogger } from '../../platform/logger.ts';
-import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
-import { createObjectKeys } from '../../platform/objects/keys.ts';
 import { precompiledComponent } from '../support/components.ts';
+import { storeArtifact } from '../support/stored-artifact.ts';
 import { becomePreviousRelease } from '../support/previous-release.ts';
 import { startRunnerProcess, type RunnerProcess } from '../support/runner-process.ts';
 import { installSample, problem, RUNNER_CREDENTIAL, startApi, type TestApi } from '../support/start-api.ts';
 
-const KEYS = createObjectKeys('sha256/');
 const CALLS = 20;
 /** Of `hello`, without the rest that the tests of a platform need; far fewer units than one of its calls takes. */
 const TOO_LITTLE_FUEL = 100;
@@ -68,14 +64,14 @@ describe('two runners of different releases beside each other', () => {
     // How the first release knows a gateway's token.
     const { publicKey } = keyPairOf(api.tokenKey);
     processes.push(
-      await startRunnerProcess({ ...env, EXECUTION_TOKEN_PUBLIC_KEY: publicKey }, 'first'),
+      await startRunnerProcess({ ...env, EXECUTION_TOKEN_PUBLIC_KEY: publicKey }, { release: 'first' }),
       await startRunnerProcess(env),
     );
     for (const [at, { tenantId }] of [older, newer].entries()) {
       const baseUrl = processes[at]?.url ?? '';
       runnerOf.set(
         tenantId,
-        createSingleRunner({ baseUrl, serviceToken: new SecretValue('service') }, logger),
+        createRunners([{ baseUrl, isName: false, serviceToken: new SecretValue('service') }], logger),
       );
     }
   }, 180_000);
@@ -86,14 +82,9 @@ describe('two runners of different releases beside each other', () => {
 
   /** Installs the guest; answers where its endpoints are. */
   async function install({ tenantId }: Tenant, limits: Record<string, number> = {}): Promise<string> {
-    const manifest = { ...MANIFEST, limits: { timeoutMs: 5_000, memoryMb: 64, ...limits } };
+    const manifest = { ...MANIFEST, limits: { timeoutMs: 60_000, memoryMb: 64, ...limits } };
     const { extensionId, contentHash } = await installSample(api, tenantId, manifest);
-    const { bytes, sha256 } = await packArtifact({ ...guest, contentHash, target: ARTIFACT_TARGET });
-    const facts = { contentHash, target: ARTIFACT_TARGET, sha256 };
-    const { keyId, envelope } = signArtifact(signing.privateKey, facts);
-    const objects = createFolderObjectStore({ folder: api.objectsFolder });
-    await objects.put(KEYS.artifact(contentHash, ARTIFACT_TARGET), bytes);
-    await objects.put(KEYS.signature(contentHash, statementDigest(facts, keyId)), Buffer.from(envelope));
+    await storeArtifact(api.objectsFolder, { ...guest, contentHash }, signing.privateKey);
     if (tenantId === older.tenantId) {
       await becomePreviousRelease(api.objectsFolder, contentHash, keyPairOf(signing.privateKey));
     }

@@ -81,13 +81,21 @@ describe('the runner', () => {
         'context.read',
         'config.read',
         'log.emit',
+        'metrics.emit',
         'user.read',
         'secrets.get',
         'instance.shared',
+        'headers.read',
         'storage.kv',
+        'http.fetch',
+        'ui.proxy',
+        'scheduler.manage',
+        'client.read',
+        'service.read',
+        'invoice.manual.create',
       ],
     });
-    const form = (request: ExecuteRequest) => ({ ...request, providers: ['cap:http.fetch'] });
+    const form = (request: ExecuteRequest) => ({ ...request, providers: ['cap:events.emit'] });
     const { httpStatus, head } = await runner.execute({ contentHash: hello.contentHash, form });
     expect([httpStatus, head.code]).toEqual([400, 'INPUT_INVALID']);
   });
@@ -149,7 +157,7 @@ describe('the runner', () => {
     ['/no-response', ['GUEST_ERROR']],
     ['/big', ['GUEST_RESPONSE_TOO_LARGE']],
   ])('contains %s and serves the next call', async (url, codes) => {
-    const { httpStatus, head, body } = await misbehave(url, { limits: { timeout_ms: 5_000 } });
+    const { httpStatus, head, body } = await misbehave(url, { limits: { timeout_ms: 30_000 } });
     expect(httpStatus).toBe(200);
     expect(codes).toContain(head.error?.code);
     expect(body).toBe('');

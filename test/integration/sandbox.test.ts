@@ -19,7 +19,7 @@ const logger = createLogger({ level: 'silent', process: 'runner' });
 
 const isolations = await testedIsolations();
 
-const LIMITS = { timeoutMs: 30_000, memoryMb: 64 };
+const LIMITS = { timeoutMs: 100_000, memoryMb: 64 };
 
 /** Has a memory, and exports two functions of type () -> i32: `valid` answers 200, `invalid` an f32. */
 const HALF_VALID = Buffer.concat([
@@ -101,7 +101,7 @@ describe.each(isolations)('a sandbox (%s)', (isolation) => {
     await sandbox.run(job('/storage')); // the first one of a kind takes more
     const waiting = sandbox.run(job('/storage', { onCall }));
     // Fuel ends it, not the clock: however busy the machine is, it computes as much.
-    const loop = await sandbox.run(job('/loop', { limits: { ...LIMITS, timeoutMs: 30_000, fuel: 3e8 } }));
+    const loop = await sandbox.run(job('/loop', { limits: { ...LIMITS, fuel: 1e8 } }));
     looped.resolve(undefined);
     const waited = await waiting;
     expect([loop, waited]).toMatchObject([{ ok: false, code: 'GUEST_OUT_OF_FUEL' }, { ok: true }]);

@@ -6,12 +6,13 @@ import { openDatabase } from '../../platform/db/database.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import {
   createStorageRecordStore,
-  STORAGE_LIMITS,
   type StorageCaller,
   type StorageRecordStore,
 } from '../../platform/db/storage-records.ts';
+import { STORAGE_LIMITS } from '../../platform/db/storage-limits.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { openInput, seedExecution, seedTenant, seedVersion } from '../support/seed.ts';
+import { seedExecution } from '../support/seed.ts';
+import { seedStorageOwner } from '../support/storage-site.ts';
 
 let database: TestDatabase;
 let records: StorageRecordStore;
@@ -23,15 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 beforeEach(async () => {
-  const { db } = database;
-  const tenantId = await seedTenant(db);
-  const { extensionId, versionId } = await seedVersion(db, tenantId, { publisher: tenantId });
-  const installId = randomUUID();
-  const install = { installId, extensionId, versionId };
-  const operations = createInstallOperationStore(db);
-  await operations.open(tenantId, openInput(install));
-  await operations.grant(tenantId, installId, [{ capability: 'storage.kv', scope: {} }], 't');
-  owner = { tenantId, installId, versionId, executionId: await seedExecution(db, tenantId, install) };
+  owner = await seedStorageOwner(database.db);
 });
 
 const value = (text: string): Buffer => Buffer.from(text);

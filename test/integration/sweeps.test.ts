@@ -262,7 +262,8 @@ describe('uploads', () => {
       objects: sweeper.objects,
       keys: sweeper.keys,
     });
-    const open = () => activities.openPublish({ tenantId, uploadId, steps: pendingSteps(PUBLISH_STEPS) });
+    const ref = { tenantId, uploadId, requestedBy: 'key' };
+    const open = () => activities.openPublish({ ...ref, steps: pendingSteps(PUBLISH_STEPS) });
     sweeper.afterLook = async () => {
       await open();
     };
@@ -281,17 +282,18 @@ describe('uploads', () => {
   it('that are over leave no bytes in staging, nor does a write that was cut off; those that are open keep theirs', async () => {
     const [open, aborted] = [await upload(), await upload()];
     await uploads().abort(tenantId, aborted);
-    const staged = [open, aborted, randomUUID()].map((id) => sweeper.keys.staging(tenantId, id));
-    for (const key of [...staged, sweeper.keys.staging(tenantId, 'young')])
-      await sweeper.objects.put(key, new Uint8Array(1));
-    const partial = path.join(sweeper.folder, 'staging', tenantId, `.${open}.partial`);
+    const stagingOf = (uploadId: string) => sweeper.keys.staging({ tenantId, uploadId, requestedBy: 'key' });
+    const staged = [open, aborted, randomUUID()].map(stagingOf);
+    const young = randomUUID();
+    for (const key of [...staged, stagingOf(young)]) await sweeper.objects.put(key, new Uint8Array(1));
+    const folder = path.dirname(path.join(sweeper.folder, stagingOf(open)));
+    const partial = path.join(folder, `.${open}.partial`);
     await writeFile(partial, 'x');
     for (const file of [...staged.map((key) => path.join(sweeper.folder, key)), partial]) {
       await utimes(file, ago(2 * HOUR_MS), ago(2 * HOUR_MS));
     }
+    await utimes(partial, ago(27 * HOUR_MS), ago(27 * HOUR_MS)); // an upload in parts may take a day
     expect(await sweeper.sweepThrice('sweepObjects')).toEqual([3, 3, 0]);
-    expect((await readdir(path.join(sweeper.folder, 'staging', tenantId))).sort()).toEqual(
-      [open, 'young'].sort(),
-    );
+    expect((await readdir(folder)).sort()).toEqual([open, young].sort());
   });
 });

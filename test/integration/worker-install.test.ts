@@ -8,8 +8,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { createInstallDraftStore } from '../../platform/db/install-drafts.ts';
 import { createInstallStore, type Install } from '../../platform/db/installs.ts';
 import { buildWorkflows } from '../../scripts/build-workflows.ts';
+import { freePort } from '../../starter/ports.ts';
 import type { InstallExtensionInput } from '../../workflows/messages.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 import { beginInstall } from '../support/fake-install.ts';
 import { seedTenant, seedVersion } from '../support/seed.ts';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
@@ -68,8 +70,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-function start(): WorkerProcess {
-  const worker = startWorkerProcess(environment);
+function start(more: Readonly<Record<string, string>> = {}): WorkerProcess {
+  const worker = startWorkerProcess({ ...environment, ...more });
   running.add(worker);
   return worker;
 }
@@ -111,6 +113,24 @@ async function draftsOf({ tenantId }: InstallExtensionInput): Promise<number> {
 }
 
 describe('a worker as a process', () => {
+  it('says that it is ready while it takes tasks, and no longer once it stops', async () => {
+    const port = await freePort();
+    const worker = start({ WORKER_HEALTH_PORT: String(port) });
+    const ask = async (path: string): Promise<number> =>
+      (await fetch(`http://127.0.0.1:${port}${path}`)).status;
+    await eventually(async () => expect(await ask('/readyz')).toBe(200));
+    expect(await ask('/healthz')).toBe(200);
+    expect(await ask('/')).toBe(404);
+    const warming = Promise.withResolvers<undefined>();
+    answer = () => warming.resolve(undefined); // and never answers, so the worker has something to end
+    await beginInstall(temporal.client, await prepare());
+    await warming.promise;
+    const stopped = worker.stop();
+    await eventually(async () => expect(await ask('/readyz')).toBe(503));
+    expect(await ask('/healthz')).toBe(200);
+    expect(await stopped).toBe(0);
+  });
+
   it('installs: the version serves, with its grants and settings, and the draft is gone', async () => {
     start();
     answer = healthy;

@@ -4,14 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createWorkflowStarter } from '../../api/workflow-starter.ts';
-import { publishWorkflowId } from '../../core/ids.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
 import { createHttpServer } from '../../platform/http/http-server.ts';
-import type { publishBundle } from '../../workflows/publish-bundle.ts';
 import { buildWorkflows } from '../../scripts/build-workflows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
+import { beginPublish, publishInput } from '../support/fake-publish.ts';
 import { seedTenant, seedUpload } from '../support/seed.ts';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
 import { createTestNamespace, TEST_CODEC_KEY, type TestNamespace } from '../support/workflow-environment.ts';
@@ -43,6 +41,19 @@ async function startSlowStore(): Promise<SlowStore> {
   const send = (res: ServerResponse): void =>
     void res.setHeader('content-length', NO_BUNDLE.length).end(NO_BUNDLE);
   const server = createHttpServer((req, res) => {
+    const xml = (answer: string): void => void res.setHeader('content-type', 'application/xml').end(answer);
+    if (req.headers['x-amz-copy-source'] !== undefined) {
+      xml('<CopyObjectResult><ETag>"etag"</ETag></CopyObjectResult>');
+      return;
+    }
+    if (req.url?.includes('list-type=2')) {
+      xml('<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>');
+      return;
+    }
+    if (/[?&]uploads=/.test(req.url ?? '')) {
+      xml('<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>');
+      return;
+    }
     if (req.method !== 'GET') {
       res.statusCode = 204;
       res.end();
@@ -85,6 +96,7 @@ beforeAll(async () => {
     WORKER_GATEWAY_TOKEN: 'unused',
     WORKFLOW_BUNDLE: file,
   });
+  await eventually(() => expect(worker.output()).toContain('RUNNING'));
 });
 
 afterAll(async () => {
@@ -101,8 +113,7 @@ async function publish(tenantId: string) {
   const uploadId = randomUUID();
   await seedUpload(database.db, { tenantId, uploadId }, NO_BUNDLE.length);
   await uploads.markReceived(tenantId, uploadId, { size: NO_BUNDLE.length, sha256: '0'.repeat(64) });
-  await createWorkflowStarter(temporal.client).startPublish({ tenantId, uploadId, requestedBy: 'key' });
-  const handle = temporal.client.workflow.getHandle<typeof publishBundle>(publishWorkflowId(uploadId));
+  const handle = await beginPublish(temporal.client, publishInput({ tenantId, uploadId }));
   await eventually(async () => expect((await handle.describe()).raw.pendingActivities).toHaveLength(1));
   return { uploadId, handle };
 }

@@ -68,9 +68,9 @@ describe('an install', () => {
     expect(await described.staticSummary()).toBe(`Install alga.hello 1.2.3 for tenant ${input.tenantId}`);
     expect(await summariesOf(installOf(input))).toEqual([
       'Write the row of the install',
+      'Load the version into a runner and instantiate it',
       'Grant storage.kv in notes, secrets.get',
       'Apply config and secrets',
-      'Load the version into a runner and instantiate it',
       'Ask GET /health',
       'Let the version serve',
     ]);

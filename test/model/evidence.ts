@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { TemporalConnection } from '../../platform/temporal/client.ts';
 import { runningWorkflows, type RunningWorkflow } from '../storm/temporal.ts';
-import type { TestPlatform } from '../support/platform.ts';
+import type { RunningPlatform } from '../support/platform.ts';
 
 /** An install with the ids of the versions that the rows around it belong to. */
 export interface InstallEvidence {
@@ -53,7 +53,7 @@ const INSTALLS = `
    where i.tenant_id = any($1)`;
 
 export async function gatherEvidence(
-  platform: TestPlatform,
+  platform: RunningPlatform,
   temporal: TemporalConnection,
   tenants: readonly string[],
 ): Promise<ModelEvidence> {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createWriteStream, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { LIFECYCLE_TASK_QUEUE } from '../../core/ids.ts';
-import { workerPolls } from '../../starter/services/temporal-server.ts';
+import { watchPolls } from '../../starter/services/temporal-server.ts';
 import { waitFor } from '../../starter/wait-for.ts';
 import type { TestPlatform } from '../support/platform.ts';
 
@@ -50,11 +50,9 @@ export async function startFaultyWorkers(
     });
   }
   for (let at = 0; at < count; at += 1) start(at);
-  const polls = (): Promise<boolean[]> =>
-    Promise.all(
-      children.map(({ pid = 0 }) => workerPolls(platform.local.temporal, LIFECYCLE_TASK_QUEUE, pid)),
-    );
-  if (!(await waitFor(async () => (await polls()).every(Boolean), READY_WITHIN_MS, 100))) {
+  const { ready } = watchPolls(platform.local.temporal, LIFECYCLE_TASK_QUEUE, 'activity');
+  const poll = (): Promise<boolean[]> => Promise.all(children.map(({ pid = 0 }) => ready(pid)));
+  if (!(await waitFor(async () => (await poll()).every(Boolean), READY_WITHIN_MS, 100))) {
     throw new Error(`the workers take no tasks; see ${logs}`);
   }
 

@@ -1,5 +1,5 @@
 import { bundleOf, expectStatus, publish } from '../support/extensions.ts';
-import type { TestPlatform } from '../support/platform.ts';
+import type { RunningPlatform } from '../support/platform.ts';
 import { VERSIONS } from './deeds.ts';
 
 type Version = (typeof VERSIONS)[keyof typeof VERSIONS];
@@ -33,7 +33,7 @@ const MANIFESTS: Record<Version, object> = {
 
 /** Publishes versions of an extension of our own publisher, by `publisher.name`, for all tenants. */
 export async function publishVersions(
-  platform: TestPlatform,
+  platform: RunningPlatform,
   extension: string,
   versions: readonly Version[] = Object.values(VERSIONS),
 ): Promise<void> {

@@ -4,7 +4,10 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import type { PublisherActivities } from '../../activities/publishers.ts';
 import type { SweepActivities } from '../../activities/sweeps.ts';
+import type { SignatureActivities } from '../../activities/signatures.ts';
+import type { JudgedPage, TrustActivities } from '../../activities/trust.ts';
 import { createWorkflowStarter } from '../../api/workflow-starter.ts';
 import { PlatformError } from '../../core/errors.ts';
 import {
@@ -15,7 +18,10 @@ import {
   purgeWorkflowId,
   settingsWorkflowId,
 } from '../../core/ids.ts';
+import type { InstallPlace } from '../../platform/db/version-trust.ts';
+import { createJudging } from '../../platform/temporal/judging.ts';
 import { startRecompile } from '../../platform/temporal/start-recompile.ts';
+import type { adoptTrustBundle } from '../../workflows/adopt-trust-bundle.ts';
 import type { housekeeping } from '../../workflows/housekeeping.ts';
 import { consentUpdate, settingsUpdate } from '../../workflows/messages.ts';
 import {
@@ -51,6 +57,7 @@ interface Recordable {
 }
 
 const SWEEPS = [
+  'sweepTrust',
   'sweepInstalls',
   'sweepVersions',
   'sweepPublishes',
@@ -59,7 +66,40 @@ const SWEEPS = [
   'sweepDrafts',
   'sweepExecutions',
   'sweepApiKeys',
+  'sweepRecords',
 ] as const satisfies readonly (keyof SweepActivities)[];
+
+/** Two pages of versions to judge, the first of which has installs to tell. */
+const PAGES: readonly JudgedPage[] = [
+  { revision: 2, judged: 2, quarantined: [randomUUID()], released: [randomUUID()], left: 1 },
+  { revision: 2, judged: 1, quarantined: [], released: [], left: 0 },
+];
+let pages = PAGES;
+const trusting: Record<
+  keyof (TrustActivities & SignatureActivities & PublisherActivities),
+  (input: never) => Promise<unknown>
+> = {
+  ...{
+    addTrustKey: done,
+    addSignature: done,
+    revokeTrustKey: done,
+    adoptTrustBundle: done,
+    revokeVersion: done,
+  },
+  ...{ reportTrust: done, transferPublisher: done },
+  judgeVersions: () => {
+    const [page, ...more] = pages;
+    pages = more;
+    return Promise.resolve(page);
+  },
+  tellInstalls: ({ after }: { after?: InstallPlace }) =>
+    Promise.resolve(
+      after ? { told: 0 } : { told: 1, after: { tenantId: randomUUID(), installId: randomUUID() } },
+    ),
+};
+function done(): Promise<void> {
+  return Promise.resolve();
+}
 
 const install = fakeInstallActivities();
 const lifecycle = fakeLifecycleActivities();
@@ -70,6 +110,7 @@ const environment = await startWorkflowEnvironment({
   ...lifecycle.activities,
   ...changes.activities,
   ...publish.activities,
+  ...trusting,
   ...Object.fromEntries(SWEEPS.map((name) => [name, () => Promise.resolve({ count: 1 })])),
   ...Object.fromEntries(
     ['hastenPurge', 'purgeExecutions', 'purgeRecords', 'finishPurge'].map((name) => [
@@ -88,6 +129,7 @@ async function record(name: string, run: (client: Client) => Promise<Recordable>
   lifecycle.reset();
   changes.reset();
   publish.reset();
+  pages = PAGES;
   const handle = await run(client);
   await handle.result().catch(() => undefined); // a failed workflow's history is what some scenarios are about
   const file = path.join(FOLDER, `${name}-${version ?? ''}.json`);
@@ -188,6 +230,50 @@ try {
     lifecycle.script({ probeInstall: failedProbe });
     return beginOperation(on, 'enable', installInput());
   });
+  const keyId = `sha256:${'ab'.repeat(32)}`;
+  const key = { keyId, publicKey: '', publishers: ['*'], state: 'active' } as const;
+  for (const kind of ['trust-key', 'revoke-key'] as const) {
+    await record(`${kind}-done`, async (on) => {
+      const change = { kind, id: keyId, input: { key, requestedBy: 'key:operator' } };
+      return on.workflow.getHandle((await createWorkflowStarter(on).changeTrust(change)).workflowId);
+    });
+  }
+  await record('revoke-version-done', async (on) => {
+    const versionId = randomUUID();
+    const input = { versionId, reason: 'it steals', requestedBy: 'key:operator' };
+    const change = { kind: 'revoke-version', id: versionId, input } as const;
+    return on.workflow.getHandle((await createWorkflowStarter(on).changeTrust(change)).workflowId);
+  });
+  await record('sign-version-done', async (on) => {
+    const [tenantId, versionId] = [randomUUID(), randomUUID()];
+    const envelope = { payloadType: '', payload: '', signatures: [] };
+    const input = { tenantId, versionId, contentHash: CONTENT_HASH, envelope, requestedBy: 'key:publisher' };
+    const change = { kind: 'sign-version', id: `${versionId}:00`, input } as const;
+    return on.workflow.getHandle((await createWorkflowStarter(on).changeTrust(change)).workflowId);
+  });
+  await record('judge-published-done', async (on) => {
+    await createJudging(on).begin();
+    return on.workflow.getHandle('judge-published');
+  });
+  await record('transfer-publisher-done', async (on) => {
+    const input = { slug: 'acme', tenantId: randomUUID(), reason: 'sold', requestedBy: 'key:operator' };
+    const change = { kind: 'transfer-publisher', id: 'acme', input } as const;
+    return on.workflow.getHandle((await createWorkflowStarter(on).changeTrust(change)).workflowId);
+  });
+  const judging = { versions: 50, quarantined: 1, released: 0, installs: 1, left: 3 };
+  const telling = { versionIds: [randomUUID()] };
+  for (const [name, pass] of [
+    ['done', undefined],
+    ['goes-on', { progress: judging, revision: 2, telling }],
+  ] as const) {
+    await record(`adopt-trust-bundle-${name}`, (on) =>
+      on.workflow.start<typeof adoptTrustBundle>('adoptTrustBundle', {
+        workflowId: `adopt-trust-bundle:${name}`,
+        taskQueue: LIFECYCLE_TASK_QUEUE,
+        args: [{ digest: null, ...(pass && { pass }) }],
+      }),
+    );
+  }
   await record('housekeeping-done', (on) =>
     on.workflow.start<typeof housekeeping>('housekeeping', {
       workflowId: `housekeeping-${randomUUID()}`,

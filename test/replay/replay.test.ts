@@ -51,6 +51,14 @@ describe('recorded histories', () => {
       'uninstall-install-done',
       'restore-install-done',
       'purge-install-purged',
+      'trust-key-done',
+      'revoke-key-done',
+      'revoke-version-done',
+      'sign-version-done',
+      'judge-published-done',
+      'transfer-publisher-done',
+      'adopt-trust-bundle-done',
+      'adopt-trust-bundle-goes-on',
       'housekeeping-done',
     ]) {
       expect(files.some((file) => file.startsWith(name))).toBe(true);

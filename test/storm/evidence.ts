@@ -1,11 +1,11 @@
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
 import { SecretValue } from '../../core/secret-value.ts';
 import { openSecret } from '../../platform/secrets/open-secret.ts';
 import type { TemporalConnection } from '../../platform/temporal/client.ts';
 import { gatherEvidence as gatherModelEvidence, type ModelEvidence } from '../model/evidence.ts';
-import type { TestPlatform } from '../support/platform.ts';
+import type { RunningPlatform } from '../support/platform.ts';
 import type { Disturbed } from './disturb.ts';
 import { readProcesses, descendantsOf, openFilesOf, type ProcessEntry } from './process-table.ts';
 import type { Sent } from './record.ts';
@@ -101,7 +101,7 @@ export interface Evidence {
 }
 
 export interface EvidenceOptions {
-  platform: TestPlatform;
+  platform: RunningPlatform;
   temporal: TemporalConnection;
   sent: readonly Sent[];
   disturbed: readonly Disturbed[];
@@ -114,7 +114,7 @@ export async function gatherEvidence(options: EvidenceOptions): Promise<Evidence
   const { platform, temporal, sent, ...given } = options;
   const ofLed = sent.filter(isLed);
   const tenants = [...new Set(ofLed.map(({ tenantId }) => tenantId))];
-  const { dataDir } = platform.starter;
+  const { dataDir } = platform;
   const db = new pg.Client({ connectionString: platform.local.databaseUrl });
   await db.connect();
   const all = async <Row extends object>(sql: string): Promise<Row[]> => (await db.query<Row>(sql)).rows;
@@ -174,7 +174,9 @@ function isLed({ about }: Sent): boolean {
 }
 
 function stagedIn(objects: string): Evidence['staged'] {
-  return readdirSync(path.join(objects, 'staging'), { recursive: true, withFileTypes: true })
+  const staging = path.join(objects, 'staging');
+  if (!existsSync(staging)) return []; // a store may remove a folder with what was last in it
+  return readdirSync(staging, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) => {
       const file = path.join(parentPath, name);

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { startContainers } from '../containers/container-platform.ts';
 import { startPlatform } from '../support/platform.ts';
 import { printReport } from './report.ts';
 import { storm } from './storm.ts';
@@ -15,6 +16,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '120' },
     /** Longest wait between rounds for the platform to work again: the shorter, the fiercer. */
     recover: { type: 'string', default: '12' },
+    /** The platform of `docker compose up`, in place of that of `npm start`; as root. */
+    containers: { type: 'boolean', default: false },
   },
 });
 const { seconds, recover } = z
@@ -25,7 +28,7 @@ const log = (line: string): void => console.log(`${new Date().toISOString()} ${l
 const folder = mkdtempSync(path.join(os.tmpdir(), 'alga-storm-'));
 const recordFile = path.join(folder, `requests-${values.seed}.jsonl`);
 log('starting a platform');
-const platform = await startPlatform();
+const platform = await (values.containers ? startContainers() : startPlatform());
 let failed = true;
 try {
   const report = await storm({
@@ -41,10 +44,7 @@ try {
   failed = report.findings.some(({ violations }) => violations.length > 0);
 } finally {
   console.log(`\nseed ${values.seed}; every request with its answer, and every disturbance: ${folder}`);
-  if (failed) {
-    platform.starter.signal('SIGTERM');
-    await platform.starter.ended;
-    console.log(`the platform's data: DATA_DIR=${platform.starter.dataDir} npm start`);
-  } else await platform.close();
+  if (failed) console.log(`the platform's data: ${await platform.leave()}`);
+  else await platform.close();
 }
 process.exitCode = failed ? 1 : 0;

@@ -31,6 +31,12 @@ function readProcess(pid: number): ProcessEntry | undefined {
   }
 }
 
+/** What the process takes for its own pid: in a container another than it has here. */
+export function ownPidOf(pid: number): number {
+  const [, own] = /^NSpid:.*\s(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(own ?? pid);
+}
+
 /** Children, and theirs, parents first. */
 export function descendantsOf(pid: number, table = readProcesses()): ProcessEntry[] {
   const children = table.filter(({ parent }) => parent === pid);

@@ -1,7 +1,8 @@
 import { LIFECYCLE_TASK_QUEUE, PRECOMPILE_TASK_QUEUE, PROBE_TASK_QUEUE } from '../../core/ids.ts';
-import { workerPolls } from '../../starter/services/temporal-server.ts';
+import { watchPolls } from '../../starter/services/temporal-server.ts';
 import { waitFor } from '../../starter/wait-for.ts';
-import type { TestPlatform } from '../support/platform.ts';
+import type { RunningPlatform } from '../support/platform.ts';
+import { ownPidOf } from './process-table.ts';
 import { runningWorkflows, type RunningWorkflow } from './temporal.ts';
 import type { TemporalConnection } from '../../platform/temporal/client.ts';
 
@@ -15,7 +16,7 @@ const HOUSEKEEPING = 'housekeeping';
  * Waits until every process is ready and nothing runs but what waits: twice, since what was told to go on may not have begun. Answers what
  * keeps it from being quiet; nothing if it is.
  */
-export async function untilQuiet(platform: TestPlatform, temporal: TemporalConnection): Promise<string[]> {
+export async function untilQuiet(platform: RunningPlatform, temporal: TemporalConnection): Promise<string[]> {
   let noise: string[] = [];
   let quietLooks = 0;
   await waitFor(
@@ -30,7 +31,7 @@ export async function untilQuiet(platform: TestPlatform, temporal: TemporalConne
   return noise;
 }
 
-async function noiseOf(platform: TestPlatform, temporal: TemporalConnection): Promise<string[]> {
+async function noiseOf(platform: RunningPlatform, temporal: TemporalConnection): Promise<string[]> {
   const { local } = platform;
   const processes = platform.processes();
   const ready = await Promise.all([
@@ -42,7 +43,8 @@ async function noiseOf(platform: TestPlatform, temporal: TemporalConnection): Pr
       ['precompile-worker', PRECOMPILE_TASK_QUEUE],
     ].map(async ([name = '', queue = '']) => {
       const pid = processes[name];
-      const polls = pid !== undefined && (await workerPolls(local.temporal, queue, pid));
+      const polls =
+        pid !== undefined && (await watchPolls(local.temporal, queue, 'activity').ready(ownPidOf(pid)));
       return polls ? [] : [`${name} takes no tasks of ${queue}`];
     }),
   ]);

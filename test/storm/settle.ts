@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { LIFECYCLE_TASK_QUEUE } from '../../core/ids.ts';
 import type { TemporalConnection } from '../../platform/temporal/client.ts';
 import type { HousekeepingResult } from '../../workflows/messages.ts';
-import type { TestPlatform } from '../support/platform.ts';
+import type { RunningPlatform } from '../support/platform.ts';
 import { untilQuiet } from './quiet.ts';
 import type { RequestRecord, Sent } from './record.ts';
 import type { Site } from './work/site.ts';
@@ -17,7 +17,7 @@ const NOT_BEGUN = ['uploading', 'installing'];
  * has taken up, and works a little in every resident tenant. Answers what keeps the platform from being quiet, and what housekeeping did.
  */
 export async function settle(
-  platform: TestPlatform,
+  platform: RunningPlatform,
   temporal: TemporalConnection,
   { record, tenants, extension }: Site,
 ): Promise<{ noise: string[]; swept: Swept }> {

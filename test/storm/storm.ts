@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { processIdentity } from '../../starter/processes/identity.ts';
 import { waitFor } from '../../starter/wait-for.ts';
-import type { TestPlatform } from '../support/platform.ts';
+import type { RunningPlatform } from '../support/platform.ts';
 import { createDisturber } from './disturb.ts';
 import { gatherEvidence, orphansOf, type Evidence } from './evidence.ts';
 import { checkAll, type Finding } from './invariants/index.ts';
@@ -19,7 +19,7 @@ import { createSteward } from './work/stewards.ts';
 import { prepareSite, type Site, type Worker } from './work/site.ts';
 
 export interface StormOptions {
-  platform: TestPlatform;
+  platform: RunningPlatform;
   /** The same seed: the same work and disturbances in the same order. */
   seed: string;
   seconds: number;

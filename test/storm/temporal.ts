@@ -4,7 +4,7 @@ import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/commo
 import { z } from 'zod';
 import { SecretValue } from '../../core/secret-value.ts';
 import { connectTemporal, type TemporalConnection } from '../../platform/temporal/client.ts';
-import type { TestPlatform } from '../support/platform.ts';
+import type { RunningPlatform } from '../support/platform.ts';
 
 const secretsFile = z.object({
   payloadCodecKey: z.string(),
@@ -17,9 +17,9 @@ export function readSecrets(dataDir: string): z.infer<typeof secretsFile> {
   return secretsFile.parse(JSON.parse(readFileSync(path.join(dataDir, 'secrets.json'), 'utf8')));
 }
 
-export function connectTo({ local, starter }: TestPlatform): TemporalConnection {
+export function connectTo({ local, dataDir }: RunningPlatform): TemporalConnection {
   const { address, namespace } = local.temporal;
-  const codecKeys = [new SecretValue(readSecrets(starter.dataDir).payloadCodecKey)] as const;
+  const codecKeys = [new SecretValue(readSecrets(dataDir).payloadCodecKey)] as const;
   return connectTemporal({ address, namespace, codecKeys });
 }
 

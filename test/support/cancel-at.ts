@@ -1,4 +1,5 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
+import { holdActivity } from './hold-activity.ts';
 import type { WatchedActivities } from './watched-activities.ts';
 
 /** Not waited for by a workflow that is cancelled meanwhile: whatever they do late takes nothing of its end back. */
@@ -6,8 +7,16 @@ const LEFT_ALONE = [
   ...['warmInstall', 'probeInstall', 'verifyVersion'],
   ...['verifyBundle', 'inspectComponent', 'promoteBundle'],
   ...['precompileBundle', 'recordArtifact', 'countOutdatedBundles', 'listOutdatedBundles'],
-  ...['prepareExecutionPartitions', 'sweepInstalls', 'sweepVersions', 'sweepPublishes', 'sweepUploads'],
-  ...['sweepObjects', 'sweepDrafts', 'sweepExecutions', 'sweepApiKeys'],
+  ...['judgeVersions', 'tellInstalls', 'reportTrust'],
+  ...[
+    'prepareExecutionPartitions',
+    'sweepTrust',
+    'sweepInstalls',
+    'sweepVersions',
+    'sweepPublishes',
+    'sweepUploads',
+  ],
+  ...['sweepObjects', 'sweepDrafts', 'sweepExecutions', 'sweepApiKeys', 'sweepRecords'],
 ];
 
 /**
@@ -20,21 +29,15 @@ export async function cancelAt(
   workflow: () => WorkflowHandle,
   begin: () => Promise<unknown>,
 ): Promise<void> {
-  const reached = Promise.withResolvers<undefined>();
-  const released = Promise.withResolvers<undefined>();
-  on.before = async (called) => {
-    if (called !== activity) return;
-    reached.resolve(undefined);
-    await released.promise;
-  };
+  const held = holdActivity(on, activity);
   const begun = begin().catch(() => undefined);
-  await reached.promise;
+  await held.reached;
   const { workflowId, runId } = await workflow().describe();
   const handle = on.client.workflow.getHandle(workflowId, runId);
   await handle.cancel();
-  if (!LEFT_ALONE.includes(activity)) released.resolve(undefined);
+  if (!LEFT_ALONE.includes(activity)) held.release();
   await handle.result().catch(() => undefined);
-  released.resolve(undefined);
+  held.release();
   await begun;
   await on.landed();
 }

@@ -9,8 +9,12 @@ const CACHE = join(ROOT, 'node_modules', '.cache', 'components');
 const FOLDERS = {
   hello: join(ROOT, 'examples', 'hello'),
   hostile: join(ROOT, 'test', 'fixtures', 'components', 'hostile'),
+  'host-application': join(ROOT, 'test', 'fixtures', 'components', 'host-application'),
+  fetching: join(ROOT, 'test', 'fixtures', 'components', 'fetching'),
+  storing: join(ROOT, 'test', 'fixtures', 'components', 'storing'),
   'rust-hello': join(ROOT, 'examples', 'rust-hello'),
   'rust-hostile': join(ROOT, 'test', 'fixtures', 'components', 'rust-hostile'),
+  'rust-storing': join(ROOT, 'test', 'fixtures', 'components', 'rust-storing'),
 };
 
 export type ExampleName = keyof typeof FOLDERS;

@@ -2,8 +2,11 @@ const DEADLINE_MS = 60_000;
 const PAUSE_MS = 20;
 
 /** Repeats an assertion until it holds; past the deadline it fails as the assertion did. */
-export async function eventually<Result>(assertion: () => Result | Promise<Result>): Promise<Result> {
-  const deadline = Date.now() + DEADLINE_MS;
+export async function eventually<Result>(
+  assertion: () => Result | Promise<Result>,
+  withinMs = DEADLINE_MS,
+): Promise<Result> {
+  const deadline = Date.now() + withinMs;
   for (;;) {
     try {
       return await assertion();

@@ -3,11 +3,12 @@ import { createApiKey } from '../../core/api/api-keys.ts';
 import { installExtension } from '../../core/api/installs.ts';
 import { createTenant as createTenantRoute } from '../../core/api/tenants.ts';
 import { initiateUpload, uploadProxy } from '../../core/api/uploads.ts';
+import type { DsseEnvelope } from '../../core/dsse-envelope.ts';
 import { PERMISSIONS } from '../../core/permissions.ts';
 import { packTarZst } from '../../platform/bundle/pack.ts';
 import type { GuestEngine } from '../../scripts/componentize.ts';
 import { buildComponent, type ExampleName } from './components.ts';
-import type { Answer, TestPlatform } from './platform.ts';
+import type { Answer, RunningPlatform } from './platform.ts';
 
 const WAIT = { prefer: 'wait=60' };
 
@@ -27,7 +28,7 @@ export async function bundleOf(
 }
 
 /** Opens an upload and sends the bytes; answers its id, ready to finalize. */
-export async function upload(platform: TestPlatform, key: string, bundle: Uint8Array): Promise<string> {
+export async function upload(platform: RunningPlatform, key: string, bundle: Uint8Array): Promise<string> {
   const call = platform.as(key);
   const sha256 = createHash('sha256').update(bundle).digest('hex');
   const announced = { filename: 'bundle.tar.zst', size: bundle.byteLength, sha256 };
@@ -37,13 +38,19 @@ export async function upload(platform: TestPlatform, key: string, bundle: Uint8A
 }
 
 /** Uploads and finalizes; answers what finalize answered at its end. */
-export async function publish(platform: TestPlatform, key: string, bundle: Uint8Array): Promise<Answer> {
+export async function publish(
+  platform: RunningPlatform,
+  key: string,
+  bundle: Uint8Array,
+  signature?: DsseEnvelope,
+): Promise<Answer> {
   const uploadId = await upload(platform, key, bundle);
-  return platform.request('POST', '/api/ext-bundles/finalize', { key, json: { uploadId }, headers: WAIT });
+  const json = { uploadId, ...(signature && { signature }) };
+  return platform.request('POST', '/api/ext-bundles/finalize', { key, json, headers: WAIT });
 }
 
 export async function install(
-  platform: TestPlatform,
+  platform: RunningPlatform,
   key: string,
   body: Record<string, unknown>,
 ): Promise<Answer> {
@@ -52,7 +59,7 @@ export async function install(
 }
 
 export async function publishAndInstall(
-  platform: TestPlatform,
+  platform: RunningPlatform,
   bundle: Uint8Array,
   body: Record<string, unknown>,
 ): Promise<{ installId: string; extensionId: string }> {
@@ -65,7 +72,7 @@ export async function publishAndInstall(
 
 /** A tenant of its own with a key that may do everything in it. */
 export async function createTenant(
-  platform: TestPlatform,
+  platform: RunningPlatform,
   name: string,
 ): Promise<{ tenantId: string; key: string }> {
   const call = platform.as(platform.local.keys.operator);

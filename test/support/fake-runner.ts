@@ -29,6 +29,8 @@ export interface FakeRunner {
   warmed: unknown[];
   /** What it says of itself; at first what a runner of the first release says. */
   announces: Partial<RunnerAnnouncement>;
+  /** Why it would rather get nothing. */
+  unready: string | undefined;
   /** Decides on the next executions and warm-ups. */
   reply: (seen: SeenExecution) => RunnerReply | Promise<RunnerReply>;
   close(): Promise<void>;
@@ -42,8 +44,8 @@ export async function startFakeRunner(): Promise<FakeRunner> {
     void (async () => {
       const bytes = await buffer(req);
       if (req.url === '/readyz') {
-        res.writeHead(200, { 'content-type': 'application/json' });
-        res.end(JSON.stringify({ status: 'ready', ...fake.announces }));
+        res.writeHead(fake.unready === undefined ? 200 : 503, { 'content-type': 'application/json' });
+        res.end(JSON.stringify({ status: fake.unready ?? 'ready', ...fake.announces }));
         return;
       }
       if (req.url === '/v1/warm') {
@@ -79,6 +81,7 @@ export async function startFakeRunner(): Promise<FakeRunner> {
     seen: [],
     warmed: [],
     announces: {},
+    unready: undefined,
     reply: () => ({ body: 'hello', headers: { 'content-type': 'text/plain' } }),
     close: () =>
       new Promise((resolve) => {

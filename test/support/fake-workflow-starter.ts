@@ -9,13 +9,18 @@ import {
   type Step,
 } from '../../core/progress.ts';
 import type { PlatformError } from '../../core/errors.ts';
-import { installWorkflowId, precompileWorkflowId } from '../../core/ids.ts';
+import { installWorkflowId, precompileWorkflowId, trustWorkflowId } from '../../core/ids.ts';
 import type { InstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
 import type { InstallOperationStore } from '../../platform/db/install-operations.ts';
+import type { PublisherStore } from '../../platform/db/publishers.ts';
 import type { PurgeStore } from '../../platform/db/purge.ts';
 import type { VersionChangeStore } from '../../platform/db/version-changes.ts';
+import type { SignatureStore } from '../../platform/db/signatures.ts';
+import { payloadDigest } from '../../platform/signatures/bundle-statement.ts';
+import type { TrustStore } from '../../platform/db/trust.ts';
+import type { VersionTrustStore } from '../../platform/db/version-trust.ts';
 import type { UploadStore } from '../../platform/db/uploads.ts';
-import type { WorkflowStarter } from '../../api/workflow-starter.ts';
+import type { TrustChange, WorkflowStarter } from '../../api/workflow-starter.ts';
 import type {
   ConfigureInstallInput,
   ConsentDecision,
@@ -38,11 +43,16 @@ interface Stores {
   lifecycle: InstallLifecycleStore;
   changes: VersionChangeStore;
   purges: PurgeStore;
+  publishers: PublisherStore;
+  trust: TrustStore;
+  versions: VersionTrustStore;
+  signatures: SignatureStore;
 }
 
 /** Does to the rows what the workflows would, at once, and keeps what it was asked. */
 export class FakeWorkflowStarter implements WorkflowStarter {
   readonly publishes: PublishBundleInput[] = [];
+  readonly finalized: PublishBundleInput[] = [];
   readonly precompiles: (PrecompileInput & { tenantId: string })[] = [];
   readonly installs: InstallExtensionInput[] = [];
   readonly configures: ConfigureInstallInput[] = [];
@@ -76,9 +86,20 @@ export class FakeWorkflowStarter implements WorkflowStarter {
     this.#stores = stores;
   }
 
-  async startPublish(input: PublishBundleInput): Promise<{ status: 'verifying' }> {
+  beginPublish(input: PublishBundleInput): Promise<void> {
     this.#throwIfAsked();
     this.publishes.push(input);
+    return Promise.resolve();
+  }
+
+  async abortPublish({ tenantId, uploadId }: PublishBundleInput): Promise<void> {
+    this.#throwIfAsked();
+    await this.#stores.uploads.abort(tenantId, uploadId);
+  }
+
+  async finalizePublish(input: PublishBundleInput): Promise<{ status: 'verifying' }> {
+    this.#throwIfAsked();
+    this.finalized.push(input);
     const { tenantId, uploadId } = input;
     await this.#stores.uploads.open(tenantId, uploadId);
     const end = this.publishEnd;
@@ -90,6 +111,20 @@ export class FakeWorkflowStarter implements WorkflowStarter {
     this.#throwIfAsked();
     this.precompiles.push({ ...input, tenantId });
     return Promise.resolve({ workflowId: precompileWorkflowId(input.contentHash, input.target) });
+  }
+
+  async changeTrust(change: TrustChange): Promise<{ workflowId: string }> {
+    this.#throwIfAsked();
+    const { trust, versions, publishers, signatures } = this.#stores;
+    if (change.kind === 'revoke-version')
+      await versions.revoke(change.id, { code: 'VERSION_REVOKED', message: change.input.reason });
+    else if (change.kind === 'transfer-publisher') await publishers.transfer(change.input);
+    else if (change.kind === 'sign-version') {
+      const { tenantId, versionId, envelope } = change.input;
+      await signatures.add(tenantId, versionId, payloadDigest(envelope));
+    } else if (change.kind === 'trust-key') await trust.add(change.input.key, change.input.requestedBy);
+    else await trust.revoke(change.input.key, change.input.requestedBy);
+    return { workflowId: trustWorkflowId(change.kind, change.id) };
   }
 
   async startInstall(input: InstallExtensionInput): Promise<InstallOpened> {

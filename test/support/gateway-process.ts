@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import path from 'node:path';
 import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
+import { COMPILE_CACHE } from '../../scripts/compile-cache.ts';
 import { freePort } from '../../starter/ports.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
@@ -25,6 +26,7 @@ export async function startGatewayProcess(env: Readonly<Record<string, string>>)
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
       GATEWAY_PORT: String(port),
       GATEWAY_INTERNAL_PORT: '0',
       TEMPORAL_ADDRESS: '127.0.0.1:1',
@@ -43,7 +45,7 @@ export async function startGatewayProcess(env: Readonly<Record<string, string>>)
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${env['GATEWAY_PORT'] ?? port}`,
     // `close` comes after everything it wrote was read.
     exited: once(child, 'close').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals),
     signal: (name) => void child.kill(name),

@@ -16,7 +16,7 @@ export type Toolchain = (typeof TOOLCHAINS)[number];
 
 /** An extension of ours that is there in JavaScript and in Rust; Rust's first build compiles its standard library. */
 export async function precompiledGuest(
-  name: 'hello' | 'hostile',
+  name: 'hello' | 'hostile' | 'storing',
   toolchain: Toolchain,
   options: { memoryMb?: number } = {},
 ): Promise<PrecompiledArtifact> {

@@ -41,14 +41,30 @@ export async function tokenFor(
   return makeExecutionToken(executionTokenKey(api.tokenKey), request, 1);
 }
 
+interface Asked {
+  token: string;
+  value?: Uint8Array;
+  signal?: AbortSignal;
+}
+
 /** Asks the gateway as a runner of this release does: answers, and a value that is sent, are framed. */
-export async function askStorage(
+export function askStorage(
   api: Pick<TestApi, 'internalUrl'>,
   verb: 'get' | 'put' | 'delete' | 'list',
   head: unknown,
-  { token, value, signal }: { token: string; value?: Uint8Array; signal?: AbortSignal },
+  asked: Asked,
 ): Promise<StorageAnswer> {
-  const response = await fetch(`${api.internalUrl}/api/internal/host/storage/${verb}`, {
+  return askHost(api, `storage/${verb}`, head, asked);
+}
+
+/** The same of any host call, by its path below `/api/internal/host/`. */
+export async function askHost(
+  api: Pick<TestApi, 'internalUrl'>,
+  path: string,
+  head: unknown,
+  { token, value, signal }: Asked,
+): Promise<StorageAnswer> {
+  const response = await fetch(`${api.internalUrl}/api/internal/host/${path}`, {
     method: 'POST',
     headers: {
       authorization: `Bearer ${RUNNER_CREDENTIAL}`,

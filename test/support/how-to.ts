@@ -6,8 +6,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
+import { COMPILE_CACHE } from '../../scripts/compile-cache.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
+/** What a compiler or a test run of an earlier round leaves, and spares the next. */
+const BUILT = ['dist/types.tsbuildinfo', 'dist/workflow-bundle.js', 'dist/workflow-bundle.js.sources'];
 const FENCE = /^```(\S*)(?: title="([^"]+)")?\n([\s\S]*?)^```$/gm;
 
 /** What a reader of a guide does at a block of code; `line` is where its fence opens. */
@@ -40,7 +43,8 @@ export async function copyRepository(): Promise<string> {
     { cwd: ROOT },
   );
   const files = stdout.split('\0').filter((file) => file !== '' && existsSync(path.join(ROOT, file)));
-  for (const file of files) await cp(path.join(ROOT, file), path.join(folder, file));
+  const built = BUILT.filter((file) => existsSync(path.join(ROOT, file)));
+  for (const file of [...files, ...built]) await cp(path.join(ROOT, file), path.join(folder, file));
   await symlink(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
   return folder;
 }
@@ -86,7 +90,7 @@ async function run(
   const { PATH, HOME } = process.env;
   const child = spawn('bash', ['--norc', '-euo', 'pipefail', '-c', command], {
     cwd: folder,
-    env: { PATH, HOME, ...environment },
+    env: { PATH, HOME, NODE_COMPILE_CACHE: COMPILE_CACHE, ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   child.stdin.on('error', () => undefined); // a command that fails at once reads nothing; how it ended says why

@@ -25,11 +25,12 @@ export function hydratedInstall(overrides: Partial<HydratedInstall> = {}): Hydra
   };
 }
 
-/** A GET of its root. */
+/** A GET of its root, which begins however long it is held up. */
 export function executionInput(): ExecutionInput {
   return {
     executionId: randomUUID(),
     requestId: 'r',
+    trace: { traceId: 'a'.repeat(32), headers: { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-00` } },
     trigger: 'http',
     principal: 'k',
     method: 'GET',
@@ -38,5 +39,8 @@ export function executionInput(): ExecutionInput {
     headers: {},
     body: new Uint8Array(),
     timeoutMs: 1000,
+    retryable: false,
+    allowedAsOf: Infinity,
+    allowAgain: () => Promise.resolve({ fact: hydratedInstall(), asOf: performance.now() }),
   };
 }

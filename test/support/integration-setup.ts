@@ -5,10 +5,9 @@ import { prepareTemporal } from '../../starter/services/temporal-server.ts';
 import { keepForTeardown, type TestServices, type Wanted } from './integration-services.ts';
 
 /** Uses PostgreSQL and Temporal that TEST_DATABASE_URL and TEST_TEMPORAL_ADDRESS name, and starts those they do not. */
-// eslint-disable-next-line import-x/no-default-export -- Jest calls the default export
 export default async function setup(): Promise<void> {
   const { TEST_DATABASE_URL: database, TEST_TEMPORAL_ADDRESS: temporal } = process.env;
-  if (temporal !== undefined) await prepareTemporal(temporal, 'default');
+  if (temporal !== undefined) await prepareTemporal({ address: temporal }, 'default');
   const wanted: Wanted[] = [];
   if (database === undefined) wanted.push('postgres');
   if (temporal === undefined) wanted.push('temporal');

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { takeForTeardown } from './integration-services.ts';
 
-// eslint-disable-next-line import-x/no-default-export -- Jest calls the default export
 export default async function teardown(): Promise<void> {
   const services = takeForTeardown();
   if (!services) return;

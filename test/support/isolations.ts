@@ -1,12 +1,8 @@
-import os from 'node:os';
-import path from 'node:path';
 import type { Environment } from '../../platform/config/environment.ts';
 import { chooseIsolation } from '../../runner/sandbox/isolation.ts';
 import type { Isolation } from '../../runner/sandbox/process.ts';
-import { findProgram, isOnPath, type Program } from '../../starter/services/find-program.ts';
-import { runCommand } from '../../starter/services/run-command.ts';
-
-const INSTALL_WITHIN_MS = 5 * 60_000;
+import type { Program } from '../../starter/services/find-program.ts';
+import { findOrInstall } from './install-with-apt.ts';
 
 const BUBBLEWRAP: Program = {
   name: 'bwrap',
@@ -21,20 +17,9 @@ const BUBBLEWRAP: Program = {
  */
 export async function testedIsolations(environment: Environment = process.env): Promise<Isolation[]> {
   const isCi = environment['CI'] !== undefined;
-  if (isCi) await installBubblewrap(environment);
+  if (isCi) await findOrInstall(BUBBLEWRAP, 'bubblewrap', environment);
   const { isolation, without } = await chooseIsolation(isCi ? 'bubblewrap' : 'auto');
   if (isolation === 'bubblewrap') return ['bubblewrap', 'process'];
   console.warn(`SKIPPED: nothing is tested behind bubblewrap, which does not work here: ${without ?? ''}`);
   return ['process'];
-}
-
-async function installBubblewrap(environment: Environment): Promise<void> {
-  const found = await findProgram(BUBBLEWRAP, { environment, log: console.log });
-  if (found !== undefined || process.getuid?.() !== 0 || !isOnPath('apt-get', environment)) return;
-  console.log('installing bubblewrap with apt-get (once)');
-  const env = { PATH: environment['PATH'] ?? '', DEBIAN_FRONTEND: 'noninteractive' };
-  // Several test files may come to this at once.
-  const lock = path.join(os.tmpdir(), 'alga-platform-apt.lock');
-  const install = 'command -v bwrap || { apt-get update && apt-get install -y bubblewrap; }';
-  await runCommand('flock', [lock, 'sh', '-c', install], { env, withinMs: INSTALL_WITHIN_MS });
 }

@@ -22,6 +22,7 @@ import type { OperateInstallInput } from '../../workflows/messages.ts';
 import { beginOperation } from './begin-operation.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { openInput, seedTenant, seedVersion } from './seed.ts';
+import { versionTrustOf } from './version-trust.ts';
 import { watchActivities, type WatchedActivities } from './watched-activities.ts';
 import { startWorkflowEnvironment } from './workflow-environment.ts';
 
@@ -52,6 +53,7 @@ export async function startLifecycleEnvironment(name: string): Promise<Lifecycle
   const changes = createVersionChangeStore(db);
   const store = createInstallLifecycleStore(db);
   const registry = createRegistryStore(db);
+  const versionTrust = versionTrustOf(db);
   const runners: LifecycleEnvironment['runners'] = {
     warmVersion: (input) => environment.runners.warmVersion(input),
     probeVersion: (input) => environment.runners.probeVersion(input),
@@ -60,6 +62,7 @@ export async function startLifecycleEnvironment(name: string): Promise<Lifecycle
     operations: createInstallOperationStore(db),
     drafts: createInstallDraftStore(db),
     registry,
+    versionTrust,
   });
   const lifecycle = createLifecycleActivities({
     lifecycle: store,
@@ -73,7 +76,7 @@ export async function startLifecycleEnvironment(name: string): Promise<Lifecycle
     ...lifecycle,
     ...createPurgeActivities({ purges: createPurgeStore(db) }),
     ...installing,
-    ...createVersionChangeActivities({ changes, lifecycle: store, registry, runners }),
+    ...createVersionChangeActivities({ changes, lifecycle: store, registry, runners, versionTrust }),
   };
   const { watched, activities } = watchActivities(real);
   const workflows = await startWorkflowEnvironment(activities);

@@ -18,9 +18,8 @@ export class ManualChanges implements RowChanges {
     for (const wake of [...this.wakes]) wake();
   }
 
-  close(): Promise<void> {
+  close(): void {
     this.closed = true;
     this.changed();
-    return Promise.resolve();
   }
 }

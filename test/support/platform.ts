@@ -1,8 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { z } from 'zod';
 import { createApiClient, type ApiClient } from '../../core/api/client.ts';
 import { SecretValue } from '../../core/secret-value.ts';
@@ -95,9 +96,11 @@ export function runStarter(dataDir: string, environment: Record<string, string> 
   };
 }
 
-export interface TestPlatform {
-  readonly local: LocalFile;
-  readonly starter: Starter;
+/** A platform that runs, whatever started it. */
+export interface RunningPlatform {
+  readonly local: Pick<LocalFile, 'gateway' | 'runner' | 'temporal' | 'databaseUrl' | 'tenantId' | 'keys'>;
+  /** Holds `secrets.json` and the folder `objects`, as the starter lays them out. */
+  readonly dataDir: string;
   request(method: string, route: string, request?: Request): Promise<Answer>;
   /** The API as the holder of a key. */
   as(key: string): ApiClient;
@@ -105,27 +108,55 @@ export interface TestPlatform {
   processes(): Record<string, number>;
   /** Stops it and removes its data. */
   close(): Promise<void>;
+  /** Keeps its data; answers how to look at them. */
+  leave(): Promise<string>;
 }
 
-/** A platform of its own for one test file, with the example installed. */
-export async function startPlatform(environment: Record<string, string> = {}): Promise<TestPlatform> {
+export interface TestPlatform extends RunningPlatform {
+  readonly local: LocalFile;
+  readonly starter: Starter;
+}
+
+/**
+ * A platform of its own for one test file, with the example installed: by an earlier start, on whose data it goes on, unless it is to
+ * begin with nothing.
+ */
+export async function startPlatform(
+  environment: Record<string, string> = {},
+  { anew = false } = {},
+): Promise<TestPlatform> {
   const dataDir = makeDataDir();
+  const started = process.env['TEST_STARTED_DATA_DIR'];
+  // With the owners of its files: PostgreSQL's are not root's.
+  if (started !== undefined && !anew) await promisify(execFile)('cp', ['-a', `${started}/.`, dataDir]);
   const starter = runStarter(dataDir, environment);
   const local = await starter.ready();
   return {
     local,
     starter,
-    request: (method, route, request) => send(`${local.gateway}${route}`, method, request),
-    as: (key) =>
-      createApiClient(
-        createFetchTransport({ baseUrl: local.gateway, token: new SecretValue(key), timeoutMs: TIMEOUT_MS }),
-      ),
+    dataDir,
+    ...clientsOf(local.gateway),
     processes: () => processesOf(dataDir),
     async close() {
       starter.signal('SIGTERM');
       await starter.ended;
       await removeDataDir(dataDir);
     },
+    async leave() {
+      starter.signal('SIGTERM');
+      await starter.ended;
+      return `DATA_DIR=${dataDir} npm start`;
+    },
+  };
+}
+
+export function clientsOf(gateway: string): Pick<RunningPlatform, 'request' | 'as'> {
+  return {
+    request: (method, route, request) => send(`${gateway}${route}`, method, request),
+    as: (key) =>
+      createApiClient(
+        createFetchTransport({ baseUrl: gateway, token: new SecretValue(key), timeoutMs: TIMEOUT_MS }),
+      ),
   };
 }
 

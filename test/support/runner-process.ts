@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { COMPILE_CACHE } from '../../scripts/compile-cache.ts';
 import { waitFor } from '../../starter/wait-for.ts';
 import { freePort } from '../../starter/ports.ts';
 
@@ -15,21 +16,25 @@ export interface RunnerProcess {
   url: string;
   /** What it logged so far. */
   output(): string;
+  signal(name: NodeJS.Signals): void;
+  /** Settles when it has ended. */
+  ended: Promise<unknown>;
   stop(): Promise<void>;
 }
 
-/** A real runner: `runner/main.ts` in a process of its own, that answers at /readyz. `env` completes what every runner needs. */
+/** A real runner: `runner/main.ts` in a process of its own, that answers at /readyz. `env` completes what every runner needs; `at`: where another was before. */
 export async function startRunnerProcess(
   env: Readonly<Record<string, string>>,
-  release: 'this' | 'first' = 'this',
+  { release = 'this', at }: { release?: 'this' | 'first'; at?: string } = {},
 ): Promise<RunnerProcess> {
-  const url = `http://127.0.0.1:${await freePort()}`;
+  const url = at ?? `http://127.0.0.1:${await freePort()}`;
   const cache = mkdtempSync(path.join(os.tmpdir(), 'runner-cache-'));
   const preload = release === 'first' ? ['--import', FIRST_RELEASE] : [];
   const child = spawn(process.execPath, [...preload, path.join(ROOT, 'runner', 'main.ts')], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
       LOG_FORMAT: 'json',
       LOG_LEVEL: 'debug',
       RUNNER_PORT: new URL(url).port,
@@ -57,7 +62,10 @@ export async function startRunnerProcess(
   return {
     url,
     output: () => output,
+    signal: (name) => void child.kill(name),
+    ended: closed,
     async stop() {
+      child.kill('SIGCONT');
       child.kill('SIGTERM');
       await closed;
       rmSync(cache, { recursive: true });

@@ -5,6 +5,7 @@ import type { Manifest } from '../../core/manifest/manifest.ts';
 import { createExecutionStore, type NewExecution } from '../../platform/db/executions.ts';
 import type { OpenInstall } from '../../platform/db/install-operations.ts';
 import { createRegistryStore, type Registration } from '../../platform/db/registry.ts';
+import { createTrustStore } from '../../platform/db/trust.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
 
 /** A tenant row; answers its id. */
@@ -59,6 +60,7 @@ export function registrationOf(
     manifest,
     checks: [{ name: 'manifest', result: 'passed', required: true }],
     artifact: { target: 'jco-test', sha256: 'a'.repeat(64), sizeBytes: 2048 },
+    trust: { revision: 1, policy: 'optional', keyIds: [] },
     ...overrides,
   };
 }
@@ -66,12 +68,16 @@ export function registrationOf(
 /** An upload whose bytes have not arrived. */
 export async function seedUpload(
   db: Knex,
-  { tenantId, uploadId }: { tenantId: string; uploadId: string },
+  {
+    tenantId,
+    uploadId,
+    requestedBy = 'key:publisher',
+  }: { tenantId: string; uploadId: string; requestedBy?: string },
   announcedSize: number,
 ): Promise<void> {
   await createUploadStore(db).create(tenantId, {
     uploadId,
-    createdBy: 'key:publisher',
+    createdBy: requestedBy,
     filename: 'bundle.tar.zst',
     announcedSize,
     expiresAt: new Date(Date.now() + 3_600_000),
@@ -91,7 +97,9 @@ export async function seedVersion(
   manifest: Manifest;
 }> {
   const manifest = seedManifest(overrides);
-  const registration = registrationOf(tenantId, manifest);
+  const { revision } = await createTrustStore(db, undefined).current();
+  const trust = { revision, policy: 'optional', keyIds: [] } as const;
+  const registration = registrationOf(tenantId, manifest, { trust });
   const registered = await createRegistryStore(db).register(registration);
   return { ...registered, contentHash: registration.contentHash, manifest };
 }

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { createGateway } from '../../api/create-gateway.ts';
 import type { CallShares } from '../../api/execution/call-shares.ts';
 import type { Runners } from '../../api/execution/runners.ts';
+import { requestedCapabilities } from '../../core/manifest/permissions.ts';
 import { PERMISSIONS, type Permission } from '../../core/permissions.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { loadGatewayConfig } from '../../platform/config/gateway.ts';
@@ -13,6 +14,10 @@ import { createApiKeyStore } from '../../platform/db/api-keys.ts';
 import { createInstallLifecycleStore } from '../../platform/db/install-lifecycle.ts';
 import { createInstallOperationStore } from '../../platform/db/install-operations.ts';
 import { createPurgeStore } from '../../platform/db/purge.ts';
+import { createPublisherStore } from '../../platform/db/publishers.ts';
+import { createSignatureStore } from '../../platform/db/signatures.ts';
+import { createTrustStore } from '../../platform/db/trust.ts';
+import { createVersionTrustStore } from '../../platform/db/version-trust.ts';
 import { createUploadStore } from '../../platform/db/uploads.ts';
 import { createVersionChangeStore } from '../../platform/db/version-changes.ts';
 import { createLogger } from '../../platform/logger.ts';
@@ -88,6 +93,10 @@ export async function startApi(
     lifecycle: createInstallLifecycleStore(db),
     changes: createVersionChangeStore(db),
     purges: createPurgeStore(db),
+    publishers: createPublisherStore(db),
+    trust: createTrustStore(db, undefined),
+    versions: createVersionTrustStore(db),
+    signatures: createSignatureStore(db),
   });
   const config = loadGatewayConfig({
     GATEWAY_PORT: '0',
@@ -182,7 +191,10 @@ export async function installSample(
   const { extensionId, versionId, contentHash } = version;
   const operations = createInstallOperationStore(api.db);
   await operations.open(tenantId, openInput({ installId, extensionId, versionId }));
-  const grants = version.manifest.capabilities.map(({ name, scope }) => ({ capability: name, scope }));
+  const grants = requestedCapabilities(version.manifest).map(({ name, scope }) => ({
+    capability: name,
+    scope,
+  }));
   await operations.grant(tenantId, installId, grants, 'test');
   await operations.activate(tenantId, installId, versionId, []);
   return { tenantId, installId, extensionId, versionId, contentHash };

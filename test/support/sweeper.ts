@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createSweepActivities, type SweepActivities, type SweepResult } from '../../activities/sweeps.ts';
 import { LIFECYCLE_TASK_QUEUE } from '../../core/ids.ts';
@@ -10,11 +10,14 @@ import { createDraftSweepStore } from '../../platform/db/draft-sweep.ts';
 import { createExecutionSweepStore } from '../../platform/db/execution-sweep.ts';
 import { createInstallSweepStore } from '../../platform/db/install-sweep.ts';
 import { createPurgeStore } from '../../platform/db/purge.ts';
+import { createStorageSweepStore } from '../../platform/db/storage-sweep.ts';
+import { createTrustStore } from '../../platform/db/trust.ts';
 import { createUploadSweepStore } from '../../platform/db/upload-sweep.ts';
 import { createVersionSweepStore } from '../../platform/db/version-sweep.ts';
 import { createFolderObjectStore } from '../../platform/objects/folder-object-store.ts';
 import { createObjectKeys, type ObjectKeys } from '../../platform/objects/keys.ts';
 import type { ObjectStore } from '../../platform/objects/object-store.ts';
+import { createJudging } from '../../platform/temporal/judging.ts';
 import { createStartPurge } from '../../platform/temporal/start-purge.ts';
 import { createReadWorkflowState } from '../../platform/temporal/workflow-state.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
@@ -22,6 +25,7 @@ import { createTestNamespace } from './workflow-environment.ts';
 
 export interface Sweeper {
   db: TestDatabase['db'];
+  client: Client;
   folder: string;
   objects: ObjectStore;
   keys: ObjectKeys;
@@ -52,6 +56,9 @@ export async function createSweeper(name: string): Promise<Sweeper> {
     uploads: createUploadSweepStore(db),
     installs: createInstallSweepStore(db),
     versions: createVersionSweepStore(db),
+    trust: createTrustStore(db, undefined),
+    judging: createJudging(temporal.client),
+    records: createStorageSweepStore(db),
     purges: createPurgeStore(db),
     startPurge: createStartPurge(temporal.client),
     objects,
@@ -64,6 +71,7 @@ export async function createSweeper(name: string): Promise<Sweeper> {
   });
   const sweeper: Sweeper = {
     db,
+    client: temporal.client,
     folder,
     objects,
     keys,

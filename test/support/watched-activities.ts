@@ -6,6 +6,8 @@ export interface WatchedActivities {
   calls: string[];
   /** Called before an activity does anything. */
   before: (name: string) => void | Promise<void>;
+  /** Called when one has done its work, before it answers. */
+  after: (name: string) => void | Promise<void>;
   /** Of these the first answer is lost: the activity has done its work, and its worker cannot say so. */
   lost: Set<string>;
   /** Settles once no attempt is at work: also one that its workflow did not wait for may have landed late. */
@@ -23,6 +25,7 @@ export function watchActivities<Real extends Activities<Real>>(
   const watched: WatchedActivities = {
     calls: [],
     before: () => undefined,
+    after: () => undefined,
     lost: new Set(),
     async landed() {
       while (atWork.size > 0) await Promise.allSettled(atWork);
@@ -30,6 +33,7 @@ export function watchActivities<Real extends Activities<Real>>(
     reset() {
       watched.calls.length = 0;
       watched.before = () => undefined;
+      watched.after = () => undefined;
       watched.lost.clear();
     },
   };
@@ -37,6 +41,7 @@ export function watchActivities<Real extends Activities<Real>>(
     watched.calls.push(name);
     await watched.before(name);
     const result = await real[name](input);
+    await watched.after(name);
     if (watched.lost.delete(name)) throw lostAnswer();
     return result;
   };

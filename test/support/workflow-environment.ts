@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import {
   LIFECYCLE_TASK_QUEUE,
   PRECOMPILE_TASK_QUEUE,
@@ -12,8 +11,9 @@ import { SEARCH_ATTRIBUTES } from '../../core/search-attributes.ts';
 import type { Step, StepStatus } from '../../core/progress.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { connectTemporal, type TemporalConnection } from '../../platform/temporal/client.ts';
-import { createDataConverter, FAILURE_CONVERTER_PATH } from '../../platform/temporal/data-converter.ts';
+import { createDataConverter } from '../../platform/temporal/data-converter.ts';
 import { fromTemporalError } from '../../platform/temporal/failures.ts';
+import { buildWorkflows } from '../../scripts/build-workflows.ts';
 import { failureInterceptor } from '../../workers/failure-interceptor.ts';
 
 /** `INDEXED_VALUE_TYPE_KEYWORD` of Temporal's API. */
@@ -36,14 +36,11 @@ export interface WorkflowEnvironment {
   stop(): Promise<void>;
 }
 
-/** Bundles the real workflows as the build does. */
-export async function bundleWorkflows(): Promise<{ code: string }> {
+/** The real workflows, bundled as workers are started with them. */
+export async function bundleWorkflows(): Promise<{ codePath: string }> {
   quiet();
-  return bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
-    failureConverterPath: FAILURE_CONVERTER_PATH,
-    logger: new DefaultLogger('ERROR'),
-  });
+  const { file } = await buildWorkflows(() => undefined);
+  return { codePath: file };
 }
 
 /** A namespace of its own on the Temporal of the test run, so that files can run side by side on one server. */

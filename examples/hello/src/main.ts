@@ -1,7 +1,7 @@
 import { getContext } from 'alga:extension/context';
 import { getConfig } from 'alga:extension/context-v2';
 import { logInfo } from 'alga:extension/logging';
-import { get, put, type StorageEntry } from 'alga:extension/storage';
+import { increment } from 'alga:extension/storage-v2';
 import type { ExecuteRequest, ExecuteResponse, HttpRequest } from 'alga:extension/types';
 
 const NAMESPACE = 'counters';
@@ -26,7 +26,8 @@ function hello(name: string): ExecuteResponse {
   return json(200, {
     greeting: `${greeting}, ${name}!`,
     tenant: getContext().tenantId,
-    count: countUp(name),
+    // However many count at the same time, each gets a number of its own.
+    count: Number(increment(NAMESPACE, name, 1n, undefined)),
   });
 }
 
@@ -37,38 +38,6 @@ function echo({ headers, body }: HttpRequest): ExecuteResponse {
     headers: [{ name: 'content-type', value: type ?? 'application/octet-stream' }],
     body,
   };
-}
-
-/**
- * Adds one to a counter and answers with its new value. No count is lost: whoever counts at the same time and comes second reads again,
- * until the call's own deadline.
- */
-function countUp(key: string): number {
-  for (;;) {
-    const current = read(key);
-    const count = (current ? Number(new TextDecoder().decode(current.value)) : 0) + 1;
-    const value = new TextEncoder().encode(String(count));
-    try {
-      put({ namespace: NAMESPACE, key, value, revision: current?.revision ?? 0n });
-      return count;
-    } catch (error) {
-      if (errorOf(error) !== 'conflict') throw error;
-    }
-  }
-}
-
-function read(key: string): StorageEntry | undefined {
-  try {
-    return get(NAMESPACE, key);
-  } catch (error) {
-    if (errorOf(error) === 'missing') return undefined;
-    throw error;
-  }
-}
-
-/** The case of an interface's error; undefined for any other error. */
-function errorOf(error: unknown): unknown {
-  return (error as { payload?: unknown }).payload;
 }
 
 function json(status: number, value: unknown): ExecuteResponse {

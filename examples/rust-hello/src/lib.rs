@@ -1,7 +1,7 @@
 wit_bindgen::generate!({ path: "../../wit", world: "runner" });
 
-use alga::extension::types::{HttpHeader, HttpRequest, StorageEntry, StorageError};
-use alga::extension::{context, context_v2, logging, storage};
+use alga::extension::types::{HttpHeader, HttpRequest};
+use alga::extension::{context, context_v2, logging, storage_v2};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
@@ -36,7 +36,8 @@ fn hello(encoded: &str) -> ExecuteResponse {
     };
     let config: Value = serde_json::from_str(&context_v2::get_config()).unwrap_or_default();
     let greeting = config["greeting"].as_str().unwrap_or("Hello");
-    match count_up(&name) {
+    // However many count at the same time, each gets a number of its own.
+    match storage_v2::increment(NAMESPACE, &name, 1, None) {
         Ok(count) => answer(
             200,
             json!({
@@ -53,29 +54,6 @@ fn echo(HttpRequest { headers, body, .. }: HttpRequest) -> ExecuteResponse {
     let sent = headers.into_iter().find(|header| header.name.eq_ignore_ascii_case("content-type"));
     let content_type = sent.map_or("application/octet-stream".into(), |header| header.value);
     ExecuteResponse { status: 200, headers: vec![content_type_is(content_type)], body }
-}
-
-/// Adds one to a counter and answers with its new value. No count is lost: whoever counts at the same time and comes second reads
-/// again, until the call's own deadline.
-fn count_up(key: &str) -> Result<u64, StorageError> {
-    loop {
-        let (count, revision) = match storage::get(NAMESPACE, key) {
-            Ok(entry) => (number_in(&entry), entry.revision),
-            Err(StorageError::Missing) => (0, Some(0)),
-            Err(error) => return Err(error),
-        };
-        let value = (count + 1).to_string().into_bytes();
-        let entry = StorageEntry { namespace: NAMESPACE.into(), key: key.into(), value, revision };
-        match storage::put(&entry) {
-            Ok(_) => return Ok(count + 1),
-            Err(StorageError::Conflict) => continue,
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn number_in(entry: &StorageEntry) -> u64 {
-    str::from_utf8(&entry.value).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 fn answer(status: u16, value: Value) -> ExecuteResponse {

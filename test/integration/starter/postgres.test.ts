@@ -10,6 +10,7 @@ import { createLedger, type Ledger } from '../../../starter/processes/ledger.ts'
 import { createSupervisor, type Supervisor } from '../../../starter/processes/supervisor.ts';
 import { startPostgres, type LocalPostgres } from '../../../starter/services/postgres.ts';
 import { waitFor } from '../../../starter/wait-for.ts';
+import { watchEnd } from '../../support/watch-end.ts';
 
 /** A server and its children work in its data folder. */
 function pidsIn(folder: string): number[] {
@@ -104,10 +105,9 @@ describe('the PostgreSQL of one machine', () => {
     await query(server.url, "create table kept as select 'here' as what");
     const children = pidsIn(dataDir());
     expect(children.length).toBeGreaterThan(3);
+    const ends = children.map(watchEnd);
     for (const pid of children) process.kill(pid, 'SIGSTOP');
-    expect(await waitFor(() => children.every((pid) => processIdentity(pid) === undefined), 60_000)).toBe(
-      true,
-    );
+    expect(await waitFor(() => ends.every((hasEnded) => hasEnded()), 60_000)).toBe(true);
     expect(await waitFor(() => answers(server.url), 60_000)).toBe(true);
   });
 
@@ -131,11 +131,12 @@ describe('the PostgreSQL of one machine', () => {
     const pid = Number(said.toString());
     starter.kill('SIGKILL');
     await once(starter, 'exit');
-    expect(processIdentity(pid)).toBeDefined();
+    const hasEnded = watchEnd(pid);
+    expect(hasEnded()).toBe(false);
 
     const second = await start();
     expect(lines).toContain(`stopping PostgreSQL (pid ${pid}), left over from an earlier start`);
-    expect(processIdentity(pid)).toBeUndefined();
+    expect(hasEnded()).toBe(true);
     expect(await query(second.url, 'select 1 as one')).toEqual([{ one: 1 }]);
   });
 

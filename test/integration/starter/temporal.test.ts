@@ -4,12 +4,12 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createOutput } from '../../../starter/output.ts';
 import { freePort } from '../../../starter/ports.ts';
-import { processIdentity } from '../../../starter/processes/identity.ts';
 import { createLedger } from '../../../starter/processes/ledger.ts';
 import { createSupervisor, type Supervisor } from '../../../starter/processes/supervisor.ts';
 import { findTemporalCli } from '../../../starter/services/temporal-cli.ts';
 import { prepareTemporal, startTemporal } from '../../../starter/services/temporal-server.ts';
 import { waitFor } from '../../../starter/wait-for.ts';
+import { watchEnd } from '../../support/watch-end.ts';
 
 describe('the Temporal server of one machine', () => {
   let folder: string;
@@ -41,10 +41,11 @@ describe('the Temporal server of one machine', () => {
       supervisor,
     });
     const first = server.pid() ?? -1;
+    const hasEnded = watchEnd(first);
     process.kill(first, 'SIGSTOP');
-    expect(await waitFor(() => processIdentity(first) === undefined, 60_000)).toBe(true);
+    expect(await waitFor(hasEnded, 60_000)).toBe(true);
     const serves = (): Promise<boolean> =>
-      prepareTemporal(server.address, 'default').then(
+      prepareTemporal({ address: server.address }, 'default').then(
         () => true,
         () => false, // not yet
       );

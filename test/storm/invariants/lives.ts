@@ -41,7 +41,7 @@ export const lastVersionServes: Invariant = {
   name: 'an install has the version that the last change of it was acknowledged with',
   check: ({ led }) =>
     each(led.installs, (install) => {
-      const changes = sentAbout(install, led.sent).filter(({ kind }) => CHANGES.includes(kind));
+      const changes = sentAbout(install, led.sent).filter(mayChangeVersion);
       const last = changes.findLastIndex((sent) => promiseOf(sent) === 'done');
       // What came after it, or was begun before and not seen to end, may have changed it again.
       const isOpen = changes.some(
@@ -53,8 +53,12 @@ export const lastVersionServes: Invariant = {
     }),
 };
 
-/** What may change the version. */
 const CHANGES: readonly Sent['kind'][] = ['install', 'upgrade', 'rollback', 'consent', 'config', 'secrets'];
+
+/** Settings do where a version waits for them. Of an install that serves they are answered with their own stamp, a number. */
+function mayChangeVersion({ kind, answer }: Sent): boolean {
+  return CHANGES.includes(kind) && typeof (answer as { version?: unknown } | undefined)?.version !== 'number';
+}
 
 export const begunWorkIsFound: Invariant = {
   name: 'the address of an install that is led through its life is there from its first answer on',

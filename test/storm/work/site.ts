@@ -2,7 +2,7 @@ import { publishVersions } from '../../model/versions.ts';
 import { VERSIONS } from '../../model/deeds.ts';
 import { packTarZst } from '../../../platform/bundle/pack.ts';
 import { bundleOf, createTenant, expectStatus, install, publish } from '../../support/extensions.ts';
-import type { TestPlatform } from '../../support/platform.ts';
+import type { RunningPlatform } from '../../support/platform.ts';
 import { componentOfHostWorld } from '../../support/tiny-components.ts';
 import type { RequestRecord, Tenant } from '../record.ts';
 import type { Random } from '../random.ts';
@@ -51,7 +51,7 @@ const CHANGES = {
 };
 
 /** Tenants with an install each, while nothing disturbs. */
-export async function prepareSite(platform: TestPlatform, record: RequestRecord): Promise<Site> {
+export async function prepareSite(platform: RunningPlatform, record: RequestRecord): Promise<Site> {
   const { tenantId, keys } = platform.local;
   const bundle = await bundleOf('hello', { ...CHANGES, name: EXTENSION });
   expectStatus(await publish(platform, keys.admin, bundle), 201);

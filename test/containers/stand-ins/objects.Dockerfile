@@ -1,0 +1,2 @@
+FROM alga-stand-in/servers
+COPY versitygw /usr/local/bin/
