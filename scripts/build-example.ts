@@ -11,7 +11,7 @@ import {
   type GuestEngine,
   type StarlingMonkeyFeature,
 } from './componentize.ts';
-import { compileRust, rustParts } from './rust-component.ts';
+import { compileRust, keptRust, rustParts } from './rust-component.ts';
 
 const SOURCE = 'src/main.ts';
 /** What of StarlingMonkey an example goes without: there is no `fetch` but through `alga:extension/http`. */
@@ -24,6 +24,8 @@ export interface BuildOptions {
   engine?: GuestEngine;
   /** Parts of StarlingMonkey to leave out; the default suits extensions that import `alga:extension` alone. */
   disableFeatures?: readonly StarlingMonkeyFeature[];
+  /** Take the component that is kept beside a crate, which needs no compiler. */
+  kept?: boolean;
   log?: (line: string) => void;
 }
 
@@ -36,7 +38,11 @@ export interface BuiltExample {
 
 /** Builds the extension in a folder, which holds a crate or `src/main.ts`, to a component, beside its manifest and UI. */
 export async function buildExample(folder: string, options: BuildOptions): Promise<BuiltExample> {
-  const { cacheDir, log } = options;
+  const { cacheDir, kept = false, log } = options;
+  if (kept && isCrate(folder)) {
+    const { component, origin } = await keptRust(folder);
+    return { component, files: await bundleFiles(folder, component, { rustc: origin.rustc }), cached: true };
+  }
   const { toolchain, madeOf, make } = await recipeOf(folder, options);
   const cachedAt = join(cacheDir, `${hashOf(madeOf)}.wasm`);
 
@@ -63,7 +69,7 @@ async function recipeOf(
   folder: string,
   { engine = 'starlingmonkey', disableFeatures = DISABLED_FEATURES }: BuildOptions,
 ): Promise<Recipe> {
-  if (existsSync(join(folder, 'Cargo.toml'))) {
+  if (isCrate(folder)) {
     const parts = await rustParts(folder);
     return {
       toolchain: { rustc: parts.toolchain.version },
@@ -74,6 +80,10 @@ async function recipeOf(
   const source = stripTypeScriptTypes(await readFile(join(folder, SOURCE), 'utf8'));
   const parts = await componentParts(source, engine, disableFeatures);
   return { toolchain: parts.toolchain, madeOf: parts, make: () => componentize(parts) };
+}
+
+function isCrate(folder: string): boolean {
+  return existsSync(join(folder, 'Cargo.toml'));
 }
 
 async function bundleFiles(

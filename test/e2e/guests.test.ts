@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { bundleOf, publishAndInstall } from '../support/extensions.ts';
-import { BUILD_WITHIN_MS, hasRust } from '../support/guests.ts';
+import { BUILD_WITHIN_MS } from '../support/guests.ts';
 import { startPlatform, type Answer, type TestPlatform } from '../support/platform.ts';
 
 let platform: TestPlatform;
@@ -12,8 +12,8 @@ beforeAll(async () => {
 afterAll(() => platform.close());
 
 const greeters = [
-  { extension: 'alga.hello-quickjs', bundle: () => bundleOf('hello', { name: 'hello-quickjs' }, 'quickjs') },
-  ...(hasRust ? [{ extension: 'alga.rust-hello', bundle: () => bundleOf('rust-hello') }] : []),
+  { extension: 'alga.hello-quickjs', bundle: () => bundleOf('hello', { name: 'hello-quickjs' }) },
+  { extension: 'alga.rust-hello', bundle: () => bundleOf('rust-hello') },
 ];
 
 it.each(greeters)(
@@ -34,7 +34,7 @@ it.each(greeters)(
   BUILD_WITHIN_MS,
 );
 
-(hasRust ? describe : describe.skip)('an extension in Rust that misbehaves', () => {
+describe('an extension in Rust that misbehaves', () => {
   beforeAll(async () => {
     await publishAndInstall(platform, await bundleOf('rust-hostile'), { extension: 'alga.rust-hostile' });
   }, BUILD_WITHIN_MS);

@@ -1,20 +1,10 @@
 import type { PrecompiledArtifact } from '../../platform/component/artifact.ts';
-import { findRustToolchain } from '../../scripts/rust-toolchain.ts';
 import { precompiledComponent } from './components.ts';
 
-// In CI a missing compiler is a failure; on a desk it is said aloud and passed over.
-const rust = await findRustToolchain();
-if (rust) console.log(`guests of Rust are compiled by ${rust.title}`);
-else if (process.env['CI'] !== undefined) throw new Error('run "npm run rust-toolchain" first');
-else console.warn('guests of Rust are passed over: "npm run rust-toolchain" says what compiles them');
-
-/** Whether guests of Rust can be built here. */
-export const hasRust = rust !== undefined;
-
-export const TOOLCHAINS = ['StarlingMonkey', 'QuickJS', ...(hasRust ? (['Rust'] as const) : [])] as const;
+export const TOOLCHAINS = ['StarlingMonkey', 'QuickJS', 'Rust'] as const;
 export type Toolchain = (typeof TOOLCHAINS)[number];
 
-/** An extension of ours that is there in JavaScript and in Rust; Rust's first build compiles its standard library. */
+/** An extension of ours that is there in JavaScript and in Rust. */
 export async function precompiledGuest(
   name: 'hello' | 'hostile',
   toolchain: Toolchain,
