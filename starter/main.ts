@@ -8,6 +8,9 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR) {
   process.exit(1);
 }
 
+const { enableCompileCache } = await import('node:module');
+const { COMPILE_CACHE } = await import('../scripts/compile-cache.ts');
+enableCompileCache(COMPILE_CACHE);
 const { logFormat } = await import('../platform/logger.ts');
 const { createOutput } = await import('./output.ts');
 const { runStarter } = await import('./run.ts');

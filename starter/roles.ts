@@ -5,6 +5,7 @@ import { parseEnvironment, withSecretFiles, type Environment } from '../platform
 import { gatewayEnv } from '../platform/config/gateway.ts';
 import { runnerEnv } from '../platform/config/runner.ts';
 import { lifecycleWorkerEnv, precompileWorkerEnv } from '../platform/config/worker.ts';
+import { COMPILE_CACHE } from '../scripts/compile-cache.ts';
 import { isSecret, secretsInFiles } from './credentials.ts';
 import { HEALTH } from './processes/health.ts';
 import type { ProcessSpec } from './processes/supervisor.ts';
@@ -80,6 +81,7 @@ export function createRoleSpecs(options: RolesOptions): ProcessSpec[] {
       ...storage,
       ...secretsInFiles(credentialsFolder(dataDir), own),
       LOG_FORMAT: 'json', // what the starter shows, it formats itself
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
     },
     cwd: ROOT,
     role: true,

@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import path from 'node:path';
 import { generateSecretsKeyPair } from '../../platform/secrets/sealing-suite.ts';
+import { COMPILE_CACHE } from '../../scripts/compile-cache.ts';
 import { freePort } from '../../starter/ports.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
@@ -25,6 +26,7 @@ export async function startGatewayProcess(env: Readonly<Record<string, string>>)
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
       GATEWAY_PORT: String(port),
       GATEWAY_INTERNAL_PORT: '0',
       TEMPORAL_ADDRESS: '127.0.0.1:1',

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { COMPILE_CACHE } from '../../scripts/compile-cache.ts';
 import { waitFor } from '../../starter/wait-for.ts';
 import { freePort } from '../../starter/ports.ts';
 
@@ -30,6 +31,7 @@ export async function startRunnerProcess(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
       LOG_FORMAT: 'json',
       LOG_LEVEL: 'debug',
       RUNNER_PORT: new URL(url).port,

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { COMPILE_CACHE } from '../../scripts/compile-cache.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 
@@ -19,7 +20,7 @@ export interface WorkerProcess {
 export function startWorkerProcess(env: Readonly<Record<string, string>>): WorkerProcess {
   const child = spawn(process.execPath, [path.join(ROOT, 'workers', 'main.ts')], {
     cwd: ROOT,
-    env: { ...env, PATH: process.env['PATH'] ?? '' },
+    env: { ...env, PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: COMPILE_CACHE },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
