@@ -7,13 +7,23 @@ import { startPlatform, type Answer, type TestPlatform } from '../support/platfo
 
 /** A loop that has used so much of a core is what this process runs. */
 const BUSY_MS = 500;
+/** A loop that has as long as any call may have, so that it is killed, and does not come to its deadline before. */
+const API = {
+  endpoints: ['/ok', '/health', '/loop'].map((path) => ({
+    method: 'GET',
+    path,
+    handler: path.slice(1),
+    permission: 'extension:read',
+    timeoutMs: 60_000,
+  })),
+};
 
 describe('a platform with SANDBOX_SCOPE=install', () => {
   let platform: TestPlatform;
 
   beforeAll(async () => {
     platform = await startPlatform({ SANDBOX_SCOPE: 'install' });
-    await publishAndInstall(platform, await bundleOf('hostile'), { extension: 'alga.hostile' });
+    await publishAndInstall(platform, await bundleOf('hostile', { api: API }), { extension: 'alga.hostile' });
   }, 900_000);
   afterAll(() => platform.close());
 
@@ -47,5 +57,5 @@ describe('a platform with SANDBOX_SCOPE=install', () => {
     expect(await looping).toMatchObject({ status: 502, json: { code: 'GUEST_FAILED' } });
     expect((await call('alga.hello/hello/after')).status).toBe(200);
     expect((await call('alga.hostile/ok')).status).toBe(200);
-  }, 60_000);
+  }, 120_000);
 });
