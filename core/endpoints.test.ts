@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { endpointShape, matchEndpoint } from './endpoints.ts';
+import { fc } from '../test/support/properties.ts';
 
 const ENDPOINTS = [
   { method: 'GET', path: '/' },

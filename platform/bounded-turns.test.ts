@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { createBoundedTurns, type BoundedTurns } from './bounded-turns.ts';
+import { fc } from '../test/support/properties.ts';
 
 const never = new AbortController().signal;
 

@@ -1,9 +1,9 @@
 import { parse } from '@bytecodealliance/jco-transpile/wasm-tools';
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { RewrittenHost } from '../../test/support/rewritten-host.ts';
 import { formatModule, runFlow, type Flow } from '../../test/support/wasm-paths.ts';
 import { rewriteModules } from './rewrite.ts';
+import { fc } from '../../test/support/properties.ts';
 
 /** Starts a module and tells what a call of its `run` takes. */
 async function meter(wat: string): Promise<(argument: bigint | number) => number> {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { DEFAULT_BUNDLE_LIMITS } from '../../core/tar/limits.ts';
 import { packTarZst } from './pack.ts';
 import type { PackEntry } from './pack.ts';
 import { unpackTarZst } from './unpack.ts';
+import { fc } from '../../test/support/properties.ts';
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { createReplayWindow } from './replay-window.ts';
+import { fc } from '../../test/support/properties.ts';
 
 /** What a window of that size is to say, by all that it ever took. */
 function createPlainWindow(size: number): (sequence: number) => boolean {

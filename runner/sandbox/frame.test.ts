@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { createFrameReader, encodeFrame, FrameError, type AdmitFrame, type Frame } from './frame.ts';
 import { MAX_VALUES } from './said-limits.ts';
 import type { WireValue } from './wire-value.ts';
+import { fc } from '../../test/support/properties.ts';
 
 const scalar = fc.oneof(
   fc.string(),

@@ -1,7 +1,7 @@
 import util from 'node:util';
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { TextDecoder, TextEncoder } from './text-encoding.ts';
+import { fc } from '../../test/support/properties.ts';
 
 // What Node has is held to the tests of the web platform: it says what is right.
 

@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { SECRET_MARK } from '../model/deeds.ts';
 import { startFaultyWorkers } from '../model/faulty-workers.ts';
 import { EXTENSION } from '../model/commands.ts';
@@ -11,6 +10,7 @@ import { createTrial, type Trial } from '../model/trial.ts';
 import { publishVersions } from '../model/versions.ts';
 import { createTracer } from '../support/secret-traces.ts';
 import { startPlatform, type TestPlatform } from '../support/platform.ts';
+import { fc } from '../support/properties.ts';
 
 /** Runs of 50 installs each; with a seed, the ones that follow from it. `MODEL_RUNS=20 MODEL_SEED=7 npm run test:e2e -- --testPathPatterns install-model`. */
 const RUNS = Number(process.env['MODEL_RUNS'] ?? 1);
