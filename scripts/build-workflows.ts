@@ -15,11 +15,11 @@ export interface BuiltWorkflows {
 }
 
 /** Bundles the workflows, unless the bundle there is was made of the same sources. */
-export async function buildWorkflows(log: (line: string) => void, target = TARGET): Promise<BuiltWorkflows> {
-  const hashFile = `${target}.sources`;
+export async function buildWorkflows(log: (line: string) => void): Promise<BuiltWorkflows> {
+  const hashFile = `${TARGET}.sources`;
   const hash = hashOfSources();
-  if (readIfThere(target) !== undefined && readIfThere(hashFile) === hash) {
-    return { file: target, rebuilt: false };
+  if (readIfThere(TARGET) !== undefined && readIfThere(hashFile) === hash) {
+    return { file: TARGET, rebuilt: false };
   }
   log('bundling the workflows');
   // Loaded only when needed: it brings the SDK's native part and a bundler.
@@ -29,10 +29,10 @@ export async function buildWorkflows(log: (line: string) => void, target = TARGE
     failureConverterPath: FAILURE_CONVERTER_PATH,
     logger: { log() {}, trace() {}, debug() {}, info() {}, warn: report, error: report },
   });
-  mkdirSync(path.dirname(target), { recursive: true });
-  writeWhole(target, code);
+  mkdirSync(path.dirname(TARGET), { recursive: true });
+  writeWhole(TARGET, code);
   writeWhole(hashFile, hash);
-  return { file: target, rebuilt: true };
+  return { file: TARGET, rebuilt: true };
 
   function report(message: string): void {
     log(message);

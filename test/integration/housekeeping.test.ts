@@ -24,7 +24,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'alga-worker-'));
   database = await createTestDatabase('housekeeping');
   temporal = await createTestNamespace();
-  const { file } = await buildWorkflows(() => undefined, path.join(folder, 'workflow-bundle.js'));
+  const { file } = await buildWorkflows(() => undefined);
   environment = {
     WORKER_KIND: 'lifecycle',
     TEMPORAL_ADDRESS: temporal.address,

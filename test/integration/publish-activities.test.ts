@@ -34,7 +34,7 @@ beforeAll(async () => {
   database = await createTestDatabase('publish_activities');
   folder = await mkdtemp(path.join(os.tmpdir(), 'alga-activities-'));
   objects = createFolderObjectStore({ folder });
-  ({ files } = await buildComponent('hello'));
+  ({ files } = await buildComponent('hello', { engine: 'quickjs' }));
 }, 240_000);
 afterAll(async () => {
   await database.drop();

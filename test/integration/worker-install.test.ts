@@ -41,7 +41,7 @@ beforeAll(async () => {
   temporal = await createTestNamespace();
   gateway = createServer((_req, res) => answer(res));
   await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
-  const { file } = await buildWorkflows(() => undefined, path.join(folder, 'workflow-bundle.js'));
+  const { file } = await buildWorkflows(() => undefined);
   environment = {
     WORKER_KIND: 'lifecycle',
     TEMPORAL_ADDRESS: temporal.address,

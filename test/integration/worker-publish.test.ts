@@ -43,7 +43,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'alga-worker-'));
   database = await createTestDatabase('worker_publish');
   temporal = await createTestNamespace();
-  const { file } = await buildWorkflows(() => undefined, path.join(folder, 'workflow-bundle.js'));
+  const { file } = await buildWorkflows(() => undefined);
   const { privateKey } = generateKeyPairSync('ed25519');
   environment = {
     TEMPORAL_ADDRESS: temporal.address,
@@ -57,7 +57,7 @@ beforeAll(async () => {
     ARTIFACT_SIGNING_PRIVATE_KEY: der(privateKey),
     LOG_LEVEL: 'info',
   };
-  ({ files } = await buildComponent('hello'));
+  ({ files } = await buildComponent('hello', { engine: 'quickjs' }));
 }, 240_000);
 
 afterEach(async () => {
@@ -241,7 +241,9 @@ describe('workers as processes', () => {
   it('finish a publish whose precompile worker was killed in the middle, once', async () => {
     start('lifecycle');
     const doomed = start('precompile');
-    const bytes = await helloBundle('killed-precompile');
+    // Of StarlingMonkey, which takes seconds: a worker that is killed is at work.
+    const { component } = await buildComponent('hello');
+    const bytes = await helloBundle('killed-precompile', component);
     const handle = await beginPublish(temporal.client, await upload(bytes));
     const making = precompileWorkflowId(contentHashOf(bytes), ARTIFACT_TARGET);
     await untilStarted(temporal.client.workflow.getHandle(making), 'precompileBundle');

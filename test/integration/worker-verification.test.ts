@@ -70,7 +70,7 @@ beforeAll(async () => {
   database = await createTestDatabase('worker_verification');
   temporal = await createTestNamespace();
   store = await startSlowStore();
-  const { file } = await buildWorkflows(() => undefined, path.join(folder, 'workflow-bundle.js'));
+  const { file } = await buildWorkflows(() => undefined);
   worker = startWorkerProcess({
     WORKER_KIND: 'lifecycle',
     TEMPORAL_ADDRESS: temporal.address,

@@ -39,7 +39,7 @@ export async function publishVersions(
 ): Promise<void> {
   const name = extension.split('.')[1];
   for (const version of versions) {
-    const bundle = await bundleOf('hello', { ...BASE, ...MANIFESTS[version], name, version }, 'quickjs');
+    const bundle = await bundleOf('hello', { ...BASE, ...MANIFESTS[version], name, version });
     expectStatus(await publish(platform, platform.local.keys.admin, bundle), 201);
   }
 }

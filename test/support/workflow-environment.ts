@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
+import { readFile } from 'node:fs/promises';
 import type { Client } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import {
   LIFECYCLE_TASK_QUEUE,
   PRECOMPILE_TASK_QUEUE,
@@ -12,8 +12,9 @@ import { SEARCH_ATTRIBUTES } from '../../core/search-attributes.ts';
 import type { Step, StepStatus } from '../../core/progress.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { connectTemporal, type TemporalConnection } from '../../platform/temporal/client.ts';
-import { createDataConverter, FAILURE_CONVERTER_PATH } from '../../platform/temporal/data-converter.ts';
+import { createDataConverter } from '../../platform/temporal/data-converter.ts';
 import { fromTemporalError } from '../../platform/temporal/failures.ts';
+import { buildWorkflows } from '../../scripts/build-workflows.ts';
 import { failureInterceptor } from '../../workers/failure-interceptor.ts';
 
 /** `INDEXED_VALUE_TYPE_KEYWORD` of Temporal's API. */
@@ -36,14 +37,11 @@ export interface WorkflowEnvironment {
   stop(): Promise<void>;
 }
 
-/** Bundles the real workflows as the build does. */
+/** The real workflows as the build bundles them; it does so once for each state of their sources. */
 export async function bundleWorkflows(): Promise<{ code: string }> {
   quiet();
-  return bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
-    failureConverterPath: FAILURE_CONVERTER_PATH,
-    logger: new DefaultLogger('ERROR'),
-  });
+  const { file } = await buildWorkflows(console.log);
+  return { code: await readFile(file, 'utf8') };
 }
 
 /** A namespace of its own on the Temporal of the test run, so that files can run side by side on one server. */

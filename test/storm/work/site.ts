@@ -53,7 +53,7 @@ const CHANGES = {
 /** Tenants with an install each, while nothing disturbs. */
 export async function prepareSite(platform: TestPlatform, record: RequestRecord): Promise<Site> {
   const { tenantId, keys } = platform.local;
-  const bundle = await bundleOf('hello', { ...CHANGES, name: EXTENSION });
+  const bundle = await bundleOf('hello', { ...CHANGES, name: EXTENSION }, 'starlingmonkey');
   expectStatus(await publish(platform, keys.admin, bundle), 201);
   const extension = `alga.${EXTENSION}`;
   const tenants = await Promise.all(
@@ -87,5 +87,5 @@ export async function tinyBundle(version: string): Promise<Uint8Array> {
 
 /** A version of the counting extension, which takes seconds to precompile. */
 export function wholeBundle(version: string): Promise<Uint8Array> {
-  return bundleOf('hello', { ...CHANGES, publisher: PUBLISHER, name: PUBLISHED, version });
+  return bundleOf('hello', { ...CHANGES, publisher: PUBLISHER, name: PUBLISHED, version }, 'starlingmonkey');
 }
