@@ -209,6 +209,10 @@ export default tseslint.config(
     languageOptions: { globals: { process: 'readonly' } },
   },
   {
+    files: ['test/run/fixtures/*.js'],
+    languageOptions: { globals: { console: 'readonly', setTimeout: 'readonly' } },
+  },
+  {
     // They run in a sandbox, after the words that test/support/taken-over.ts gives them.
     files: ['test/fixtures/escape/processes/*.js'],
     rules: { 'no-undef': 'off' },

@@ -13,7 +13,9 @@ export default {
     'sdk/guest/{build-guard,quickjs*}.ts',
     'starter/services/download-temporal-cli.ts',
     'test/model/activity-faults.ts',
-    'test/support/services-process.ts',
+    'test/run/reporter.ts',
+    'test/run/fixtures/*.js',
+    'test/support/{build-fixtures,services-process,start-first-platform}.ts',
     'test/support/first-release/*.ts',
     // Each is a project of its own, built by scripts/build-example.ts.
     'examples/*/{src,types,ui}/*.{ts,js}',

@@ -8,7 +8,9 @@ describe('an extension that misbehaves', () => {
 
   beforeAll(async () => {
     platform = await startPlatform();
-    await publishAndInstall(platform, await bundleOf('hostile', {}, 'starlingmonkey'), { extension: 'alga.hostile' });
+    await publishAndInstall(platform, await bundleOf('hostile', {}, 'starlingmonkey'), {
+      extension: 'alga.hostile',
+    });
     neighbour = await createTenant(platform, 'Neighbour');
     expectStatus(await install(platform, neighbour.key, { extension: 'alga.hello' }), 201);
   }, 900_000);

@@ -9,6 +9,7 @@ import type { GuestRequest, GuestResponse } from '../../runner/engine/engine.ts'
 import { compileLinked } from '../../runner/engine/linked-component.ts';
 import { componentize, componentParts, GUEST_ENGINES, type GuestEngine } from '../../scripts/componentize.ts';
 import { fakeHost } from '../support/fake-host.ts';
+import { casesOf } from '../support/ring.ts';
 
 /** `npm run soak` sets how long to go on, and may set another seed to begin with. */
 const SOAK_MINUTES = Number(process.env['SOAK_MINUTES'] ?? 0);
@@ -93,66 +94,69 @@ async function run(instance: Instance, url: string, body: Buffer): Promise<Guest
   );
 }
 
-describe.each(GUEST_ENGINES)('a rewound instance of %s', (engine) => {
-  let component: Component;
-  let beginnings: Buffer[];
+describe.each(casesOf(GUEST_ENGINES, (engine) => engine === 'quickjs'))(
+  'a rewound instance of %s',
+  (engine) => {
+    let component: Component;
+    let beginnings: Buffer[];
 
-  beforeAll(async () => {
-    component = await compile(engine);
-    beginnings = instantiate(component).memories.map(({ buffer }) => Buffer.from(buffer.slice(0)));
-  }, 240_000);
+    beforeAll(async () => {
+      component = await compile(engine);
+      beginnings = instantiate(component).memories.map(({ buffer }) => Buffer.from(buffer.slice(0)));
+    }, 240_000);
 
-  it(
-    'is a new one, byte for byte, whatever calls it served: growth, traps, suspended calls, large bodies',
-    async () => {
-      const until = performance.now() + (SOAK_MINUTES * 60_000) / GUEST_ENGINES.length;
-      const expectNew = ({ memories }: Watched, doing: object): void => {
-        const same = memories.map(({ buffer }, at) => beginnings[at]?.equals(new Uint8Array(buffer)));
-        expect({ ...doing, same }).toEqual({ ...doing, same: beginnings.map(() => true) });
-      };
-      const number = numbersOf(FIRST_SEED);
-      let watched = instantiate(component);
-      const totals = { calls: 0, rewound: 0, thrownAway: 0 };
-      let probe: number | undefined;
-      for (let call = 0; call < CALLS || performance.now() < until; call += 1) {
-        const what = ROUTES[number(ROUTES.length)] ?? '';
-        const size = number(10) === 0 ? number(4_000_000) : number(100_000);
-        const doing = { seed: FIRST_SEED, call, what, size };
-        totals.calls += 1;
-        const answered = run(
-          watched.instance,
-          `/${what === 'leave' ? 'wait' : what}/${size}`,
-          Buffer.alloc(what === 'body' ? size : 9, 3),
-        );
-        if (what === 'leave') {
-          answered.catch(() => undefined);
-          watched.instance.abandon();
+    it(
+      'is a new one, byte for byte, whatever calls it served: growth, traps, suspended calls, large bodies',
+      async () => {
+        const until = performance.now() + (SOAK_MINUTES * 60_000) / GUEST_ENGINES.length;
+        const expectNew = ({ memories }: Watched, doing: object): void => {
+          const same = memories.map(({ buffer }, at) => beginnings[at]?.equals(new Uint8Array(buffer)));
+          expect({ ...doing, same }).toEqual({ ...doing, same: beginnings.map(() => true) });
+        };
+        const number = numbersOf(FIRST_SEED);
+        let watched = instantiate(component);
+        const totals = { calls: 0, rewound: 0, thrownAway: 0 };
+        let probe: number | undefined;
+        for (let call = 0; call < CALLS || performance.now() < until; call += 1) {
+          const what = ROUTES[number(ROUTES.length)] ?? '';
+          const size = number(10) === 0 ? number(4_000_000) : number(100_000);
+          const doing = { seed: FIRST_SEED, call, what, size };
+          totals.calls += 1;
+          const answered = run(
+            watched.instance,
+            `/${what === 'leave' ? 'wait' : what}/${size}`,
+            Buffer.alloc(what === 'body' ? size : 9, 3),
+          );
+          if (what === 'leave') {
+            answered.catch(() => undefined);
+            watched.instance.abandon();
+          }
+          const ended = what === 'leave' ? undefined : await answered.catch(() => undefined);
+          expect({ ...doing, answered: ended !== undefined }).toEqual({
+            ...doing,
+            answered: !['leave', 'throw'].includes(what),
+          });
+          expect(ended?.headers[0]?.value ?? '1').toBe('1');
+          if (ended && watched.instance.rewind()) {
+            totals.rewound += 1;
+            expectNew(watched, doing);
+          } else {
+            totals.thrownAway += 1;
+            watched.instance.abandon();
+            watched = instantiate(component);
+            expectNew(watched, doing);
+          }
+          if (call % 10 !== 0) continue;
+          // What memories do not show, as globals, shows in what a call does.
+          await run(watched.instance, '/probe/1', Buffer.from('probe'));
+          probe ??= watched.instance.fuel;
+          expect({ ...doing, fuel: watched.instance.fuel }).toEqual({ ...doing, fuel: probe });
+          expect(watched.instance.rewind()).toBe(true);
         }
-        const ended = what === 'leave' ? undefined : await answered.catch(() => undefined);
-        expect({ ...doing, answered: ended !== undefined }).toEqual({
-          ...doing,
-          answered: !['leave', 'throw'].includes(what),
-        });
-        expect(ended?.headers[0]?.value ?? '1').toBe('1');
-        if (ended && watched.instance.rewind()) {
-          totals.rewound += 1;
-          expectNew(watched, doing);
-        } else {
-          totals.thrownAway += 1;
-          watched.instance.abandon();
-          watched = instantiate(component);
-          expectNew(watched, doing);
-        }
-        if (call % 10 !== 0) continue;
-        // What memories do not show, as globals, shows in what a call does.
-        await run(watched.instance, '/probe/1', Buffer.from('probe'));
-        probe ??= watched.instance.fuel;
-        expect({ ...doing, fuel: watched.instance.fuel }).toEqual({ ...doing, fuel: probe });
-        expect(watched.instance.rewind()).toBe(true);
-      }
-      console.log(`${engine}: ${JSON.stringify(totals)}`);
-      expect(totals.rewound).toBeGreaterThan(totals.calls / 3);
-    },
-    SOAK_MINUTES * 60_000 + 300_000,
-  );
-});
+        console.log(`${engine}: ${JSON.stringify(totals)}`);
+        expect(totals.rewound).toBeGreaterThan(totals.calls / 3);
+      },
+      SOAK_MINUTES * 60_000 + 300_000,
+    );
+  },
+);

@@ -85,17 +85,3 @@ describeS3('S3, as VersityGW serves it', () => {
     }
   });
 });
-
-describe('createS3ObjectStore', () => {
-  it('says that it is unavailable when nobody answers', async () => {
-    const store = createS3ObjectStore(configFor(await freePort()));
-    await expect(store.read('a')).rejects.toMatchObject({
-      code: 'OBJECT_STORE_UNAVAILABLE',
-      retryable: true,
-    });
-    await expect(store.put('a', new Uint8Array(1))).rejects.toMatchObject({
-      code: 'OBJECT_STORE_UNAVAILABLE',
-    });
-    await expect(store.remove('a')).rejects.toMatchObject({ code: 'OBJECT_STORE_UNAVAILABLE' });
-  });
-});

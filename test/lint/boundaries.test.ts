@@ -6,11 +6,16 @@ import tseslint from 'typescript-eslint';
 const ROOT = path.resolve(import.meta.dirname, '../..');
 
 // The rules under test need no types, and files that exist only here have none.
-const eslint = new ESLint({ cwd: ROOT, overrideConfig: [tseslint.configs.disableTypeChecked] });
+const whole = new ESLint({ cwd: ROOT, overrideConfig: [tseslint.configs.disableTypeChecked] });
+/** Without the rule that reads everything that a file leads to. */
+const quick = new ESLint({
+  cwd: ROOT,
+  overrideConfig: [tseslint.configs.disableTypeChecked, { rules: { 'import-x/no-cycle': 'off' } }],
+});
 
 /** Names of the rules that refuse this text as that file. */
-async function refusals(file: string, text: string): Promise<string[]> {
-  const [result] = await eslint.lintText(`${text}\n`, { filePath: path.join(ROOT, file) });
+async function refusals(file: string, text: string, by = quick): Promise<string[]> {
+  const [result] = await by.lintText(`${text}\n`, { filePath: path.join(ROOT, file) });
   const messages = result?.messages ?? [];
   expect(messages.filter(({ fatal }) => fatal)).toEqual([]);
   return messages
@@ -94,7 +99,7 @@ describe('who may import whom', () => {
 });
 
 it('imports that lead back to where they began are refused', async () => {
-  expect(await refusals('core/errors.ts', from('./issues.ts'))).toContain('import-x/no-cycle');
+  expect(await refusals('core/errors.ts', from('./issues.ts'), whole)).toContain('import-x/no-cycle');
 });
 
 describe('what each part keeps out', () => {

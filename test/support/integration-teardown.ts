@@ -1,11 +1,7 @@
-import { once } from 'node:events';
-import { takeForTeardown } from './integration-services.ts';
+import { stopServices, takeForTeardown } from './integration-services.ts';
 
 // eslint-disable-next-line import-x/no-default-export -- Jest calls the default export
 export default async function teardown(): Promise<void> {
   const services = takeForTeardown();
-  if (!services) return;
-  const ended = once(services, 'exit');
-  services.disconnect();
-  await ended;
+  if (services) await stopServices(services);
 }

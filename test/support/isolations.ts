@@ -5,6 +5,7 @@ import { chooseIsolation } from '../../runner/sandbox/isolation.ts';
 import type { Isolation } from '../../runner/sandbox/process.ts';
 import { findProgram, isOnPath, type Program } from '../../starter/services/find-program.ts';
 import { runCommand } from '../../starter/services/run-command.ts';
+import { isLong } from './ring.ts';
 
 const INSTALL_WITHIN_MS = 5 * 60_000;
 
@@ -16,14 +17,14 @@ const BUBBLEWRAP: Program = {
 };
 
 /**
- * The levels that whatever stands around a sandbox is tested at. Where bubblewrap is missing it is installed if this is CI's machine; where it
+ * The levels that whatever stands around a sandbox is tested at: in the gate the strongest alone. Where bubblewrap is missing it is installed if this is CI's machine; where it
  * does not work, that is said aloud and passed over, but for CI, where it fails.
  */
 export async function testedIsolations(environment: Environment = process.env): Promise<Isolation[]> {
   const isCi = environment['CI'] !== undefined;
   if (isCi) await installBubblewrap(environment);
   const { isolation, without } = await chooseIsolation(isCi ? 'bubblewrap' : 'auto');
-  if (isolation === 'bubblewrap') return ['bubblewrap', 'process'];
+  if (isolation === 'bubblewrap') return isLong ? ['bubblewrap', 'process'] : ['bubblewrap'];
   console.warn(`SKIPPED: nothing is tested behind bubblewrap, which does not work here: ${without ?? ''}`);
   return ['process'];
 }

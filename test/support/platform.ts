@@ -1,8 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { z } from 'zod';
 import { createApiClient, type ApiClient } from '../../core/api/client.ts';
 import { SecretValue } from '../../core/secret-value.ts';
@@ -107,9 +108,12 @@ export interface TestPlatform {
   close(): Promise<void>;
 }
 
-/** A platform of its own for one test file, with the example installed. */
+/** A platform of its own for one test file, with the example installed: by an earlier start, where the run has made one, on whose data it goes on. */
 export async function startPlatform(environment: Record<string, string> = {}): Promise<TestPlatform> {
   const dataDir = makeDataDir();
+  const started = process.env['TEST_STARTED_DATA_DIR'];
+  // With the owners of its files: PostgreSQL's are not root's.
+  if (started !== undefined) await promisify(execFile)('cp', ['-a', `${started}/.`, dataDir]);
   const starter = runStarter(dataDir, environment);
   const local = await starter.ready();
   return {
